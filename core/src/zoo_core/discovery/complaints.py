@@ -1,0 +1,108 @@
+"""What to say when a name cannot be resolved or a plugin does not work: what is wrong, whose fault, the remedy."""
+
+from __future__ import annotations
+
+from zoo_core.discovery.index import Index, Plugin, read_plugin
+from zoo_core.errors import AmbiguousModelError, PluginError, UnknownModelError, did_you_mean
+from zoo_core.names import ModelName
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MANY = 12  # more names than this are not worth reading in an error
+
+
+def unknown_model(index: Index, name: ModelName) -> UnknownModelError:
+    """Nothing offers the architecture: the nearest names, what to install, and who might have had it."""
+    if name.distribution is None:
+        text = f"unknown model {str(name)!r}: no installed plugin offers it"
+        names: Iterable[str] = index.owners
+    else:
+        plugins = [plugin for plugin in index.plugins if plugin.distribution == name.distribution]
+        names = [arch for plugin in plugins if plugin.manifest for arch in plugin.manifest.architectures]
+        missing = "does not offer it" if plugins else "is not an installed plugin"
+        text = f"unknown model {str(name)!r}: {name.distribution} {missing}"
+    text += did_you_mean(name.architecture, _alike(name.architecture, names)) or "."
+    return UnknownModelError(" ".join([text, *_hints(index, name)]))
+
+
+def unknown_tag(name: ModelName, tags: list[str]) -> UnknownModelError:
+    """The architecture is there, its tag is not."""
+    if not tags:
+        return UnknownModelError(f"unknown model {str(name)!r}: {name.architecture} has no tags")
+    listed = ", ".join(tags[:_MANY]) + (", ..." if len(tags) > _MANY else "")
+    hint = did_you_mean(str(name.tag), tags) or "."
+    return UnknownModelError(
+        f"unknown model {str(name)!r}: {name.architecture} has no such tag{hint} Its tags: {listed}"
+    )
+
+
+def ambiguous(name: ModelName, plugins: list[Plugin]) -> AmbiguousModelError:
+    """Two distributions, or by a blunder two families of one, claim a name."""
+    distributions = sorted({plugin.distribution for plugin in plugins})
+    if len(distributions) == 1:
+        families = " and ".join(repr(plugin.entry_point.name) for plugin in plugins)
+        return AmbiguousModelError(
+            f"{str(name)!r} is offered twice by {distributions[0]}, by its entry points {families}: tell its authors"
+        )
+    bare = str(ModelName(name.architecture, name.tag))
+    forms = " or ".join(repr(f"{distribution}/{bare}") for distribution in distributions)
+    return AmbiguousModelError(f"{bare!r} is offered by {' and by '.join(distributions)}. Say which you mean: {forms}")
+
+
+def unusable(plugin: Plugin, name: str) -> PluginError:
+    """The plugin is known not to work."""
+    return PluginError(f"cannot create {name!r}: plugin {plugin.entry_point} is {plugin.state}: {plugin.problem}")
+
+
+def broken_import(plugin: Plugin, constructor: str, error: BaseException) -> PluginError:
+    """The plugin failed while its constructor was imported. Raise it from `error`."""
+    return PluginError(
+        f"plugin {plugin.entry_point} is broken: {import_problem(plugin.distribution, constructor, error)}"
+    )
+
+
+def import_problem(distribution: str, target: str, error: BaseException) -> str:
+    """Why importing ``module:attribute`` failed, telling a plugin's own missing module from a missing dependency."""
+    module = target.partition(":")[0]
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        if error.name.partition(".")[0] == module.partition(".")[0]:
+            return (
+                f"its own module {error.name!r} is missing, the installation is incomplete: "
+                f"pip install --force-reinstall {distribution}"
+            )
+        return f"it needs the module {error.name!r}, which is not installed"
+    if isinstance(error, SystemExit):
+        return f"importing {module} called exit({error.code!r})"
+    return f"importing {target} failed: {type(error).__name__}: {error}"
+
+
+def _hints(index: Index, name: ModelName) -> list[str]:
+    """Sentences on who would offer the name if something else were installed, enabled or repaired."""
+    from zoo_core.discovery.catalogue import distribution_for
+
+    hints = []
+    installed = {plugin.distribution for plugin in index.plugins}
+    for entry, variable in index.disabled:
+        manifest = read_plugin(entry).manifest
+        if manifest and name.architecture in manifest.architectures and name.distribution in (None, entry.distribution):
+            hints.append(f"{entry.distribution} offers it, but {variable} keeps that plugin out.")
+            installed.add(entry.distribution)
+    known = distribution_for(name.architecture)
+    if known and known not in installed and name.distribution in (None, known):
+        hints.append(f"It is in {known}: pip install {known}")
+    elif name.distribution is not None and name.distribution not in installed:
+        hints.append(f"For a Hugging Face Hub repository write 'hf-hub:{name}'.")
+    broken = [plugin for plugin in index.plugins if plugin.manifest is None]
+    return hints + [
+        f"Plugin {plugin.entry_point} might offer it, but is broken: {plugin.problem}."
+        for plugin in broken
+        if name.distribution in (None, plugin.distribution)
+    ]
+
+
+def _alike(word: str, names: Iterable[str]) -> list[str]:
+    """The names worth comparing with `word`: comparing it with 100,000 would take seconds."""
+    letters = set(word)
+    return [name for name in names if abs(len(name) - len(word)) < 4 and len(letters.symmetric_difference(name)) < 4]

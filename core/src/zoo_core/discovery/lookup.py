@@ -1,0 +1,186 @@
+"""From a model name to what builds it. Finding loads nothing; `load_constructor` imports one module."""
+
+from __future__ import annotations
+
+from zoo_core.discovery.local import LocalPlugin
+from zoo_core.errors import ConfigError, ModelNameError, PluginError
+from zoo_core.names import ModelName, parse_model_name
+from zoo_core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from zoo_core.config import PretrainedCfg
+    from zoo_core.discovery.index import Index, Plugin
+    from zoo_core.discovery.manifest import Manifest
+
+
+class FoundModel(Record):
+    """A name that was found: who builds it, and with which tag. Nothing is imported yet."""
+
+    __slots__ = ("architecture", "old_name", "plugin", "tag")
+
+    def __init__(self, architecture: str, tag: str | None, plugin: Plugin, old_name: str = "") -> None:
+        self.architecture = architecture
+        self.tag = tag
+        """The tag asked for, else the default one; None where the architecture has no weights."""
+        self.plugin = plugin
+        self.old_name = old_name
+        """The deprecated name that led here."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What its plugin offers."""
+        assert self.plugin.manifest is not None  # a plugin without manifest offers no name
+        return self.plugin.manifest
+
+    @property
+    def distribution(self) -> str:
+        """Who offers it."""
+        return self.plugin.distribution
+
+    @property
+    def family(self) -> str:
+        """The architectures that share its network class."""
+        return self.manifest.family_of(self.architecture)
+
+    @property
+    def constructor(self) -> str:
+        """``module:attribute``."""
+        return self.manifest.constructor(self.architecture)
+
+    @property
+    def name(self) -> str:
+        """``architecture.tag``, or the architecture alone."""
+        return f"{self.architecture}.{self.tag}" if self.tag else self.architecture
+
+    @property
+    def qualified_name(self) -> str:
+        """``distribution/architecture[.tag]``, which means the same whatever else is installed."""
+        return f"{self.distribution}/{self.name}"
+
+
+def candidates(index: Index, name: ModelName) -> list[FoundModel]:
+    """Everything that a name can mean: nothing, one model, or one of each plugin that claims it.
+
+    Two that offer an architecture both claim it with every tag: which tags they have must not decide whose code runs.
+
+    Raises:
+        UnknownModelError: for a tag that none of them has.
+    """
+    plugins = [
+        plugin for plugin in index.offering(name.architecture) if name.distribution in (None, plugin.distribution)
+    ]
+    founds = [FoundModel(name.architecture, name.tag, plugin) for plugin in plugins]
+    if not any(map(_has_tag, founds)):
+        # An old tag may have a new name, as an old architecture may.
+        founds = _renamed(index, name) or founds
+    if founds and not any(map(_has_tag, founds)):
+        from zoo_core.discovery.complaints import unknown_tag
+
+        raise unknown_tag(name, [tag for found in founds for tag in found.manifest.tags(found.architecture)])
+    for found in founds:
+        found.tag = found.tag or found.manifest.default(found.architecture)
+    return founds
+
+
+def _has_tag(found: FoundModel) -> bool:
+    tags = found.manifest.tags(found.architecture)
+    # A plugin whose manifest turns out broken when its tags are read has every tag, so that its problem is reported.
+    return found.tag is None or found.tag in tags or bool(found.plugin.problem)
+
+
+def _renamed(index: Index, name: ModelName) -> list[FoundModel]:
+    """Follow an old name, of an architecture or of one of its tags, inside the plugins that map it."""
+    founds = []
+    for old, tag in ((str(ModelName(name.architecture, name.tag)), None), (name.architecture, name.tag)):
+        for plugin in index.aliases.get(old, ()):
+            assert plugin.manifest is not None  # it has an old name from its manifest
+            target = parse_model_name(plugin.manifest.aliases.get(old, old))
+            offered = target.architecture in plugin.manifest.names
+            if offered and target.architecture != old and name.distribution in (None, plugin.distribution):
+                founds.append(FoundModel(target.architecture, tag or target.tag, plugin, str(name)))
+        if founds:
+            break
+    return founds
+
+
+def find(index: Index, model_name: str) -> FoundModel:
+    """Find the one plugin that offers a name.
+
+    Raises:
+        ModelNameError, UnknownModelError, AmbiguousModelError, PluginError: see `zoo_core.registry.find_model`.
+    """
+    name = parse_model_name(model_name)
+    if name.scheme:
+        raise ModelNameError(
+            f"{model_name!r} is a place, whose config.json names the architecture: pass it to create_model"
+        )
+    founds = candidates(index, name)
+    if len(founds) != 1 or founds[0].plugin.problem:
+        from zoo_core.discovery import complaints
+
+        if not founds:
+            raise complaints.unknown_model(index, name)
+        if len(founds) > 1:
+            raise complaints.ambiguous(name, [found.plugin for found in founds])
+        raise complaints.unusable(founds[0].plugin, str(name))
+    found = founds[0]
+    if found.old_name:
+        _warn_deprecated(found.old_name, found.name)
+    return found
+
+
+def _warn_deprecated(old: str, new: str) -> None:
+    import sys
+    import warnings
+
+    depth, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("zoo_core."):
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(f"model name {old!r} is deprecated: use {new!r}", DeprecationWarning, stacklevel=depth)
+
+
+def load_constructor(found: FoundModel) -> Callable[..., Any]:
+    """Import the module that builds the model, and get its constructor.
+
+    Raises:
+        PluginError: naming distribution, entry point and cause, when the plugin fails to.
+    """
+    from importlib import import_module
+
+    if isinstance(found.plugin, LocalPlugin):
+        return found.plugin.constructors[found.architecture]
+    module, _, attribute = found.constructor.partition(":")
+    try:
+        constructor: Any = import_module(module)
+        for part in attribute.split("."):
+            constructor = getattr(constructor, part)
+        if not callable(constructor):
+            raise TypeError(f"it is of type {type(constructor).__name__}, and cannot be called")
+    except (Exception, SystemExit) as error:
+        from zoo_core.discovery.complaints import broken_import
+
+        raise broken_import(found.plugin, found.constructor, error) from error
+    return constructor
+
+
+def read_pretrained_cfg(found: FoundModel) -> PretrainedCfg | None:
+    """The default config of a found model, or None where its plugin publishes none.
+
+    Raises:
+        PluginError: if the plugin's configs cannot be read, or hold what is none.
+    """
+    from zoo_core.config import PretrainedCfg
+
+    try:
+        values = found.manifest.configs.get(found.name)
+        if values is None:
+            return None
+        return PretrainedCfg.from_dict({**values, "architecture": found.architecture, "tag": found.tag})
+    except (PluginError, ConfigError, TypeError) as error:
+        raise PluginError(
+            f"plugin {found.plugin.entry_point} has a broken default config {found.name!r}: {error}"
+        ) from error

@@ -1,0 +1,208 @@
+"""What a plugin offers: its ``models.json``, read from its package without importing it.
+
+The first line of a manifest that `zoo manifest` wrote is a header with all its names, in one fixed form, so that a
+listing of a thousand plugins parses no JSON. The rest is parsed when one of its architectures is asked for.
+"""
+
+from __future__ import annotations
+
+from zoo_core.discovery.natural import natural_sort
+from zoo_core.discovery.resources import read_data, read_json
+from zoo_core.errors import PluginError
+from zoo_core.names import is_architecture
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from zoo_core.discovery.entry_points import EntryPoint
+
+    Rows = dict[str, dict[str, Any]]
+
+API = 1
+"""The version of the plugin API that this core speaks, and of the manifests that `zoo manifest` writes."""
+HEADER = '{{"api": {api}, "family": "{family}", "configs": "{configs}", "names": "{names}", "old_names": "{old_names}",'
+"""The first line of a manifest: names in natural order, separated by spaces, and those in ``aliases``."""
+
+
+class Manifest:
+    """The architectures of one family. Only data: constructors are named, ``module:attribute``."""
+
+    __slots__ = (
+        "_aliases",
+        "_configs",
+        "_data",
+        "_rows",
+        "api",
+        "configs_file",
+        "family",
+        "names",
+        "old_names",
+        "package",
+        "problem",
+    )
+
+    def __init__(
+        self,
+        family: str,
+        names: list[str],
+        old_names: list[str] | None = None,
+        *,
+        rows: Rows | None = None,
+        aliases: dict[str, str] | None = None,
+        api: int = API,
+        configs_file: str | None = None,
+        package: str = "",
+        data: bytes = b"",
+    ) -> None:
+        self.family = family
+        self.names = names
+        """Its architectures, in natural order."""
+        self.old_names = old_names or []
+        """Deprecated names of architectures or ``architecture.tag``."""
+        self.api = api
+        self.configs_file = configs_file
+        self.package = package
+        self.problem = ""
+        """What turned out to be wrong with what was read later than the header."""
+        self._rows = rows
+        self._aliases = aliases or {}
+        self._data = data
+        self._configs: Rows | None = None
+
+    @property
+    def architectures(self) -> Rows:
+        """Name to ``{"constructor", "default", "tags", "untrained"}``; all but the first are optional.
+
+        Empty rows, and `problem` set, if what follows the header is broken.
+        """
+        return self._parse() if self._rows is None else self._rows
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Old name to the model name that replaces it."""
+        self._parse()
+        return self._aliases
+
+    @property
+    def configs(self) -> Rows:
+        """``architecture[.tag]`` to the fields of its default config. Read from its own file when first asked for.
+
+        Raises:
+            PluginError: if the file cannot be read.
+        """
+        if self._configs is None:
+            configs = read_json(self.package, self.configs_file) if self.configs_file else {}
+            if not _is_table(configs):
+                raise PluginError(f"{self.configs_file} in {self.package} is not an object of objects")
+            self._configs = configs
+        return self._configs
+
+    def constructor(self, architecture: str) -> str:
+        """``module:attribute`` of what builds an architecture."""
+        return str(self.architectures[architecture].get("constructor", ""))
+
+    def family_of(self, architecture: str) -> str:
+        """The family of an architecture: the manifest's, except for what a process registered under another."""
+        return str((self._rows or {}).get(architecture, {}).get("family", self.family))
+
+    def tags(self, architecture: str) -> list[str]:
+        """The tags of an architecture, its default first."""
+        return self.architectures[architecture].get("tags", [])
+
+    def default(self, architecture: str) -> str | None:
+        """The default tag of an architecture; None if it has no tags."""
+        return self.architectures[architecture].get("default") or next(iter(self.tags(architecture)), None)
+
+    def trained_tags(self, architecture: str) -> list[str]:
+        """The tags that have weights."""
+        untrained = self.architectures[architecture].get("untrained", ())
+        return [tag for tag in self.tags(architecture) if tag not in untrained]
+
+    def _parse(self) -> Rows:
+        # Threads may parse at the same time, to the same end: the data must go last, and be taken first.
+        data = self._data
+        if self._rows is None:
+            try:
+                full = _from_json(data, self.family, self.package)
+                if set(full.names) != set(self.names) or set(full.old_names) != set(self.old_names):
+                    raise PluginError("the first line of its manifest contradicts the rest: `zoo manifest` was not run")
+                rows, self._aliases = full.architectures, full.aliases
+            except PluginError as error:
+                rows, self.problem = {name: {} for name in self.names}, str(error)
+            self._rows, self._data = rows, b""
+        return self._rows
+
+
+def read_manifest(entry: EntryPoint) -> Manifest:
+    """Read what an entry point names: a manifest, ``package:models.json``, or, in the short form, one constructor.
+
+    Raises:
+        PluginError: when there is no such file, or it is no manifest; says which and why, not whose.
+    """
+    module, attribute = entry.module, entry.attribute
+    if not attribute:
+        raise PluginError(f"its value {entry.value!r} is neither 'package:models.json' nor 'module:constructor'")
+    if not attribute.endswith(".json"):
+        return Manifest(
+            entry.name, [entry.name], rows={entry.name: {"constructor": f"{module}:{attribute}"}}, package=module
+        )
+    data = read_data(module, attribute)
+    return _from_header(data, module) or _from_json(data, entry.name, module)
+
+
+def _from_header(data: bytes, package: str) -> Manifest | None:
+    """Read the first line, if it is as `HEADER` has it. Takes no JSON parser, whose import costs as Python's start."""
+    line = data[: data.find(b"\n")]
+    if b"\\" in line or not line.isascii():
+        return None
+    parts = line.decode().split('"')
+    if len(parts) != 19:
+        return None
+    api, family, configs, names, old_names = parts[2].strip(":, "), *parts[5:18:4]
+    known = HEADER.format(api=api, family=family, configs=configs, names=names, old_names=old_names)
+    if known.encode() != line or not api.isdigit():
+        return None
+    listed = names.split()
+    _check_names(listed)
+    return Manifest(family, listed, old_names.split(), api=int(api), configs_file=configs, package=package, data=data)
+
+
+def _from_json(data: bytes, name: str, package: str) -> Manifest:
+    import json
+
+    try:
+        values = json.loads(data)
+    except ValueError as error:
+        raise PluginError(f"its manifest in {package} is not valid JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise PluginError(f"its manifest in {package} holds a {type(values).__name__}, not an object")
+    api, rows, aliases = values.get("api"), values.get("architectures"), values.get("aliases", {})
+    if type(api) is not int:
+        raise PluginError(f"its manifest in {package} has no API version: 'api' is {api!r}")
+    if rows is None or not _is_table(rows):
+        raise PluginError(f"'architectures' of its manifest in {package} is not an object of objects")
+    _check_names(list(rows))
+    if not isinstance(aliases, dict) or not all(type(target) is str for target in aliases.values()):
+        raise PluginError(f"'aliases' of its manifest in {package} is not an object of names")
+    return Manifest(
+        str(values.get("family", name)),
+        natural_sort(rows),
+        list(aliases),
+        rows=rows,
+        aliases=aliases,
+        api=api,
+        configs_file=values.get("configs"),
+        package=package,
+    )
+
+
+def _check_names(names: list[str]) -> None:
+    # All at once: asking of each of 100,000 names would take longer than reading them.
+    if names and not (all(names) and is_architecture("".join(names))):
+        bad = next(name for name in names if not is_architecture(name))
+        raise PluginError(f"its manifest offers {bad!r}, and no architecture can have that name")
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) and all(type(row) is dict for row in value.values())

@@ -1,0 +1,111 @@
+"""A family, as a plugin declares it: its network and its tables. Constructors and manifests follow from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache, cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+from zoo_core.config import PretrainedCfg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import nn
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Family:
+    """One network class and the tables of what it is published as.
+
+    A plugin keeps one in its package's ``__init__``, and answers for its constructors with it::
+
+        FAMILY = Family(name="resnet", package=__name__, network=f"{__name__}.model:ResNet",
+                        architectures=ARCHITECTURES, pretrained=PRETRAINED, aliases=ALIASES)
+
+        def __getattr__(name: str) -> Constructor:
+            return FAMILY.constructor(name)
+    """
+
+    name: str
+    package: str
+    """The importable package, which is also where ``models.json`` and ``configs.json`` lie."""
+    network: str
+    """``module:Class`` of the network; imported, with torch, when the first model is built."""
+    architectures: Mapping[str, Any]
+    """Name to configuration: a frozen dataclass, the first argument of the network."""
+    pretrained: Mapping[str, PretrainedCfg]
+    """``architecture.tag`` to default config; an architecture's first tag is its default. One without weights may stand
+    under its bare name, to say what it is meant for."""
+    aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Old name to the model name that replaces it, with a deprecation warning."""
+    feature_cfg: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """How feature wrappers treat the network, see `zoo_core.features`."""
+    pretrained_filter: str | None = None
+    """``module:function`` of ``(state_dict, model) -> state_dict``, which gives older files the network's names."""
+    pruned: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Architecture to the JSON file in `package` with the shapes that it is pruned to, see `zoo_core.weights.prune`."""
+
+    @cached_property
+    def network_class(self) -> type[nn.Module]:
+        """The network's class. Imports the module that defines it."""
+        return cast("type[nn.Module]", _load(self.network))
+
+    def tags(self, architecture: str) -> dict[str, PretrainedCfg]:
+        """The tags of one architecture, its default first, as the table has them."""
+        prefix = architecture + "."
+        return {name.removeprefix(prefix): cfg for name, cfg in self.pretrained.items() if name.startswith(prefix)}
+
+    def default_cfg(self, architecture: str, tag: str | None = None) -> PretrainedCfg:
+        """The default config of a tag (None: the default tag), names filled in; without weights if there is none."""
+        tags = self.tags(architecture)
+        tag = tag or next(iter(tags), None)
+        cfg = tags[tag] if tag else self.pretrained.get(architecture, PretrainedCfg())
+        return dataclasses.replace(cfg, architecture=architecture, tag=tag)
+
+    def pruned_shapes(self, architecture: str) -> dict[str, list[int]] | None:
+        """The shapes that an architecture is pruned to, by key of its state dict; None for most."""
+        if architecture not in self.pruned:
+            return None
+        import json
+        from importlib.resources import files
+
+        text = files(self.package).joinpath(self.pruned[architecture]).read_text(encoding="utf-8")
+        return cast("dict[str, list[int]]", json.loads(text))
+
+    @cache  # noqa: B019 - a family lives as long as its module
+    def constructor(self, architecture: str) -> Callable[..., nn.Module]:
+        """The function that builds an architecture: ``resnet34(pretrained=False, **options)``.
+
+        Raises:
+            AttributeError: for a name that is no architecture of this family; a module's ``__getattr__`` passes it on.
+        """
+        if architecture not in self.architectures:
+            raise AttributeError(f"module {self.package!r} has no attribute {architecture!r}")
+
+        def construct(pretrained: bool = False, **options: Any) -> nn.Module:
+            from zoo_core.builder import build_model_with_cfg
+
+            options.setdefault("pretrained_cfg", self.default_cfg(architecture))
+            return build_model_with_cfg(
+                self.network_class,
+                architecture,
+                pretrained,
+                model_cfg=self.architectures[architecture],
+                feature_cfg=dict(self.feature_cfg),
+                pretrained_filter_fn=_load(self.pretrained_filter) if self.pretrained_filter else None,
+                pruned=self.pruned_shapes(architecture),
+                **options,
+            )
+
+        construct.__name__ = construct.__qualname__ = architecture
+        construct.__module__ = self.package
+        construct.__doc__ = f"Build {architecture}; options as `zoo_core.create_model` takes them."
+        return construct
+
+
+def _load(reference: str) -> Any:
+    """What ``module:attribute`` names. Imports the module."""
+    module, _, attribute = reference.partition(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,117 @@
+"""Model names: ``architecture``, ``architecture.tag``, ``distribution/architecture[.tag]``, or a scheme and its path.
+
+Lean on purpose, as everything that a listing imports: no `re`, no `dataclasses`, no `typing`.
+"""
+
+from __future__ import annotations
+
+from zoo_core.errors import ModelNameError, did_you_mean
+from zoo_core.record import Record
+
+SCHEMES = ("hf-hub", "local-dir")
+"""``hf-hub:org/repo[@revision]``, a Hugging Face Hub repository; ``local-dir:path``, a folder with the same files."""
+
+_EXPECTED = (
+    "expected 'architecture', 'architecture.tag', 'distribution/architecture[.tag]', "
+    "'hf-hub:org/repo' or 'local-dir:path'"
+)
+
+
+class ModelName(Record):
+    """A parsed model name: `scheme` and `path`, or `architecture` with an optional `distribution` and `tag`."""
+
+    __slots__ = ("architecture", "distribution", "path", "scheme", "tag")
+
+    def __init__(
+        self,
+        architecture: str = "",
+        tag: str | None = None,
+        distribution: str | None = None,
+        scheme: str | None = None,
+        path: str | None = None,
+    ) -> None:
+        self.architecture = architecture
+        self.tag = tag
+        self.distribution = distribution
+        self.scheme = scheme
+        self.path = path
+
+    def __str__(self) -> str:
+        if self.scheme:
+            return f"{self.scheme}:{self.path}"
+        name = f"{self.architecture}.{self.tag}" if self.tag else self.architecture
+        return f"{self.distribution}/{name}" if self.distribution else name
+
+
+def parse_model_name(name: str) -> ModelName:
+    """Take a model name apart; nothing is looked up.
+
+    Raises:
+        ModelNameError: for what is no model name, saying what was expected.
+    """
+    if not isinstance(name, str):
+        raise ModelNameError(f"model name must be a str, not {type(name).__name__}: {name!r}")
+    scheme, colon, path = name.partition(":")
+    if colon:
+        return _parse_scheme(name, scheme, path)
+    distribution, slash, rest = name.rpartition("/")
+    architecture, dot, tag = rest.partition(".")
+    if (
+        not is_architecture(architecture)
+        or (dot and not all(is_architecture(part) for part in tag.split(".")))
+        or (slash and not _is_distribution(distribution))
+    ):
+        raise ModelNameError(f"malformed model name {name!r}: {_EXPECTED}")
+    return ModelName(architecture, tag or None, normalize_distribution(distribution) if slash else None)
+
+
+def split_model_name_tag(model_name: str, no_tag: str = "") -> tuple[str, str]:
+    """``"resnet50.a1_in1k"`` to ``("resnet50", "a1_in1k")``; `no_tag` stands for a tag that is not there."""
+    architecture, _, tag = model_name.partition(".")
+    return architecture, tag or no_tag
+
+
+def get_arch_name(model_name: str) -> str:
+    """The architecture of a model name, without distribution and tag.
+
+    Raises:
+        ModelNameError: for a malformed name, or a scheme, whose architecture is known only once its config was read.
+    """
+    parsed = parse_model_name(model_name)
+    if parsed.scheme:
+        raise ModelNameError(
+            f"{model_name!r} names a place, not an architecture; its config.json names the architecture"
+        )
+    return parsed.architecture
+
+
+def normalize_distribution(name: str) -> str:
+    """The one spelling of a distribution's name (PEP 503): ``"Zoo_ResNet"`` to ``"zoo-resnet"``."""
+    return "-".join(part for part in name.lower().replace("_", "-").replace(".", "-").split("-") if part)
+
+
+def _parse_scheme(name: str, scheme: str, path: str) -> ModelName:
+    scheme = scheme.replace("_", "-")
+    if scheme not in SCHEMES:
+        raise ModelNameError(
+            f"unknown scheme {scheme!r} in model name {name!r}{did_you_mean(scheme, SCHEMES) or f': {_EXPECTED}'}"
+        )
+    if not path.strip():
+        raise ModelNameError(f"model name {name!r} lacks what follows the colon: {_EXPECTED}")
+    if scheme == "hf-hub":
+        repository = path.partition("@")[0]
+        owner, slash, repo = repository.partition("/")
+        if not (_is_distribution(owner) and (not slash or _is_distribution(repo))):
+            raise ModelNameError(
+                f"malformed Hub repository in model name {name!r}: expected 'hf-hub:org/repo[@revision]'"
+            )
+    return ModelName(scheme=scheme, path=path)
+
+
+def is_architecture(text: str) -> bool:
+    """Whether an architecture can be named so: ASCII letters, digits, ``_`` and ``-``."""
+    return text.isascii() and text.replace("_", "").replace("-", "").isalnum()
+
+
+def _is_distribution(text: str) -> bool:
+    return is_architecture(text.replace(".", "")) and text[0].isalnum()

@@ -1,0 +1,228 @@
+"""What models there are, and how to get at them. The one place that keeps state: the index, and what was registered.
+
+Nothing is scanned when this is imported, and nothing in here imports torch. Only `load_constructor` and
+`model_entrypoint` run a plugin's code.
+"""
+
+from __future__ import annotations
+
+from _thread import RLock  # importing `threading` takes a quarter of Python's own start
+
+from zoo_core.discovery import listing
+from zoo_core.discovery.index import Index, Plugin, build_index
+from zoo_core.discovery.local import LocalPlugin
+from zoo_core.discovery.lookup import FoundModel, candidates, find, load_constructor, read_pretrained_cfg
+from zoo_core.errors import ConfigError, ModelNameError, UnknownModelError, did_you_mean
+from zoo_core.names import get_arch_name, parse_model_name, split_model_name_tag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from zoo_core.config import PretrainedCfg
+
+__all__ = [
+    "FoundModel",
+    "find_model",
+    "find_pretrained_cfg",
+    "get_arch_name",
+    "get_pretrained_cfg",
+    "get_pretrained_cfg_value",
+    "is_model",
+    "is_model_in_modules",
+    "is_model_pretrained",
+    "list_families",
+    "list_models",
+    "list_pretrained",
+    "load_constructor",
+    "model_entrypoint",
+    "plugins",
+    "refresh",
+    "register_model",
+    "split_model_name_tag",
+]
+
+_lock = RLock()
+_local = LocalPlugin()
+_index: Index | None = None
+
+
+def current_index() -> Index:
+    """The index; built by the first caller, whole before anybody sees it."""
+    global _index
+    if _index is None:
+        with _lock:
+            if _index is None:
+                index = build_index()
+                index.add(_local)
+                _index = index
+    return _index
+
+
+def refresh() -> None:
+    """Forget what was found, so that plugins installed or removed since are noticed. Registered models stay."""
+    global _index
+    import importlib
+
+    with _lock:
+        importlib.invalidate_caches()
+        _index = None
+
+
+def plugins() -> tuple[Plugin, ...]:
+    """Every plugin that was found and is not disabled, broken ones too."""
+    return tuple(plugin for plugin in current_index().plugins if plugin is not _local)
+
+
+def find_model(model_name: str) -> FoundModel:
+    """Find who builds a model, by name. Loads nothing.
+
+    Raises:
+        ModelNameError: for a malformed name, or a scheme.
+        UnknownModelError: if no installed plugin offers it; suggests names, and what to install.
+        AmbiguousModelError: if several do; says their qualified names.
+        PluginError: if its plugin cannot be used.
+    """
+    return find(current_index(), model_name)
+
+
+def find_pretrained_cfg(found: FoundModel) -> PretrainedCfg | None:
+    """The default config of a found model; None where its plugin publishes none."""
+    return read_pretrained_cfg(found)
+
+
+def list_models(
+    filter: str | Sequence[str] = "",  # noqa: A002 - the name that the field knows
+    *,
+    family: str | Sequence[str] = "",
+    module: str | Sequence[str] = "",
+    pretrained: bool = False,
+    include_tags: bool | None = None,
+    exclude_filters: str | Sequence[str] = "",
+    name_matches_cfg: bool = False,
+) -> list[str]:
+    """Names of models, in natural order. A name that several distributions claim is listed in its qualified forms.
+
+    Args:
+        filter: shell pattern(s), ``"resnet*"``; a name is listed if one matches. Without a tag it stands for all tags.
+        family: only these families.
+        module: only constructors in these modules or packages.
+        pretrained: only those with weights.
+        include_tags: list ``architecture.tag``; by default where `pretrained`.
+        exclude_filters: pattern(s) of names to leave out.
+        name_matches_cfg: only names that have a default config of their own.
+    """
+    return listing.names(
+        current_index(),
+        filter,
+        family=family,
+        module=module,
+        pretrained=pretrained,
+        include_tags=include_tags,
+        exclude_filters=exclude_filters,
+        name_matches_cfg=name_matches_cfg,
+    )
+
+
+def list_pretrained(
+    filter: str | Sequence[str] = "",  # noqa: A002 - as `list_models`
+    *,
+    exclude_filters: str | Sequence[str] = "",
+) -> list[str]:
+    """``architecture.tag`` of everything that has weights."""
+    return list_models(filter, pretrained=True, include_tags=True, exclude_filters=exclude_filters)
+
+
+def list_families() -> list[str]:
+    """The families that installed plugins offer."""
+    return listing.families(current_index())
+
+
+def is_model(model_name: str) -> bool:
+    """Whether an installed plugin offers the name. A name that several claim is one; a scheme is not."""
+    return _exists(model_name) is not None
+
+
+def is_model_in_modules(model_name: str, module_names: Iterable[str]) -> bool:
+    """Whether the constructor of a model lies in one of the modules or packages."""
+    found = _exists(model_name)
+    return found is not None and listing.in_modules(found.constructor, module_names)
+
+
+def is_model_pretrained(model_name: str) -> bool:
+    """Whether there are weights: for the tag, or, without one, for the default tag."""
+    found = _exists(model_name)
+    return found is not None and found.tag in found.manifest.trained_tags(found.architecture)
+
+
+def model_entrypoint(model_name: str, module_filter: str | None = None) -> Callable[..., Any]:
+    """The constructor of a model, imported.
+
+    Raises:
+        UnknownModelError: also if it does not lie in `module_filter`, a module or package.
+        PluginError: if its plugin fails to import.
+    """
+    found = find_model(model_name)
+    if module_filter and not listing.in_modules(found.constructor, [module_filter]):
+        raise UnknownModelError(f"model {model_name!r} is not in {module_filter}, but {found.constructor}")
+    return load_constructor(found)
+
+
+def get_pretrained_cfg(model_name: str) -> PretrainedCfg | None:
+    """The default config of a model name; None where its plugin publishes none. Errors as `find_model`."""
+    return find_pretrained_cfg(find_model(model_name))
+
+
+def get_pretrained_cfg_value(model_name: str, cfg_key: str) -> Any:
+    """One field of a model's default config; None where there is no config.
+
+    Raises:
+        ConfigError: if there is no such field.
+    """
+    from zoo_core.config import PretrainedCfg
+
+    if cfg_key not in PretrainedCfg.__dataclass_fields__:
+        known = PretrainedCfg.__dataclass_fields__
+        raise ConfigError(f"unknown default config field {cfg_key!r}{did_you_mean(cfg_key, known)}")
+    cfg = get_pretrained_cfg(model_name)
+    return getattr(cfg, cfg_key) if cfg else None
+
+
+def register_model(
+    constructor: Callable[..., Any] | None = None,
+    *,
+    name: str | None = None,
+    family: str | None = None,
+    pretrained: Mapping[str, PretrainedCfg] | None = None,
+) -> Any:
+    """Register a constructor of the running process, as ``@register_model`` or with arguments.
+
+    Args:
+        constructor: ``mynet(pretrained=False, **options)``.
+        name: its architecture; default: the function's name.
+        family: default: ``"local"``.
+        pretrained: tag to default config; the first is the default.
+
+    Raises:
+        ModelNameError: for a name that no architecture can have.
+        PluginError: if another function was registered under it.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        architecture = name or function.__name__
+        with _lock:
+            _local.register(architecture, function, family, pretrained or {})
+            if _index is not None:
+                _index.claim(architecture, _local)
+        return function
+
+    return register if constructor is None else register(constructor)
+
+
+def _exists(model_name: str) -> FoundModel | None:
+    """Find a model without raising or warning; of several that claim the name, the first."""
+    try:
+        return next(iter(candidates(current_index(), parse_model_name(model_name))), None)
+    except (ModelNameError, UnknownModelError):
+        return None

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conftest import Site
+
+COUNTED = """
+import pathlib, time, threading
+with open(pathlib.Path(__file__).parents[1] / "imports.txt", "a") as file:
+    file.write(__name__ + "\\n")
+time.sleep(0.05)
+def __getattr__(name):
+    if not name.startswith("net"):
+        raise AttributeError(name)
+    return lambda **options: name
+"""
+
+PROGRAM = """
+import sys, threading
+sys.setswitchinterval(1e-5)
+import zoo_core as zoo
+from zoo_core import registry
+start, problems = threading.Barrier(32), []
+def work(i):
+    name = f"net{i % 4}"
+    try:
+        start.wait()
+        assert len(registry.list_models()) == 200, "half-filled"
+        assert zoo.create_model(f"{name}.t0", num_classes=3) == name
+        assert registry.get_pretrained_cfg(f"{name}.t1").tag == "t1"
+        assert registry.find_model(f"old{i % 4}").architecture == name
+    except BaseException as error:
+        problems.append(repr(error))
+threads = [threading.Thread(target=work, args=(i,)) for i in range(32)]
+import warnings; warnings.simplefilter("ignore")
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert not problems, problems
+"""
+
+
+def test_32_threads_import_each_plugin_once_and_see_it_whole(site: Site) -> None:
+    for i in range(4):
+        models = {f"net{i}": ["t0", "t1"], **{f"filler{i}_{j}": [] for j in range(49)}}
+        site.plugin(f"zoo-p{i}", models, files={"__init__.py": COUNTED}, aliases={f"old{i}": f"net{i}"})
+    site.run(PROGRAM, bare=False, ZOO_PLUGINS="zoo-p0 zoo-p1 zoo-p2 zoo-p3")
+    imports = (site.root / "imports.txt").read_text().split()
+    assert sorted(imports) == [f"zoo_p{i}" for i in range(4)]
+
+
+def test_refreshing_while_others_ask(site: Site) -> None:
+    for i in range(3):
+        site.plugin(f"zoo-p{i}", [f"net{i}"])
+    program = """
+import sys, threading
+sys.setswitchinterval(1e-5)
+from zoo_core import registry
+seen = set()
+def ask():
+    for _ in range(20):
+        seen.add(tuple(registry.list_models()))
+        registry.find_model("net1")
+threads = [threading.Thread(target=ask) for _ in range(4)] + [
+    threading.Thread(target=lambda: [registry.refresh() for _ in range(20)])
+]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert seen == {("net0", "net1", "net2")}, seen
+"""
+    site.run(program)

@@ -1,0 +1,1 @@
+"""An example of a hook plugin for Zoo."""

@@ -1,0 +1,158 @@
+"""What creating a model costs against timm: `python benchmarks/creation.py`. Needs the peers (see constraints.txt).
+
+Rows: a pretrained model from a local safetensors file, with its first forward, its second forward, and the memory that
+loading takes; from a `.pth`; a model that is initialised; and a cold process. Both sides load the same file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+import peers
+from harness import Report, interleave
+
+peers.prepare()
+
+import timm
+import zoo_core as zoo
+from safetensors.torch import save_file
+
+# architecture: targets for pretrained from safetensors, with first forward, from .pth, initialised
+TARGETS = {
+    "resnet50": (14, 2.3, 6, 1.5),
+    "cspdarknet53": (9, None, None, 1.9),
+    "xception71": (5, None, None, 1.15),
+    "densenet121": (4, 1.7, 4, 1.7),
+}
+SIZE = 224
+
+
+def main() -> None:
+    """Print a table of ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--only", nargs="*", default=list(TARGETS), help="architectures")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(1)  # CPU time of idle workers would be noise
+    report = Report(args.json)
+    report.note(f"torch {torch.__version__}, timm {timm.__version__}, {args.rounds} rounds, CPU time")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in args.only:
+            if name in zoo.list_models():
+                measure(report, name, Path(folder), args.rounds)
+        if "resnet50" in args.only:
+            cold(report, Path(folder) / "resnet50.safetensors", args.rounds)
+    report.close()
+
+
+def measure(report: Report, name: str, folder: Path, rounds: int) -> None:
+    """The rows of one architecture."""
+    files = {kind: folder / f"{name}.{kind}" for kind in ("safetensors", "pth")}
+    torch.manual_seed(0)
+    weights = timm.create_model(name).state_dict()
+    save_file(weights, files["safetensors"])
+    torch.save(weights, files["pth"])
+    load, first, pth, fresh = TARGETS[name]
+    images = torch.randn(1, 3, SIZE, SIZE)
+
+    def theirs(kind: str) -> torch.nn.Module:
+        return timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": str(files[kind])})
+
+    def ours(kind: str) -> torch.nn.Module:
+        return zoo.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": str(files[kind])}, mmap=True)
+
+    def forward(model: torch.nn.Module) -> torch.Tensor:
+        with torch.inference_mode():
+            return model.eval()(images)
+
+    assert torch.equal(forward(ours("safetensors")), forward(theirs("safetensors"))), "results differ"
+    pair = interleave({"zoo": lambda: ours("safetensors"), "timm": lambda: theirs("safetensors")}, rounds)
+    report.add(f"{name}: pretrained, safetensors", pair, over="timm", target=load)
+    copied = {"file": str(files["safetensors"])}
+    pair = interleave(
+        {
+            "zoo": lambda: zoo.create_model(name, pretrained=True, pretrained_cfg_overlay=copied),
+            "timm": lambda: theirs("safetensors"),
+        },
+        rounds,
+    )
+    report.add(f"{name}: the same, a user's own path, copied", pair, over="timm")
+    pair = interleave({"zoo": lambda: ours("pth"), "timm": lambda: theirs("pth")}, rounds)
+    report.add(f"{name}: pretrained, .pth", pair, over="timm", target=pth)
+    pair = interleave(
+        {"zoo": lambda: forward(ours("safetensors")), "timm": lambda: forward(theirs("safetensors"))},
+        max(rounds // 2, 3),
+    )
+    report.add(f"{name}: pretrained and first forward", pair, over="timm", target=first)
+    mapped, private = ours("safetensors"), theirs("safetensors")
+    pair = interleave({"zoo": lambda: forward(mapped), "timm": lambda: forward(private)}, max(rounds // 2, 3))
+    report.add(f"{name}: second forward", pair, over="timm", target=0.97)
+    pair = interleave({"zoo": lambda: zoo.create_model(name), "timm": lambda: timm.create_model(name)}, rounds)
+    report.add(f"{name}: initialised", pair, over="timm", target=fresh)
+    share = private_memory(name, files["safetensors"]) / files["safetensors"].stat().st_size
+    verdict = "met" if share <= 0.1 else "MISSED"
+    what = f"{name}: private memory taken by the load"
+    report.note(f"{what:44s} {share:.3f} of the weights' size   target 0.1: {verdict}")
+
+
+MEMORY = """
+import sys, torch, zoo_core as zoo
+def private():
+    with open("/proc/self/smaps_rollup") as file:
+        return sum(int(line.split()[1]) for line in file if line.startswith("Private_Dirty")) * 1024
+name, file = sys.argv[1:]
+build = lambda: zoo.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": file}, mmap=True)
+del_me = build(); del del_me
+before = private(); model = build(); print(private() - before)
+"""
+
+
+def private_memory(name: str, file: Path) -> int:
+    """Bytes of private memory that a warm process gains by creating the model."""
+    run = subprocess.run([sys.executable, "-c", MEMORY, name, str(file)], check=True, capture_output=True, text=True)
+    return int(run.stdout)
+
+
+def cold(report: Report, file: Path, rounds: int) -> None:
+    """CPU time of whole processes, user and system."""
+
+    def process(code: str) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        subprocess.run([sys.executable, "-c", code], check=True, env=environment, stdout=subprocess.DEVNULL)
+
+    def children() -> float:
+        times = os.times()
+        return times.children_user + times.children_system
+
+    overlay = f"pretrained=True, pretrained_cfg_overlay={{'file': {str(file)!r}}}"
+    contestants = {
+        "zoo": lambda: process(f"import zoo_core; zoo_core.create_model('resnet50', {overlay}, mmap=True)"),
+        "torch": lambda: process("import torch"),
+        "timm": lambda: process(
+            f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r}); import peers; peers.prepare(); "
+            f"import timm; timm.create_model('resnet50', {overlay})"
+        ),
+    }
+    times = interleave(contestants, max(rounds // 2, 5), warm_up=1, clock=children)
+    report.add("cold process, pretrained resnet50", times, over="timm", target=2)
+    report.add(
+        "cold process, import torch alone", {key: times[key] for key in ("zoo", "torch")}, over="torch", target=1 / 1.15
+    )
+
+
+if __name__ == "__main__":
+    begin = time.time()
+    main()
+    print(f"{time.time() - begin:.0f} s", file=sys.stderr)

@@ -1,0 +1,97 @@
+"""`create_model`: from a name to a model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.config import PretrainedCfg
+from zoo_core.errors import OptionError
+from zoo_core.hooks.manager import hook_manager
+from zoo_core.names import parse_model_name
+from zoo_core.registry import find_model, find_pretrained_cfg, load_constructor
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+def create_model(
+    model_name: str,
+    pretrained: bool = False,
+    *,
+    pretrained_cfg: PretrainedCfg | Mapping[str, Any] | str | None = None,
+    pretrained_cfg_overlay: Mapping[str, Any] | None = None,
+    checkpoint_path: str | os.PathLike[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    **options: Any,
+) -> nn.Module:
+    """Create a model by name.
+
+    >>> import zoo_core as zoo
+    >>> net = zoo.create_model("test_resnet.digits", pretrained=True, in_chans=1)
+
+    Args:
+        model_name: ``architecture[.tag]``, ``distribution/architecture[.tag]``, ``hf-hub:org/repo`` or
+            ``local-dir:path``.
+        pretrained: load the weights of the tag, or of the architecture's default tag.
+        pretrained_cfg: a default config instead of the tag's, or the name of another tag.
+        pretrained_cfg_overlay: fields that replace those of the default config, for this call.
+        checkpoint_path: a file to load weights from, adapted like pretrained ones.
+        cache_dir: where downloaded weights are kept.
+        device: where the model is built.
+        dtype: of its floating-point tensors.
+        options: ``num_classes``, ``in_chans``, ``features_only``, ``out_indices`` and whatever the architecture has;
+            None means the default.
+
+    Returns:
+        The model in training mode, as a freshly made module is.
+
+    Raises:
+        UnknownModelError: for a name that no installed plugin offers, with the nearest ones.
+        OptionError: for an option that the architecture does not have, with the nearest one.
+        WeightsError: when the weights do not exist, cannot be had or do not fit.
+        FeatureError: for feature maps that do not exist.
+    """
+    name = parse_model_name(model_name)
+    options = {key: value for key, value in options.items() if value is not None}
+    cfg: PretrainedCfg | None = None
+    if name.scheme:
+        from zoo_core.weights.hub import read_hub_config
+
+        hub = read_hub_config(model_name, cache_dir=cache_dir)
+        found = find_model(hub.architecture)
+        cfg = hub.pretrained_cfg
+        options = {**hub.model_args, **options}
+    else:
+        if isinstance(pretrained_cfg, str):
+            name = type(name)(name.architecture, pretrained_cfg, name.distribution)
+            pretrained_cfg = None
+        found = find_model(str(name))
+        cfg = find_pretrained_cfg(found)
+    if isinstance(pretrained_cfg, Mapping):
+        cfg = PretrainedCfg.from_dict(pretrained_cfg)
+    elif isinstance(pretrained_cfg, PretrainedCfg):
+        cfg = pretrained_cfg
+    elif pretrained_cfg is not None:
+        raise OptionError(f"pretrained_cfg {pretrained_cfg!r}: expected a PretrainedCfg, a dict or a tag")
+    if checkpoint_path is not None:
+        cfg = (cfg or PretrainedCfg()).overlaid({"file": os.fspath(checkpoint_path)})
+        pretrained = True
+    placed = {
+        "cache_dir": cache_dir,
+        "device": device,
+        "dtype": dtype,
+        "pretrained_cfg_overlay": pretrained_cfg_overlay,
+    }
+    options |= {key: value for key, value in placed.items() if value is not None}
+    if cfg is not None:
+        options["pretrained_cfg"] = cfg
+    hooks = hook_manager().hook
+    hooks.zoo_before_create(found=found, pretrained=pretrained, options=options)
+    model: nn.Module = load_constructor(found)(pretrained=pretrained, **options)
+    hooks.zoo_after_create(found=found, pretrained=pretrained, model=model)
+    return model

@@ -1,0 +1,73 @@
+"""How a wrapper takes a network over: it *is* the network, less what no wanted map needs.
+
+A wrapper that held its network as a child would prefix every key of the state dict; one that held the network's
+children could not run its walk. So a wrapper's class derives from the wrapper and from the network's class, made once
+per pair, and its instance has the network's children, parameters, buffers and options. The keys stay those of the plain
+network, and scripting, tracing, export, DDP and FSDP see one ordinary module. The network given is left as it was.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Self, cast
+
+from torch import nn
+
+_REGISTRIES = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
+_HOOKS = tuple(name for name in vars(nn.Module()) if name.endswith("_hooks") or "_hooks_" in name)
+
+
+class Adopting(nn.Module):
+    """Base of wrappers. ``Wrapper(net, ...)`` makes an instance of a class derived from `Wrapper` and ``type(net)``."""
+
+    def __new__(cls, net: nn.Module, *_args: Any, **_options: Any) -> Self:
+        """An instance of the pair's class; `__init__` runs on it next."""
+        return cast("Self", _blank(cls, type(net)))
+
+    def __init__(self, net: nn.Module) -> None:
+        """Take over children, parameters, buffers and options, without running the network's ``__init__``."""
+        nn.Module.__init__(self)
+        for name, value in vars(net).items():
+            if name in _REGISTRIES:
+                self.__dict__[name] = copy.copy(value)
+            elif name not in _HOOKS and name not in vars(self):
+                self.__dict__[name] = value
+        self.training = net.training
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """Pickle and copy by the two classes, since the pair's class has no name to import it by."""
+        _, _, *rest = cast("tuple[Any, ...]", super().__reduce_ex__(protocol))
+        wrapper, network = type(self).__bases__
+        return (_blank, (wrapper, network), *rest)
+
+
+_PAIRS: dict[tuple[type, type], type[Adopting]] = {}
+
+
+def _blank(wrapper: type[nn.Module], network: type[nn.Module]) -> Adopting:
+    """An instance without content of the class that derives from both, which is made once."""
+    if (pair := _PAIRS.get((wrapper, network))) is None:
+        names = {"__module__": wrapper.__module__, "__qualname__": wrapper.__qualname__, "__doc__": wrapper.__doc__}
+        pair = _PAIRS.setdefault((wrapper, network), type(wrapper.__name__, (wrapper, network), names))
+    return nn.Module.__new__(pair)
+
+
+def drop_after(root: nn.Module, path: str) -> None:
+    """Drop every module that is registered after `path`, on the way down to it.
+
+    A direct child of `root` becomes None; a container on the way is replaced by a shorter copy of itself, so that
+    whoever shares it keeps it whole.
+    """
+    name, _, rest = path.partition(".")
+    children = list(root._modules)
+    for later in children[children.index(name) + 1 :]:
+        if isinstance(root, nn.Sequential | nn.ModuleList | nn.ModuleDict):
+            del root._modules[later]
+        else:
+            root._modules[later] = None
+    if rest:
+        container = copy.copy(root._modules[name])
+        assert container is not None
+        container.__dict__["_modules"] = dict(container._modules)
+        root._modules[name] = container
+        drop_after(container, rest)

@@ -1,0 +1,82 @@
+"""Feature maps of a module that is not a `Network`: hooks on the wanted modules, and an early stop.
+
+What is collected belongs to the call, not to the module: concurrent calls from several threads do not mix. The hook is
+one function, permanent and idle outside a collecting call, so copies and pickles of a module carry it along.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from zoo_core.errors import FeatureError, did_you_mean
+
+Maps = dict[nn.Module, Any]
+
+
+class _Enough(Exception):  # noqa: N818 - no error: it ends a forward whose wanted maps are all there
+    """Raised by the hook that collects the last map that a call wants."""
+
+    def __init__(self, maps: Maps) -> None:
+        self.maps = maps
+
+
+class _Calls(threading.local):
+    """The collecting calls under way in this thread, innermost last."""
+
+    def __init__(self) -> None:
+        self.stack: list[Maps] = []
+
+
+_CALLS = _Calls()
+
+
+def _tap(module: nn.Module, args: Any, output: Any) -> None:
+    for maps in _CALLS.stack:
+        if module in maps and maps[module] is None:
+            maps[module] = output
+            if all(value is not None for value in maps.values()):
+                raise _Enough(maps)
+
+
+def tap_modules(root: nn.Module, names: Sequence[str]) -> None:
+    """Let `collect` read the named modules of `root`.
+
+    Raises:
+        FeatureError: for a name that is no module of it, with the nearest ones.
+    """
+    modules = dict(root.named_modules())
+    for name in names:
+        if name not in modules:
+            raise FeatureError(f"{type(root).__name__} has no module {name!r}{did_you_mean(name, modules)}")
+        if _tap not in modules[name]._forward_hooks.values():
+            modules[name].register_forward_hook(_tap)
+
+
+def collect(root: nn.Module, forward: Callable[[Any], Any], names: Sequence[str], x: Any) -> list[Any]:
+    """Run `forward` until every named module of `root` has run, and return their outputs in the order of `names`.
+
+    Raises:
+        FeatureError: when a named module did not run, or when torch.fx is tracing the forward: it sees no hooks, and
+            its graph would be silently wrong.
+    """
+    if isinstance(x, torch.fx.Proxy):
+        raise FeatureError("torch.fx sees no hooks: trace a FeatureListNet, or use a FeatureGraphNet")
+    wanted = [root.get_submodule(name) for name in names]
+    maps: Maps = dict.fromkeys(wanted)
+    _CALLS.stack.append(maps)
+    try:
+        forward(x)
+    except _Enough as enough:
+        if enough.maps is not maps:
+            raise
+    finally:
+        _CALLS.stack.pop()
+    for name, module in zip(names, wanted, strict=True):
+        if maps[module] is None:
+            raise FeatureError(f"the forward did not run module {name!r}, whose output is wanted")
+    return [maps[module] for module in wanted]

@@ -1,0 +1,61 @@
+"""The wrapper on ``forward_intermediates``, for any network that has it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from torch import Tensor, nn
+
+from zoo_core.errors import FeatureError
+from zoo_core.features.adopt import Adopting
+from zoo_core.features.info import FeatureInfo, feature_table
+from zoo_core.features.stages import Indices, map_names
+
+
+class FeatureGetterNet(Adopting):
+    """A network that returns what its own ``forward_intermediates`` yields."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        out_indices: Indices = None,
+        out_map: list[str] | tuple[str, ...] | None = None,
+        return_dict: bool = False,
+        output_fmt: str = "NCHW",
+        norm: bool = False,
+        prune: bool = True,
+    ) -> None:
+        """Adopt `net`.
+
+        Args:
+            net: a network with ``forward_intermediates`` and a ``feature_info``.
+            out_indices: which maps, see `zoo_core.features.indices.feature_indices`.
+            out_map: keys of the maps, for `return_dict`; by default each map's index as a string.
+            return_dict: return a dict instead of a list.
+            output_fmt: passed on.
+            norm: apply the final norm, where the network has one after its last map.
+            prune: drop what no wanted map needs.
+        """
+        if not callable(getattr(net, "forward_intermediates", None)):
+            raise FeatureError(f"{type(net).__name__} has no forward_intermediates: wrap it with FeatureHookNet")
+        super().__init__(net)
+        self.feature_info: Any = FeatureInfo(feature_table(net), out_indices)
+        self.wanted = list(self.feature_info.out_indices)
+        self.keys = map_names(self.feature_info, out_map)
+        self.return_dict, self.output_fmt, self.norm = return_dict, output_fmt, norm
+        if prune and not norm and callable(prune_layers := getattr(self, "prune_intermediate_layers", None)):
+            # Pruning may renumber what it is told, so the network is told the indices that it returned.
+            self.wanted = list(prune_layers(self.wanted, prune_norm=True) or self.wanted)
+
+    def forward(self, x: Tensor) -> list[Tensor] | OrderedDict[str, Tensor]:
+        """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width)."""
+        maps = self.forward_intermediates(  # type: ignore[operator] # checked when the network was taken over
+            x,
+            indices=self.wanted,
+            norm=self.norm,
+            stop_early=not self.norm,
+            output_fmt=self.output_fmt,
+            intermediates_only=True,
+        )
+        return OrderedDict(zip(self.keys, maps, strict=True)) if self.return_dict else list(maps)

@@ -1,0 +1,89 @@
+"""Wrappers on a network's own walk: maps as a list or as a dict."""
+
+from __future__ import annotations
+
+# TorchScript compiles these annotations and knows `typing`'s names only.
+from typing import TYPE_CHECKING, Any, Dict, List, Tuple  # noqa: UP035
+
+from torch import Tensor, nn
+
+from zoo_core.errors import FeatureError
+from zoo_core.features.adopt import Adopting
+from zoo_core.features.info import FeatureInfo, feature_table
+
+Indices = int | list[int] | tuple[int, ...] | None
+
+
+class StageFeatures(Adopting):
+    """Base of the wrappers that run the walk of a `zoo_core.network.Network` up to the last wanted map.
+
+    Modules past that map are dropped. `feature_info` and the maps are in the order of ``out_indices``.
+    """
+
+    if TYPE_CHECKING:  # the network's own methods, see `zoo_core.features.adopt`
+
+        def forward_stages(self, x: Tensor, taps: List[int], last: int) -> Tuple[Tensor, List[Tensor]]: ...  # noqa: D102, UP006
+        def prune_stages(self, last: int) -> None: ...  # noqa: D102
+
+    def __init__(self, net: nn.Module, out_indices: Indices = None) -> None:
+        """Adopt `net`; see `zoo_core.features.indices.feature_indices` for `out_indices`.
+
+        Raises:
+            FeatureError: for indices that do not exist, or a module that is no `Network`.
+        """
+        if not callable(getattr(net, "forward_stages", None)):
+            raise FeatureError(
+                f"{type(net).__name__} has no forward_stages: wrap it with FeatureHookNet or create_feature_extractor"
+            )
+        super().__init__(net)
+        self.feature_info: Any = FeatureInfo(feature_table(net), out_indices)
+        wanted = list(self.feature_info.out_indices)
+        self.taps = sorted(wanted)
+        self.order = [self.taps.index(index) for index in wanted]
+        self.last = self.taps[-1]
+        self.prune_stages(self.last)
+
+
+class FeatureListNet(StageFeatures):
+    """A network that returns its wanted feature maps as a list, in the order asked for."""
+
+    def forward(self, x: Tensor) -> List[Tensor]:  # noqa: UP006
+        """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width)."""
+        maps = self.forward_stages(x, self.taps, self.last)[1]
+        return [maps[position] for position in self.order]
+
+
+class FeatureDictNet(StageFeatures):
+    """A network that returns its wanted feature maps as a dict, in the order asked for."""
+
+    def __init__(self, net: nn.Module, out_indices: Indices = None, out_map: list[str] | None = None) -> None:
+        """Adopt `net`.
+
+        Args:
+            net: a `zoo_core.network.Network`.
+            out_indices: as for `FeatureListNet`.
+            out_map: the dict's keys, one per map; by default each map's index as a string.
+        """
+        super().__init__(net, out_indices)
+        self.names = map_names(self.feature_info, out_map)
+
+    def forward(self, x: Tensor) -> Dict[str, Tensor]:  # noqa: UP006
+        """Images (batch, in_chans, height, width) to maps by name, each (batch, channels, height, width)."""
+        maps = self.forward_stages(x, self.taps, self.last)[1]
+        result: Dict[str, Tensor] = {}  # noqa: UP006
+        for name, position in zip(self.names, self.order):  # noqa: B905 - TorchScript's zip takes no strict
+            result[name] = maps[position]
+        return result
+
+
+def map_names(info: FeatureInfo, out_map: list[str] | tuple[str, ...] | None) -> list[str]:
+    """The keys of the wanted maps: `out_map`, or each map's index as a string.
+
+    Raises:
+        FeatureError: when there is not one name per map, or one stands twice.
+    """
+    if out_map is None:
+        return [str(index) for index in info.out_indices]
+    if len(out_map) != len(info.out_indices) or len(set(out_map)) != len(out_map):
+        raise FeatureError(f"out_map {list(out_map)!r}: expected {len(info.out_indices)} different names, one per map")
+    return [str(name) for name in out_map]

@@ -1,0 +1,246 @@
+"""In-place activated batch norm: batch norm and activation that keep one tensor for the backward pass instead of two.
+
+Rota Bulò, Porzi, Kontschieder: In-Place Activated BatchNorm for Memory-Optimized Training of DNNs,
+https://arxiv.org/abs/1712.02616. Pure PyTorch, so it runs wherever batch norm does.
+
+Batch norm keeps its input and an activation keeps its output. Where the activation can be inverted, the output alone
+tells everything: undo the activation, then subtract the bias and divide by the scale, and the normalised input is back.
+Dividing needs a scale that is never zero, hence the paper's |gamma| + eps in the place of gamma.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
+
+from zoo_core.errors import OptionError
+from zoo_core.layers.activation import ActLayer, get_act_layer
+
+if TYPE_CHECKING:
+    from zoo_core.layers.norm_act import DropLayer
+
+_ACT_PARAM = {"leaky_relu": 0.01, "elu": 1.0, "identity": 1.0}
+"""The activations that can be inverted, and the slope or alpha that each has by default."""
+_BY_CLASS: dict[Any, str] = {nn.LeakyReLU: "leaky_relu", nn.ELU: "elu", nn.Identity: "identity"}
+
+
+class InplaceAbn(nn.BatchNorm2d):
+    """Batch norm with the scale |gamma| + eps, then the activation: (batch, num_features, h, w) to the same shape.
+
+    The state dict is a plain batch norm's. gamma at zero, as `zero_init_last` leaves it, is a scale of eps: the block
+    starts as an identity all but for 1e-5, and gamma still learns, because the slope of |gamma| at zero counts as +1.
+
+    In half precision a channel whose bias is some thousand times its scale says little about its normalised input;
+    its gamma then gets a coarse gradient. The gradients of everything else are not affected.
+
+    Args:
+        num_features: channels.
+        eps: added to the variance and to |gamma|; above zero.
+        momentum: of the running statistics; None for their plain average.
+        apply_act: whether there is an activation.
+        act_layer: ``"leaky_relu"``, ``"elu"``, ``"identity"``, or PyTorch's class of one of them.
+        act_param: the slope of the leaky ReLU (default 0.01) or the alpha of the ELU (default 1), above zero.
+        drop_layer: only None, see below.
+
+    Raises:
+        OptionError: for an activation without an inverse, a parameter or eps that is not above zero, and for a
+            `drop_layer`: what stands between norm and activation would have to be inverted too.
+    """
+
+    # A plain batch norm writes version 2 into its state dict; above that, the sign of gamma has no meaning.
+    _version = 3
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        *,
+        apply_act: bool = True,
+        act_layer: ActLayer = "leaky_relu",
+        act_param: float | None = None,
+        drop_layer: DropLayer = None,
+    ) -> None:
+        super().__init__(num_features, eps=eps, momentum=momentum)
+        act = _BY_CLASS.get(get_act_layer(act_layer))
+        if act is None:
+            raise OptionError(
+                f"in-place activated batch norm has to invert its activation and cannot invert {act_layer!r}; "
+                f"give it one of {', '.join(map(repr, _ACT_PARAM))}"
+            )
+        if drop_layer is not None:
+            raise OptionError("in-place activated batch norm cannot drop activations: use norm_layer='batchnorm'")
+        self.act_name: str = act if apply_act else "identity"
+        self.act_param: float = _ACT_PARAM[self.act_name] if act_param is None else act_param
+        if self.act_param <= 0 or eps <= 0:
+            raise OptionError(f"act_param and eps must be above zero, got act_param={self.act_param}, eps={eps}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, height, width) to the same."""
+        update = self.training and self.track_running_stats  # recomputing in a checkpoint, it does not track
+        momentum = 0.0 if self.momentum is None else self.momentum
+        if update and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            if self.momentum is None:
+                momentum = 1.0 / float(self.num_batches_tracked)
+        running = update or not self.training
+        mean, var = (self.running_mean, self.running_var) if running else (None, None)
+        batch_stats = mean is None or self.training
+        if torch.jit.is_scripting():  # type: ignore[attr-defined]
+            return batch_norm_act(
+                x, mean, var, self.weight, self.bias, batch_stats, momentum, self.eps, self.act_name, self.act_param
+            )
+        return inplace_abn(
+            x, mean, var, self.weight, self.bias, batch_stats, momentum, self.eps, self.act_name, self.act_param
+        )
+
+    def extra_repr(self) -> str:
+        """What `nn.BatchNorm2d` shows, and the activation."""
+        return f"{super().extra_repr()}, act={self.act_name}({self.act_param:g})"  # type: ignore[no-untyped-call]
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *args: Any
+    ) -> None:
+        """As batch norm, with a warning where a plain batch norm's scales do not mean the same here."""
+        weight = state_dict.get(f"{prefix}weight")
+        if weight is not None and not weight.is_meta and (local_metadata.get("version") or 0) < self._version:
+            negative, zero = int((weight < 0).sum()), int((weight == 0).sum())
+            if negative or zero:
+                warnings.warn(
+                    f"{prefix}weight: of {weight.numel()} scales {negative} are negative and {zero} are zero. In-place "
+                    f"activated batch norm scales by |weight| + {self.eps:g}: weights trained with a plain batch norm "
+                    "lose those signs and compute something else; weights trained with this layer do not.",
+                    stacklevel=2,
+                )
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+
+
+def batch_norm_act(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor,
+    bias: Tensor,
+    batch_stats: bool,
+    momentum: float,
+    eps: float,
+    act: str,
+    act_param: float,
+) -> Tensor:
+    """The same function in PyTorch's own operations, which keep two tensors: for TorchScript and compilers.
+
+    (batch, channels, h, w) to the same shape, normalised by the batch's statistics if `batch_stats`, which are then
+    folded into the running ones (where there are any) with `momentum`, else by the running ones.
+    """
+    scale = torch.where(weight < 0, -weight, weight) + eps  # Unlike abs, it has a slope at zero.
+    x = F.batch_norm(x, running_mean, running_var, scale, bias, batch_stats, momentum, eps)
+    if act == "leaky_relu":
+        return F.leaky_relu(x, act_param, inplace=True)
+    if act == "elu":
+        return F.elu(x, act_param, inplace=True)
+    return x
+
+
+@torch.fx.wrap
+def inplace_abn(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor,
+    bias: Tensor,
+    batch_stats: bool,
+    momentum: float,
+    eps: float,
+    act: str,
+    act_param: float,
+) -> Tensor:
+    """`batch_norm_act`, keeping only its output for the backward pass; one node of an fx graph.
+
+    Compilers and tracers, which plan by themselves what the backward pass keeps, get `batch_norm_act`.
+
+    Raises:
+        ValueError: for a batch of one value per channel, which has no statistics.
+    """
+    tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    if torch.compiler.is_compiling() or tracing or not torch.is_grad_enabled():
+        return batch_norm_act(x, running_mean, running_var, weight, bias, batch_stats, momentum, eps, act, act_param)
+    if batch_stats and x.numel() == x.shape[1]:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {tuple(x.shape)}")
+    out: Tensor = _KeepOutput.apply(  # type: ignore[no-untyped-call]
+        x, running_mean, running_var, weight, bias, batch_stats, momentum, eps, act, act_param
+    )
+    return out
+
+
+class _KeepOutput(torch.autograd.Function):
+    """Batch norm and activation whose backward pass starts from their output."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        running_mean: Tensor | None,
+        running_var: Tensor | None,
+        weight: Tensor,
+        bias: Tensor,
+        batch_stats: bool,
+        momentum: float,
+        eps: float,
+        act: str,
+        act_param: float,
+    ) -> Tensor:
+        out, _, invstd = torch.native_batch_norm(
+            x, weight.abs() + eps, bias, running_mean, running_var, batch_stats, momentum, eps
+        )
+        if not batch_stats:
+            assert running_var is not None
+            invstd = (running_var + eps).rsqrt()
+        if act == "leaky_relu":
+            F.leaky_relu_(out, act_param)
+        elif act == "elu":
+            F.elu_(out, act_param)
+        ctx.save_for_backward(out, weight, bias, invstd)
+        ctx.batch_stats, ctx.eps, ctx.act, ctx.act_param = batch_stats, eps, act, act_param
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        out, weight, bias, invstd = ctx.saved_tensors
+        grad, normed = _undo_act(grad, out, ctx.act, ctx.act_param)
+        scale = weight.abs() + ctx.eps
+        if ctx.batch_stats:
+            # Batch norm's own kernel, told that its input was the scaled and shifted one: "mean" bias and "deviation"
+            # scale make of it the normalised input, and the weight makes up for the deviation that it divides by.
+            grad_x, grad_scale, grad_bias = torch.ops.aten.native_batch_norm_backward(
+                grad, normed, (invstd * scale * scale).to(weight.dtype), None, None,
+                bias.to(invstd.dtype), scale.reciprocal().to(invstd.dtype), True, ctx.eps, [True, True, True],
+            )  # fmt: skip
+        else:
+            grad_x = grad * _per_channel(invstd * scale, grad)
+            grad_bias = grad.sum((0, 2, 3), dtype=bias.dtype)
+            shifted = normed - _per_channel(bias, normed)
+            grad_scale = (grad * shifted).sum((0, 2, 3), dtype=weight.dtype) / scale
+        grad_weight = torch.where(weight < 0, -grad_scale, grad_scale)
+        return grad_x, None, None, grad_weight, grad_bias, None, None, None, None, None
+
+
+def _undo_act(grad: Tensor, out: Tensor, act: str, act_param: float) -> tuple[Tensor, Tensor]:
+    """From the activation's gradient and output, those of its input: both (batch, channels, h, w)."""
+    if act == "leaky_relu":
+        return torch.ops.aten.leaky_relu_backward(grad, out, act_param, True), F.leaky_relu(out, 1 / act_param)
+    if act == "elu":
+        # Where the ELU has rounded to -alpha its logarithm is -infinity: take the last value that it tells apart.
+        least = torch.finfo(out.dtype).eps - 1
+        undone = torch.where(out > 0, out, (out / act_param).clamp(min=least).log1p())
+        return torch.ops.aten.elu_backward(grad, act_param, 1.0, 1.0, True, out), undone
+    return grad, out
+
+
+def _per_channel(values: Tensor, like: Tensor) -> Tensor:
+    return values.to(like.dtype).view(1, -1, 1, 1)

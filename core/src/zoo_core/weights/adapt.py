@@ -1,0 +1,95 @@
+"""Fit weights to another count of channels or classes: functions of a state dict, which is never changed in place."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from zoo_core.errors import WeightsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zoo_core.config import PretrainedCfg
+
+StateDict = dict[str, Tensor]
+
+
+def adapt_input_conv(weight: Tensor, in_chans: int, channels: int = 3) -> Tensor:
+    """A first convolution's weight for images of `in_chans` channels.
+
+    The response to an image that repeats the weights' channels stays what it was: one channel takes the sum over the
+    channels, more channels take the weights in turn, scaled by ``channels / in_chans``.
+
+    Args:
+        weight: (out, n, height, width), n a multiple of `channels` where a stem reshapes its input first (space to
+            depth), its channels innermost.
+        in_chans: channels of the images to come.
+        channels: channels of the images that the weights were trained on.
+
+    Returns:
+        (out, n / channels * in_chans, height, width), of the weight's dtype.
+    """
+    out, n, height, width = weight.shape
+    if n % channels:
+        raise WeightsError(f"first convolution has {n} input channels, no multiple of the weights' {channels}")
+    if in_chans == channels:
+        return weight
+    cells = weight.float().reshape(out, n // channels, channels, height, width)
+    if in_chans == 1:
+        adapted = cells.sum(dim=2)
+    else:
+        adapted = cells.repeat(1, 1, math.ceil(in_chans / channels), 1, 1)[:, :, :in_chans]
+        adapted = (adapted * (channels / in_chans)).reshape(out, -1, height, width)
+    return adapted.to(weight.dtype)
+
+
+def adapt_first_convs(state_dict: StateDict, cfg: PretrainedCfg, shapes: Mapping[str, torch.Size]) -> StateDict:
+    """Adapt every first convolution that the config names to the input channels that the network's `shapes` have."""
+    adapted = dict(state_dict)
+    for name in _names(cfg.first_conv):
+        key = f"{name}.weight"
+        if key not in shapes or key not in state_dict:
+            continue
+        weight, shape = state_dict[key], shapes[key]
+        channels = cfg.input_size[0]
+        if weight.ndim == len(shape) == 4 and weight.shape[1] != shape[1] and not weight.shape[1] % channels:
+            cells = weight.shape[1] // channels
+            adapted[key] = adapt_input_conv(weight, shape[1] // cells, channels)
+    return adapted
+
+
+def adapt_classifiers(
+    state_dict: StateDict, cfg: PretrainedCfg, shapes: Mapping[str, torch.Size]
+) -> tuple[StateDict, set[str]]:
+    """Fit every classifier that the config names to the classes that the network's `shapes` have.
+
+    Rows of a label offset are cut off; a classifier for other classes is left out, so that the network keeps a fresh
+    one; one that the network does not have is left out too.
+
+    Returns:
+        The state dict, and the network's keys that are to be drawn afresh.
+    """
+    adapted = dict(state_dict)
+    fresh: set[str] = set()
+    for name in _names(cfg.classifier):
+        keys = [key for key in (f"{name}.weight", f"{name}.bias") if key in state_dict]
+        wanted = shapes.get(f"{name}.weight")
+        rows = state_dict[keys[0]].shape[0] if keys else None
+        if wanted is not None and rows == wanted[0]:
+            continue
+        if wanted is not None and rows is not None and cfg.label_offset and rows - cfg.label_offset == wanted[0]:
+            for key in keys:
+                adapted[key] = state_dict[key][cfg.label_offset :]
+            continue
+        for key in keys:
+            del adapted[key]
+        fresh |= {key for key in (f"{name}.weight", f"{name}.bias") if key in shapes}
+    return adapted, fresh
+
+
+def _names(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return () if value is None else (value,) if isinstance(value, str) else tuple(value)

@@ -1,0 +1,197 @@
+"""The folder where fetched files live, and what is known of each.
+
+::
+
+    <cache>/weights/<host>/<path of the URL>            the file
+    <cache>/weights/<host>/<path of the URL>.receipt    what is known of it, see `Receipt`
+    ....part  ....lock  ....rejected                    a transfer to resume, its lock, a file with a wrong hash
+
+``<cache>`` is the argument ``cache_dir``, else the variable ``ZOO_CACHE``, else the platform's cache folder. The layout
+is that of ``wget --force-directories``: ``<cache>/weights`` behind a web server is a mirror for ``ZOO_MIRROR``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from zoo_core.errors import WeightsError
+from zoo_core.weights.verify import Expected, sha256_of
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The errors of a full disk, a quota, and a limit on a file's size."""
+
+
+def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Zoo's cache folder: `cache_dir`, else ``ZOO_CACHE``, else the platform's."""
+    if chosen := cache_dir or os.environ.get("ZOO_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_path("zoo", appauthor=False))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What is known of a file; written before its transfer and completed after it."""
+
+    url: str
+    validator: str | None = None
+    """The server's ETag or modification date; a transfer is only resumed from the same."""
+    size: int | None = None
+    """Bytes."""
+    sha256: str | None = None
+    """Of the whole file, in hex; None until it is complete."""
+    mtime_ns: int | None = None
+    """A file of another size or modification time than the receipt's is hashed again."""
+    verified_by: str | None = None
+    """``config``, ``name`` or ``hub``: what named the hash that the file was compared with."""
+    path: str | None = None
+    """Where the file is, if not beside the receipt: in another program's cache."""
+    commit: str | None = None
+    """The Hub repository's commit that the file is of."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One file's place in the cache."""
+
+    folder: Path
+    """The cache folder."""
+    key: str
+    """``host/path``, see `key_of`."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.folder / "weights" / self.key
+
+    @property
+    def receipt_path(self) -> Path:
+        """What is known of it, as JSON."""
+        return self._beside("receipt")
+
+    @property
+    def part_path(self) -> Path:
+        """The file while it is transferred."""
+        return self._beside("part")
+
+    @property
+    def lock_path(self) -> Path:
+        """Held by whoever transfers it."""
+        return self._beside("lock")
+
+    @property
+    def rejected_path(self) -> Path:
+        """Where a file with a wrong hash is kept for inspection."""
+        return self._beside("rejected")
+
+    def _beside(self, suffix: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{suffix}")
+
+    def read_receipt(self) -> Receipt | None:
+        """The receipt; None where there is none that can be read."""
+        try:
+            return Receipt(**json.loads(self.receipt_path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write_receipt(self, receipt: Receipt) -> None:
+        """Write the receipt, whole or not at all."""
+        known = {key: value for key, value in dataclasses.asdict(receipt).items() if value is not None}
+        _write_atomically(self.receipt_path, json.dumps(known, indent=1).encode())
+
+
+def key_of(url: str) -> str:
+    """The cache's name for a URL: its host and path, safe as a path on every platform.
+
+    A query is part of what a URL names, and becomes a short hash before the file's name.
+    """
+    parts = urlsplit(url)
+    segments = [segment for segment in PurePosixPath(unquote(parts.path)).parts if segment not in ("/", "..")]
+    if parts.query:
+        segments.insert(-1, hashlib.sha256(parts.query.encode()).hexdigest()[:12])
+    return "/".join(_portable(segment) for segment in (parts.netloc.rpartition("@")[2], *segments))
+
+
+def _portable(segment: str) -> str:
+    return "".join("_" if character in '<>:"|?*\\/' or character < " " else character for character in segment)
+
+
+def verified(entry: Entry, path: Path, expected: Expected | None) -> bool:
+    """Whether a file on disk has the expected content and, in the cache itself, the content that it once had.
+
+    The receipt answers while the file's size and time are what they were; otherwise the file is hashed and the receipt
+    renewed, which for a file of another program's cache makes the first receipt.
+    """
+    where = None if path == entry.path else str(path)
+    receipt = entry.read_receipt()
+    if receipt and (receipt.sha256 is None or receipt.path != where):
+        receipt = None
+    status = path.stat()
+    if receipt and receipt.sha256 and (receipt.size, receipt.mtime_ns) == (status.st_size, status.st_mtime_ns):
+        return expected is None or expected.matches(receipt.sha256)
+    sha256 = sha256_of(path)
+    if not expected.matches(sha256) if expected else receipt and where is None and receipt.sha256 != sha256:
+        return False
+    with suppress(OSError):  # a cache that can only be read, a shared one for example, serves as well
+        entry.write_receipt(
+            Receipt(
+                url=receipt.url if receipt else f"https://{entry.key}",
+                size=status.st_size,
+                sha256=sha256,
+                mtime_ns=status.st_mtime_ns,
+                verified_by=expected.named_by if expected else receipt.verified_by if receipt else None,
+                path=where,
+            )
+        )
+    return True
+
+
+def store(content: bytes, folder: Path, key: str, *, url: str, **known: Any) -> Entry:
+    """Put a small file that is already in memory into the cache, with its receipt."""
+    entry = Entry(folder, key)
+    try:
+        _write_atomically(entry.path, content)
+        status = entry.path.stat()
+        sha256 = hashlib.sha256(content).hexdigest()
+        entry.write_receipt(Receipt(url=url, size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=sha256, **known))
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    return entry
+
+
+def unwritable(folder: Path, error: OSError, variable: str = "ZOO_CACHE") -> WeightsError:
+    """The error for a cache folder that refuses to be written."""
+    return WeightsError(
+        f"the cache folder {folder} cannot be written ({error.strerror or error}): "
+        f"name another with the variable {variable} or the argument cache_dir"
+    )
+
+
+def no_space(folder: Path, what: str, needed: int | None = None) -> WeightsError:
+    """The error for a cache that is full; `needed` is in bytes."""
+    free = shutil.disk_usage(folder).free
+    needs = f"{needed:,} bytes are needed, {free:,} are free" if needed else f"{free:,} bytes are free"
+    return WeightsError(
+        f"no space left for {what} in {folder}: {needs}. Free some (zoo cache prune), "
+        "or name another folder with the variable ZOO_CACHE or the argument cache_dir"
+    )
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}-{id(content):x}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,103 @@
+"""Load weights into a network: read, adapt, check, and only then fill, so that a failed load changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from zoo_core.config import PretrainedCfg
+from zoo_core.derive import derived_fields
+from zoo_core.errors import WeightsError
+from zoo_core.hooks.manager import hook_manager
+from zoo_core.weights.adapt import adapt_classifiers, adapt_first_convs
+from zoo_core.weights.fetch import fetch_weights
+from zoo_core.weights.read import read_state_dict
+from zoo_core.weights.slots import check_fit, fill, slots
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+StateDict = dict[str, Tensor]
+FilterFn = Callable[[StateDict, nn.Module], StateDict]
+
+
+def load_pretrained(
+    model: nn.Module,
+    pretrained_cfg: PretrainedCfg | dict[str, Any] | None = None,
+    *,
+    filter_fn: FilterFn | None = None,
+    strict: bool = True,
+    cache_dir: str | os.PathLike[str] | None = None,
+    mmap: bool | None = None,
+    assign: bool = False,
+    device: torch.device | None = None,
+) -> None:
+    """Load the weights that a default config names, adapted to the model's channels and classes.
+
+    Args:
+        model: whose values are replaced.
+        pretrained_cfg: by default the model's own ``pretrained_cfg``.
+        filter_fn: turns the file's state dict into one with the model's keys.
+        strict: False lets keys be missing or too many.
+        cache_dir: where downloads are kept, by default the platform's cache folder.
+        mmap: map the file instead of copying it; by default only one in a cache or a package.
+        assign: let the model take the file's tensors themselves, instead of copying their values into its own.
+        device: where tensors that it takes are put.
+
+    Raises:
+        WeightsError: when there are no weights, or they cannot be read or do not fit; the model is as it was then.
+    """
+    cfg = _as_cfg(model.pretrained_cfg if pretrained_cfg is None else pretrained_cfg)  # type: ignore[arg-type]
+    if derived := derived_fields(model, cfg):
+        cfg = dataclasses.replace(cfg, **derived)
+    path = fetch_weights(cfg, cache_dir=cache_dir)
+    state_dict = read_state_dict(path, mapped=_is_ours(cfg, path) if mmap is None else mmap)
+    if filter_fn is not None:
+        state_dict = filter_fn(dict(state_dict), model)
+    adapt = hook_manager().hook.zoo_adapt_state_dict
+    state_dict = adapt(state_dict=state_dict, model=model, pretrained_cfg=cfg) or state_dict
+    load_adapted(model, state_dict, cfg, strict=strict, assign=assign, device=device, source=f"the weights in {path}")
+
+
+def load_adapted(
+    model: nn.Module,
+    state_dict: StateDict,
+    cfg: PretrainedCfg,
+    *,
+    strict: bool = True,
+    assign: bool = False,
+    device: torch.device | None = None,
+    source: str = "the weights",
+) -> None:
+    """Adapt a state dict to the model's channels and classes, check that it fits, and fill the model with it."""
+    places = slots(model)
+    shapes = {key: slot.tensor.shape for key, slot in places.items()}
+    state_dict = adapt_first_convs(state_dict, cfg, shapes)
+    state_dict, fresh = adapt_classifiers(state_dict, cfg, shapes)
+    check_fit(places, state_dict, may_miss=fresh, strict=strict, source=source)
+    fill(places, state_dict, assign=assign, device=device)
+
+
+def _is_ours(cfg: PretrainedCfg, path: Path) -> bool:
+    """Whether the file lies in a cache or a package, where files are replaced by renaming and never rewritten.
+
+    torch.hub's folder does not count: people put files there by hand.
+    """
+    if cfg.file or (cfg.url or "").startswith("file:"):
+        return False
+    from zoo_core.weights.sources.http import torch_checkpoints
+
+    return path.parent != torch_checkpoints()
+
+
+def _as_cfg(cfg: PretrainedCfg | dict[str, Any]) -> PretrainedCfg:
+    if isinstance(cfg, PretrainedCfg):
+        return cfg
+    if not isinstance(cfg, dict):
+        raise WeightsError(f"expected a default config, not {type(cfg).__name__}: {cfg!r}")
+    return PretrainedCfg.from_dict(cfg)

@@ -1,0 +1,131 @@
+"""The places of a network that a state dict fills, and setting them all at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from zoo_core.errors import WeightsError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_COUNTER = "num_batches_tracked"
+_SHOWN = 4
+
+
+class Slot(NamedTuple):
+    """One parameter or persistent buffer of one module."""
+
+    module: nn.Module
+    name: str
+    """Its name in the module."""
+    tensor: Tensor
+    is_parameter: bool
+
+
+def slots(net: nn.Module) -> dict[str, Slot]:
+    """Key of the state dict to slot, in the state dict's order; a shared tensor has several."""
+    found: dict[str, Slot] = {}
+    _collect_slots(net, "", found)
+    return found
+
+
+def _collect_slots(module: nn.Module, dot: str, found: dict[str, Slot]) -> None:
+    # `named_modules` builds a generator per level for every module; this walk takes a fifth of its time.
+    for name, parameter in module._parameters.items():
+        if parameter is not None:
+            found[dot + name] = Slot(module, name, parameter, True)
+    for name, buffer in module._buffers.items():
+        if buffer is not None and name not in module._non_persistent_buffers_set:
+            found[dot + name] = Slot(module, name, buffer, False)
+    for name, child in module._modules.items():
+        if child is not None:
+            _collect_slots(child, f"{dot}{name}.", found)
+
+
+def check_fit(
+    places: Mapping[str, Slot],
+    state_dict: Mapping[str, Tensor],
+    *,
+    may_miss: Iterable[str] = (),
+    strict: bool = True,
+    source: str = "the weights",
+) -> None:
+    """Raise unless every tensor has its place and every place its tensor.
+
+    Args:
+        places: the network's slots.
+        state_dict: the tensors.
+        may_miss: keys of the network that need no tensor. Counters of old batch norms never do.
+        strict: False lets keys be missing or too many, as long as some fit; shapes must fit all the same.
+        source: what to call the weights in the message.
+
+    Raises:
+        WeightsError: naming missing, unexpected and misfit keys, each group compactly, with the nearest names.
+    """
+    misfit = [
+        f"{key} is {tuple(tensor.shape)}, the network's {tuple(places[key].tensor.shape)}"
+        for key, tensor in state_dict.items()
+        if key in places and tensor.shape != places[key].tensor.shape
+    ]
+    skipped = set(may_miss)
+    missing = [
+        key for key, slot in places.items() if key not in state_dict and key not in skipped and slot.name != _COUNTER
+    ]
+    unexpected = [key for key in state_dict if key not in places]
+    if not strict and len(unexpected) < len(state_dict):
+        missing = unexpected = []
+    if not (missing or unexpected or misfit):
+        return
+    parts = []
+    if missing:
+        parts.append(f"missing {_some(missing)}")
+    if unexpected:
+        parts.append(f"unexpected {_some(unexpected)}")
+        if missing and (close := nearest(unexpected[0], missing, 1)):
+            parts.append(f"{unexpected[0]!r} may be the network's {close[0]!r}")
+    if misfit:
+        parts.append(f"of another shape {_some(misfit)}")
+    raise WeightsError(f"{source} do not fit the network: {'; '.join(parts)}")
+
+
+def _some(keys: list[str]) -> str:
+    shown = ", ".join(keys[:_SHOWN])
+    return f"({len(keys)}): {shown}{', ...' if len(keys) > _SHOWN else ''}"
+
+
+def fill(
+    places: Mapping[str, Slot],
+    state_dict: Mapping[str, Tensor],
+    *,
+    assign: bool = False,
+    device: torch.device | None = None,
+) -> None:
+    """Put tensors that fit into their places.
+
+    Args:
+        places: the network's slots.
+        state_dict: the tensors, each of its slot's shape.
+        assign: let the slot take the tensor itself, cast to the slot's dtype, instead of copying its values.
+        device: where tensors that are taken go, by default where they are.
+    """
+    taken: dict[int, Tensor] = {}
+    with torch.no_grad():
+        for key, (module, name, old, is_parameter) in places.items():
+            new = state_dict.get(key)
+            if new is None:
+                if name != _COUNTER:
+                    continue
+                new = torch.zeros((), dtype=torch.long)
+            if not assign:
+                old.copy_(new)
+                continue
+            if id(old) not in taken:  # a tensor that two modules share stays shared
+                if new.dtype != old.dtype or (device is not None and new.device != device):
+                    new = new.to(device=device, dtype=old.dtype)
+                taken[id(old)] = nn.Parameter(new, requires_grad=old.requires_grad) if is_parameter else new
+            registry: dict[str, Any] = module._parameters if is_parameter else module._buffers
+            registry[name] = taken[id(old)]

@@ -1,0 +1,84 @@
+"""Weights on this machine: a file inside an installed package, ``file:`` and plain paths."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from zoo_core.errors import WeightsError
+from zoo_core.hooks import hookimpl
+from zoo_core.weights.verify import Expected, sha256_of
+
+if TYPE_CHECKING:
+    from zoo_core.weights.request import FetchRequest
+
+SCHEMES = ("", "file", "package")
+
+
+@hookimpl(trylast=True)
+def zoo_fetch_weights(request: FetchRequest) -> Path | None:
+    """The file itself, its hash compared where one is expected."""
+    if request.scheme not in SCHEMES:
+        return None
+    path = locate(request)
+    if not path.is_file():
+        raise WeightsError(f"{request.name}: there is no file {path} (from {request.source!r})")
+    if request.sha256 and not Expected(request.sha256, "config").matches(actual := sha256_of(path)):
+        raise WeightsError(
+            f"{request.name}: {path} has SHA-256 {actual}, its config expects {request.sha256}; it is not used"
+        )
+    return path
+
+
+def locate(request: FetchRequest) -> Path:
+    """Where the file is or would be."""
+    if request.scheme == "package":
+        return _in_package(request)
+    if request.scheme == "file":
+        location = request.location
+        # Both file:relative/path and the standard's file:///absolute/path.
+        return Path(unquote(urlsplit(request.source).path) if location.startswith("//") else location).expanduser()
+    return Path(request.source).expanduser()
+
+
+def _in_package(request: FetchRequest) -> Path:
+    package, _, inside = request.location.partition("/")
+    # A dotted name would make find_spec import the parent package.
+    if not inside or not package.isidentifier():
+        raise WeightsError(
+            f"{request.name}: {request.source!r} is no place in a package; it reads 'package:package_name/path/to/file'"
+        )
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        raise WeightsError(f"{request.name}: its weights are in the package {package!r}, which is not installed")
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+    found = [path for folder in folders if (path := folder / inside).is_file()]
+    if found:
+        return found[0]
+    if not folders:
+        raise WeightsError(f"{request.name}: {package!r} is a module without a folder, it cannot hold {inside!r}")
+    return _unzipped(spec.loader, folders[0] / inside, request) or folders[0] / inside
+
+
+def _unzipped(loader: object, path: Path, request: FetchRequest) -> Path | None:
+    """A copy in the cache of a file that lies in a zipped package."""
+    get_data = getattr(loader, "get_data", None)
+    if get_data is None:
+        return None
+    try:
+        content = get_data(str(path))
+    except OSError:
+        return None
+    from zoo_core.weights.cache import store
+
+    return store(content, request.cache_dir, f"package/{request.location}", url=request.source).path
+
+
+def places(request: FetchRequest) -> list[Path]:
+    """Where the file would be; nowhere for another scheme or a package that is not installed."""
+    try:
+        return [locate(request)] if request.scheme in SCHEMES else []
+    except WeightsError:
+        return []

@@ -1,0 +1,46 @@
+"""A mirror, as an example of a source that a third party could add: ``ZOO_MIRROR=https://mirror.example/zoo``.
+
+A mirror has the layout of ``wget --force-directories``, and of Zoo's own cache: what is at ``https://host/path`` is at
+``$ZOO_MIRROR/host/path``, the Hub's files included. What it does not have is fetched from where it is published.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from zoo_core.hooks import hookimpl
+from zoo_core.weights.cache import Entry, key_of
+from zoo_core.weights.request import NotFoundError
+from zoo_core.weights.sources import http, hub
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_core.weights.request import FetchRequest
+
+
+@hookimpl(tryfirst=True)
+def zoo_fetch_weights(request: FetchRequest) -> Path | None:
+    """The mirror's file, kept and verified as if it came from its publisher; None where the mirror has none."""
+    mirror = os.environ.get("ZOO_MIRROR", "").rstrip("/")
+    if not mirror or request.local_only:  # what is cached, the sources themselves find
+        return None
+    if request.scheme in http.SCHEMES:
+        urls, expected = [request.source], http.expected_of(request)
+    elif request.scheme == hub.SCHEME:
+        reference = hub.split_reference(request.location)
+        urls, expected = [hub.file_url(*reference, name) for name in hub.file_names(request)], hub.expected_of(request)
+    else:
+        return None
+    from zoo_core.weights.download import download
+
+    for url in urls:
+        key = key_of(url)
+        try:
+            entry = Entry(request.cache_dir, key)
+            return download(f"{mirror}/{quote(key)}", entry, expected, name=request.name, progress=request.progress)
+        except NotFoundError:
+            continue
+    return None

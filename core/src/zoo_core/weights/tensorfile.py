@@ -1,0 +1,150 @@
+"""Read a safetensors file, copied into memory or mapped without copying.
+
+The format: eight bytes of header length (little-endian), a JSON header of names to dtype, shape and offsets, the data.
+
+A mapped tensor is a private view of the file: pages are shared with every process that maps it until something writes
+to the tensor, which then gets its own copy of the page (MAP_PRIVATE), so training never changes the file. But a file
+that is changed in place changes the tensors, and one that is truncated kills the process that touches them (SIGBUS). So
+only files that nobody changes in place may be mapped, see `zoo_core.weights.load`. safetensors' own ``load_file``
+always maps.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from zoo_core.errors import WeightsError
+
+# Kernels round differently on tensors that start at other than a multiple of this many bytes: those are copied.
+_ALIGNMENT = 16
+_MAX_HEADER = 100_000_000
+_AGAIN = "delete it and fetch it again"
+
+_DTYPES = {
+    "BOOL": torch.bool,
+    "U8": torch.uint8,
+    "I8": torch.int8,
+    "F8_E5M2": torch.float8_e5m2,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "U16": torch.uint16,
+    "I16": torch.int16,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "U32": torch.uint32,
+    "I32": torch.int32,
+    "F32": torch.float32,
+    "U64": torch.uint64,
+    "I64": torch.int64,
+    "F64": torch.float64,
+    "C64": torch.complex64,
+}
+
+
+def read_tensorfile(path: str | os.PathLike[str], *, mapped: bool = False) -> dict[str, Tensor]:
+    """The tensors of a safetensors file.
+
+    Args:
+        path: the file.
+        mapped: map it instead of reading it into memory.
+
+    Raises:
+        WeightsError: for a file that safetensors' own reader would refuse: truncated, overlapping, of an unknown dtype.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size < 8:
+            raise WeightsError(f"{path} is truncated ({size} bytes, its header incomplete): {_AGAIN}")
+        buffer: mmap.mmap | bytearray
+        if mapped:
+            buffer = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+        else:
+            buffer = bytearray(size)
+            size = file.readinto(buffer)
+    length = int.from_bytes(buffer[:8], "little")
+    if length > _MAX_HEADER or 8 + length > size:
+        raise WeightsError(f"{path} is truncated ({size:,} bytes, its header incomplete): {_AGAIN}")
+    start = 8 + length
+    try:
+        entries = _check(_parse(bytes(buffer[8:start])))
+    except ValueError as error:
+        raise WeightsError(f"{path} is a damaged safetensors file: {error}; {_AGAIN}") from None
+    if (
+        end := max((begin + count * dtype.itemsize for _, dtype, _, begin, count in entries), default=0)
+    ) != size - start:
+        if end > size - start:
+            raise WeightsError(f"{path} is truncated ({size:,} of {start + end:,} bytes): {_AGAIN}")
+        raise WeightsError(f"{path} is a damaged safetensors file: it goes on behind its last tensor; {_AGAIN}")
+    return {name: _tensor(buffer, start + begin, dtype, shape, count) for name, dtype, shape, begin, count in entries}
+
+
+def _parse(raw: bytes) -> dict[str, Any]:
+    if not raw.startswith(b"{"):
+        raise ValueError("its header does not begin with '{'")
+    header = json.loads(raw.decode("utf-8"))
+    metadata = header.pop("__metadata__", None)
+    if metadata is not None and not (
+        isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())
+    ):
+        raise ValueError("its __metadata__ is no table of strings")
+    # A name or field that stands twice: json keeps the last, so fewer are left than were written. Counting the fields
+    # finds that in a fraction of the time of a hook on every object; where a tensor is called "dtype", the hook
+    # decides.
+    if any(raw.count(field) != len(header) for field in (b'"dtype"', b'"shape"', b'"data_offsets"')):
+        json.loads(raw.decode("utf-8"), object_pairs_hook=_refuse_duplicates)
+    return cast("dict[str, Any]", header)
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a name stands twice in its header")
+    return result
+
+
+def _check(header: dict[str, Any]) -> list[tuple[str, torch.dtype, list[int], int, int]]:
+    """Every entry as (name, dtype, shape, offset, count), the data covered without a gap or an overlap."""
+    entries = []
+    spans = []
+    for name, entry in header.items():
+        if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+            raise ValueError(f"entry {name!r} is not dtype, shape and data_offsets")
+        shape, offsets = entry["shape"], entry["data_offsets"]
+        if (dtype := _DTYPES.get(entry["dtype"])) is None:
+            raise ValueError(f"entry {name!r} has unknown dtype {entry['dtype']!r}")
+        if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+            raise ValueError(f"entry {name!r} has impossible shape {shape!r}")
+        if not isinstance(offsets, list) or len(offsets) != 2 or not all(type(n) is int and n >= 0 for n in offsets):
+            raise ValueError(f"entry {name!r} has impossible offsets {offsets!r}")
+        begin, end = offsets
+        count = math.prod(shape)
+        if end - begin != count * dtype.itemsize:
+            raise ValueError(
+                f"entry {name!r} has {end - begin} bytes, its shape {shape} needs {count * dtype.itemsize}"
+            )
+        spans.append((begin, end))
+        entries.append((name, dtype, shape, begin, count))
+    position = 0
+    for begin, end in sorted(spans):
+        if begin != position:
+            raise ValueError(f"its data has a gap or an overlap at byte {position}")
+        position = end
+    return entries
+
+
+def _tensor(buffer: mmap.mmap | bytearray, offset: int, dtype: torch.dtype, shape: list[int], count: int) -> Tensor:
+    if not count:
+        return torch.empty(shape, dtype=dtype)
+    if offset % dtype.itemsize:
+        raw = torch.frombuffer(buffer, dtype=torch.uint8, count=count * dtype.itemsize, offset=offset)
+        return raw.clone().view(dtype).view(shape)
+    tensor = torch.frombuffer(buffer, dtype=dtype, count=count, offset=offset).view(shape)
+    return tensor.clone() if tensor.data_ptr() % _ALIGNMENT else tensor

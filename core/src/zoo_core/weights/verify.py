@@ -1,0 +1,54 @@
+"""SHA-256 of files, and which one a file ought to have."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+    from pathlib import Path
+
+CHUNK_BYTES = 1 << 20
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[^/]+$", re.IGNORECASE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """The SHA-256 that a file ought to have."""
+
+    sha256: str
+    """In hex: whole, or its first characters."""
+    named_by: str
+    """``config``, ``name`` (the file's) or ``hub``."""
+
+    def matches(self, sha256: str) -> bool:
+        """Whether a whole hash is the one expected."""
+        return sha256.startswith(self.sha256.lower())
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256 in hex."""
+    digest = hashlib.sha256()
+    update_from(digest, path)
+    return digest.hexdigest()
+
+
+def update_from(digest: _Hash, path: Path) -> None:
+    """Feed the file's content to a running hash."""
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+
+
+def hash_in_name(name: str) -> str | None:
+    """The first characters of the SHA-256 in a torch-style file name: ``resnet18-f37072fd.pth`` to ``f37072fd``."""
+    match = _HASH_IN_NAME.search(name)
+    return match[1].lower() if match else None
+
+
+def is_sha256(text: str) -> bool:
+    """Whether a text is a whole SHA-256 in hex."""
+    return re.fullmatch("[0-9a-f]{64}", text) is not None

@@ -1,0 +1,144 @@
+"""Our safetensors reader accepts what safetensors' own accepts, refuses what it refuses, and reads the same bits."""
+
+import json
+import struct
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+from zoo_core.errors import WeightsError
+from zoo_core.weights.tensorfile import read_tensorfile
+
+DTYPES = [
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.float64,
+    torch.int64,
+    torch.int32,
+    torch.uint8,
+    torch.bool,
+]
+TENSOR = st.builds(
+    lambda dtype, shape, seed: torch.randint(0, 2, shape, generator=torch.Generator().manual_seed(seed)).to(dtype),
+    st.sampled_from(DTYPES),
+    st.lists(st.integers(0, 5), max_size=4).map(tuple),
+    st.integers(0, 99),
+)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@settings(deadline=None, max_examples=60)
+@given(
+    tensors=st.dictionaries(
+        st.text(min_size=1, max_size=8).filter(lambda name: name != "__metadata__"), TENSOR, max_size=6
+    )
+)
+def test_reads_the_same_tensors(tmp_path_factory, mapped, tensors):
+    path = tmp_path_factory.mktemp("files") / "x.safetensors"
+    save_file(tensors, path, metadata={"any": "thing"})
+    got = read_tensorfile(path, mapped=mapped)
+    expected = load(path.read_bytes())
+    assert set(got) == set(expected)
+    for name, tensor in expected.items():
+        assert got[name].dtype == tensor.dtype
+        assert got[name].shape == tensor.shape
+        assert torch.equal(got[name], tensor)
+
+
+def file_of(header, data):
+    raw = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(raw)) + raw + data
+
+
+F32 = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+BROKEN = {
+    "empty": b"",
+    "short": b"\0\0\0",
+    "header past the end": struct.pack("<Q", 1000) + b"{}",
+    "huge header": struct.pack("<Q", 2**62) + b"{}",
+    "no object": file_of(b"[1]", b""),
+    "no json": file_of(b"{nope", b""),
+    "not utf-8": file_of(b'{"\xff": 1}', b""),
+    "truncated data": file_of({"a": F32}, bytes(7)),
+    "trailing data": file_of({"a": F32}, bytes(9)),
+    "gap": file_of({"a": {**F32, "data_offsets": [4, 12]}}, bytes(12)),
+    "overlap": file_of({"a": F32, "b": {**F32, "data_offsets": [4, 12]}}, bytes(12)),
+    "same span twice": file_of({"a": F32, "b": F32}, bytes(8)),
+    "unknown dtype": file_of({"a": {**F32, "dtype": "F31"}}, bytes(8)),
+    "shape against bytes": file_of({"a": {**F32, "shape": [3]}}, bytes(8)),
+    "negative shape": file_of({"a": {**F32, "shape": [-2]}}, bytes(8)),
+    "backward span": file_of({"a": {**F32, "data_offsets": [8, 0]}}, bytes(8)),
+    "field missing": file_of({"a": {"dtype": "F32", "shape": [2]}}, bytes(8)),
+    "field twice": file_of(b'{"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}', bytes(8)),
+    "metadata not strings": file_of({"__metadata__": {"a": 1}, "a": F32}, bytes(8)),
+    "shape of floats": file_of({"a": {**F32, "shape": [2.0]}}, bytes(8)),
+    "overflowing shape": file_of({"a": {**F32, "shape": [2**63, 2]}}, bytes(8)),
+}
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("kind", BROKEN)
+def test_refuses_what_safetensors_refuses(tmp_path, kind, mapped):
+    with pytest.raises((SafetensorError, OverflowError)):
+        load(BROKEN[kind])
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(BROKEN[kind])
+    with pytest.raises(WeightsError, match=r"broken\.safetensors is "):
+        read_tensorfile(path, mapped=mapped)
+
+
+def test_a_name_that_stands_twice_is_refused_though_safetensors_takes_the_last(tmp_path):
+    entry = b'"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}'
+    (tmp_path / "x.safetensors").write_bytes(file_of(b"{" + entry + b"," + entry + b"}", bytes(8)))
+    with pytest.raises(WeightsError, match="stands twice"):
+        read_tensorfile(tmp_path / "x.safetensors")
+
+
+@settings(deadline=None, max_examples=300)
+@given(position=st.integers(0, 200), value=st.integers(0, 255))
+def test_any_changed_byte_is_judged_alike(tmp_path_factory, position, value):
+    good = file_of({"a": F32, "b": {"dtype": "I64", "shape": [1, 1], "data_offsets": [8, 16]}}, bytes(range(16)))
+    data = bytearray(good)
+    data[position % len(data)] = value
+    path = tmp_path_factory.mktemp("files") / "x.safetensors"
+    path.write_bytes(data)
+    try:
+        expected = load(bytes(data))
+    except (SafetensorError, KeyError):
+        with pytest.raises(WeightsError):
+            read_tensorfile(path)
+    else:
+        got = read_tensorfile(path)
+        assert all(torch.equal(got[name], expected[name]) for name in expected)
+
+
+def test_a_tensor_may_be_called_dtype(tmp_path):
+    save_file({"dtype": torch.ones(2), "shape": torch.zeros(1)}, tmp_path / "x.safetensors")
+    assert torch.equal(read_tensorfile(tmp_path / "x.safetensors")["dtype"], torch.ones(2))
+
+
+def test_mapped_tensors_start_where_kernels_expect_them(tmp_path):
+    save_file({f"t{i}": torch.full((i + 1,), float(i)) for i in range(9)}, tmp_path / "x.safetensors")
+    for name, tensor in read_tensorfile(tmp_path / "x.safetensors", mapped=True).items():
+        assert tensor.data_ptr() % 16 == 0, name
+
+
+def test_a_mapped_file_that_is_replaced_does_not_change_the_tensors(tmp_path):
+    path = tmp_path / "x.safetensors"
+    save_file({"a": torch.ones(4096)}, path)
+    mapped = read_tensorfile(path, mapped=True)["a"]
+    save_file({"a": torch.zeros(4096)}, tmp_path / "new")
+    (tmp_path / "new").replace(path)
+    assert torch.equal(mapped, torch.ones(4096))
+
+
+def test_a_read_file_may_be_truncated_afterwards(tmp_path):
+    path = tmp_path / "x.safetensors"
+    save_file({"a": torch.ones(100_000)}, path)
+    tensor = read_tensorfile(path)["a"]
+    path.write_bytes(b"")
+    assert torch.equal(tensor, torch.ones(100_000))

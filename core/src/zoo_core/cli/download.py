@@ -1,0 +1,72 @@
+"""``zoo download``: fetch the weights of models before they are needed, several at once."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.cli.output import print_json
+from zoo_core.cli.parser import MISTAKE, add_json_option, examples, print_error
+
+if TYPE_CHECKING:
+    import argparse
+
+    from zoo_core.config import PretrainedCfg
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "download",
+        help="fetch the weights of models into the cache",
+        description="Fetch and verify the weights of one or more models, so that they can be used offline.",
+        epilog=examples("zoo download resnet50.a1_in1k", "zoo download resnet18 densenet121 hf-hub:org/repo --jobs 2"),
+    )
+    parser.add_argument("names", metavar="NAME", nargs="+", help="a model; without a tag, its default weights")
+    parser.add_argument("--jobs", type=int, default=4, metavar="N", help="how many at once (default: 4)")
+    parser.add_argument("--cache-dir", metavar="DIR", help="another cache than ZOO_CACHE or the platform's")
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fetch everything that can be; 2 when something could not be."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from zoo_core.errors import ZooError
+    from zoo_core.weights.fetch import fetch_weights
+
+    def fetch(name: str) -> str | ZooError:
+        try:
+            cfg = _config(name, args.cache_dir)
+            return str(fetch_weights(cfg, cache_dir=args.cache_dir, progress=not args.json))
+        except ZooError as error:
+            return error
+
+    names = list(dict.fromkeys(args.names))
+    with ThreadPoolExecutor(max(1, args.jobs)) as pool:
+        results = dict(zip(names, pool.map(fetch, names), strict=True))
+    paths = {name: result for name, result in results.items() if isinstance(result, str)}
+    if args.json:
+        print_json(paths)
+    else:
+        for name, path in paths.items():
+            print(f"{name}  {path}")
+    sys.stdout.flush()
+    errors = [result for result in results.values() if isinstance(result, ZooError)]
+    for error in errors:
+        print_error(error)
+    return MISTAKE if errors else 0
+
+
+def _config(name: str, cache_dir: str | None) -> PretrainedCfg:
+    """The default config of a model name, of a repository, too."""
+    from zoo_core.config import PretrainedCfg
+    from zoo_core.names import parse_model_name
+    from zoo_core.registry import find_model, find_pretrained_cfg
+
+    if parse_model_name(name).scheme:
+        from zoo_core.weights.hub import read_hub_config
+
+        return read_hub_config(name, cache_dir=cache_dir).pretrained_cfg
+    found = find_model(name)
+    return find_pretrained_cfg(found) or PretrainedCfg(architecture=found.architecture, tag=found.tag)

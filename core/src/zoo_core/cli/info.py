@@ -1,0 +1,138 @@
+"""``zoo info``: what a model is, by its plugin's manifest and default config, and with ``--build`` its network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.cli.output import print_fields, print_json, print_table
+from zoo_core.cli.parser import add_input_size_option, add_json_option, examples
+from zoo_core.config import PretrainedCfg
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "info",
+        help="show what a model is, what it expects, and where its weights come from",
+        description="Show a model's plugin, tags and default config. Runs code of the plugin only with --build.",
+        epilog=examples(
+            "zoo info resnet50",
+            "zoo info resnet50.a1_in1k --json",
+            "zoo info resnet50 --build --input-size 320",
+        ),
+    )
+    parser.add_argument("name", metavar="NAME", help="the model, such as resnet50 or resnet50.a1_in1k")
+    parser.add_argument(
+        "--build", action="store_true", help="count parameters and list feature maps; no memory, no weights"
+    )
+    add_input_size_option(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what is known of the model."""
+    from zoo_core.registry import find_model, find_pretrained_cfg
+    from zoo_core.weights.fetch import is_cached
+
+    found = find_model(args.name)
+    cfg = find_pretrained_cfg(found) or PretrainedCfg(architecture=found.architecture)
+    described = {
+        "name": args.name,
+        "architecture": found.architecture,
+        "tag": cfg.tag,
+        "tags": found.manifest.tags(found.architecture) if found.manifest else [],
+        "family": found.family,
+        "distribution": found.distribution,
+        "constructor": found.constructor,
+        "on_disk": cfg.has_weights and is_cached(cfg),
+    }
+    built = build(args.name, cfg, args.input_size) if args.build else None
+    if args.json:
+        print_json({**described, "config": cfg.to_dict(), **({"network": built} if built else {})})
+        return 0
+    print_fields([*described_fields(described), *config_fields(cfg)], title=args.name)
+    if built:
+        print()
+        print_network(built)
+    return 0
+
+
+def described_fields(described: dict[str, Any]) -> list[tuple[str, object]]:
+    """What discovery knows of a model, in a person's words."""
+    return [
+        ("architecture", described["architecture"]),
+        ("tag", described["tag"]),
+        ("all tags", ", ".join(described["tags"])),
+        ("on disk", "yes" if described["on_disk"] else "no"),
+        ("family", described["family"]),
+        ("plugin", described["distribution"]),
+        ("constructor", described["constructor"]),
+    ]
+
+
+def config_fields(cfg: PretrainedCfg) -> list[tuple[str, object]]:
+    """A default config in a person's words, None where it says nothing."""
+    channels, height, width = cfg.input_size
+    papers = (cfg.paper_ids,) if isinstance(cfg.paper_ids, str) else cfg.paper_ids or ()
+    return [
+        ("input", f"{channels} x {height} x {width}, {cfg.interpolation}, crop {cfg.crop_pct:g} ({cfg.crop_mode})"),
+        ("test input", " x ".join(map(str, cfg.test_input_size)) if cfg.test_input_size else None),
+        ("mean", ", ".join(f"{value:g}" for value in cfg.mean)),
+        ("std", ", ".join(f"{value:g}" for value in cfg.std)),
+        ("classes", cfg.num_classes),
+        ("weights", (cfg.file or cfg.url) if cfg.has_weights else "none: no pretrained weights were published"),
+        ("hub", f"https://huggingface.co/{cfg.hf_hub_id}" if cfg.hf_hub_id else None),
+        ("sha256", cfg.sha256),
+        ("metrics", ", ".join(f"{name} {value:g}" for name, value in (cfg.metrics or {}).items())),
+        ("licence", cfg.license),
+        ("description", cfg.description),
+        ("origin", cfg.origin_url),
+        ("paper", ", ".join([*filter(None, [cfg.paper_name]), *papers])),
+        *(("note", note) for note in cfg.notes or ()),
+    ]
+
+
+def build(name: str, cfg: PretrainedCfg, input_size: tuple[int, int] | None) -> dict[str, Any]:
+    """Build the network on the meta device, where tensors have shapes and no values, and say what it is.
+
+    Returns:
+        ``parameters``; ``input_size`` as (channels, height, width); ``feature_maps``, one dict each with ``module``,
+        ``channels``, ``reduction``, ``height`` and ``width``, empty where the network declares none.
+    """
+    import torch
+
+    import zoo_core
+    from zoo_core.features.wrap import wrap_features
+
+    size = (cfg.input_size[0], *(input_size or cfg.input_size[1:]))
+    net = zoo_core.create_model(name, device="meta").eval()
+    network: dict[str, Any] = {
+        "parameters": sum(parameter.numel() for parameter in net.parameters()),
+        "input_size": size,
+        "feature_maps": [],
+    }
+    if getattr(net, "feature_info", None):
+        extractor = wrap_features(net, {})
+        maps = extractor(torch.empty(1, *size, device="meta"))
+        network["feature_maps"] = [
+            {"module": info["module"], "channels": map_.shape[1], "reduction": info["reduction"]}
+            | {"height": map_.shape[2], "width": map_.shape[3]}
+            for info, map_ in zip(extractor.feature_info.get_dicts(), maps, strict=True)  # type: ignore[operator,union-attr] # a FeatureInfo
+        ]
+    return network
+
+
+def print_network(network: dict[str, Any]) -> None:
+    """Print the parameter count and the feature maps."""
+    size = " x ".join(map(str, network["input_size"]))
+    print_table(
+        ("map", "module", "channels", "reduction", "size"),
+        [
+            (index, row["module"], row["channels"], row["reduction"], f"{row['height']} x {row['width']}")
+            for index, row in enumerate(network["feature_maps"])
+        ],
+        title=f"{network['parameters']:,} parameters; feature maps of a {size} input",
+    )

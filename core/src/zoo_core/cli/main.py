@@ -1,0 +1,97 @@
+"""The command ``zoo``: its subcommands, and what becomes of an error.
+
+Nothing heavy is imported here, nor by a subcommand before it runs: ``zoo --help`` and ``zoo list`` load no torch.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from zoo_core.cli.added import add_commands
+from zoo_core.cli.parser import MISTAKE, Parser, examples, print_error
+from zoo_core.errors import ZooError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+COMMANDS = (
+    "list",
+    "info",
+    "features",
+    "classify",
+    "download",
+    "cache",
+    "plugins",
+    "doctor",
+    "new",
+    "manifest",
+    "check",
+    "completion",
+)
+"""Each a module of this package, with ``add_parser(subparsers)`` and ``run(args) -> int``; in the order of the help."""
+
+
+def command_modules() -> dict[str, ModuleType]:
+    """The subcommands by name."""
+    return {name: import_module(f"{__package__}.{name}") for name in COMMANDS}
+
+
+def build_parser(commands: dict[str, ModuleType] | None = None, *, added: bool = False) -> Parser:
+    """The parser of ``zoo`` with every subcommand's.
+
+    Args:
+        commands: the subcommands; None for all there are.
+        added: ask the hook plugins for more, and put them into `commands`. That runs their code.
+    """
+    commands = command_modules() if commands is None else commands
+    parser = Parser(
+        prog="zoo",
+        description="Find, create and use the model architectures that installed plugins offer.",
+        epilog=examples(
+            "zoo list 'resnet*'",
+            "zoo info resnet50 --build",
+            "zoo features test_resnet photo.png --save maps.png",
+            "zoo classify test_resnet.digits digit.png",
+        ),
+    )
+    parser.add_argument("--version", action="store_true", help="print the version of zoo-core and exit")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for module in commands.values():
+        module.add_parser(subparsers)
+    if added:
+        add_commands(subparsers, commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``zoo`` with `argv` (None: the process's) and return its exit code: 0, or 2 for a mistake of the user's."""
+    argv = sys.argv[1:] if argv is None else argv
+    commands = command_modules()
+    word = next((word for word in argv if not word.startswith("-")), None)
+    parser = build_parser(commands, added=word not in commands and "--version" not in argv)
+    args = parser.parse_args(argv)
+    if args.version:
+        from importlib.metadata import version
+
+        print(f"zoo-core {version('zoo-core')}")
+        return 0
+    if args.command is None:
+        parser.print_help()
+        return 0
+    try:
+        code = int(commands[args.command].run(args))
+        sys.stdout.flush()
+        return code
+    except ZooError as error:
+        print_error(error)
+        return MISTAKE
+    except BrokenPipeError:
+        # Whoever reads (`zoo list | head`) has seen enough. Python flushes stdout once more at exit: to nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130

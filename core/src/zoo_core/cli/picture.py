@@ -1,0 +1,155 @@
+"""A picture of feature maps: each input image beside what the network makes of it. Pillow alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
+    from torch import Tensor
+
+PANEL = 240
+"""Side of a panel, in pixels."""
+GAP = 16
+LINE = 18
+"""Height of a line of text."""
+INK, PALE, GROUND = (24, 24, 32), (96, 96, 110), (255, 255, 255)
+# Viridis in nine steps (matplotlib, CC0): perceptually even, and readable to the colour-blind.
+_COLOURS = ["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Maps:
+    """One feature map of a batch, and what to write above it."""
+
+    values: Tensor
+    """(images, channels, height, width)."""
+    module: str
+    reduction: int
+
+
+def draw_maps(title: str, names: Sequence[str], inputs: Sequence[Image], maps: Sequence[Maps]) -> Image:
+    """One row per image: the input as the network sees it, then one panel per feature map.
+
+    A panel shows the channels that vary most over the images, in channel order, so that one place is one channel in
+    every row; on one scale from the panel's least value (dark) to its greatest (bright).
+    """
+    import PIL.Image
+    from PIL import ImageDraw
+
+    top = GAP + 2 * LINE + GAP
+    row = 3 * LINE + 4 + PANEL + GAP
+    width = GAP + (1 + len(maps)) * (PANEL + GAP)
+    picture = PIL.Image.new("RGB", (width, top + len(inputs) * row), GROUND)
+    draw = ImageDraw.Draw(picture)
+    _write(draw, (GAP, GAP), title, INK, LINE - 1, room=width - 2 * GAP)
+    _draw_scale(picture, draw, (GAP, GAP + LINE + 8))
+    shown = [_most_varied(each.values) for each in maps]
+    for number, (name, image) in enumerate(zip(names, inputs, strict=True)):
+        y = top + number * row
+        caption = [name, f"input {image.height} x {image.width}", ""]
+        _draw_panel(picture, draw, (GAP, y), _fitted(image.convert("RGB"), PANEL), caption)
+        for column, (each, channels) in enumerate(zip(maps, shown, strict=True), start=1):
+            panel, caption = _map_panel(each, number, channels)
+            _draw_panel(picture, draw, (GAP + column * (PANEL + GAP), y), panel, caption)
+    return picture
+
+
+def _most_varied(values: Tensor) -> Tensor:
+    """Indices of the channels to show, as many as fill a square and can be told apart: more where the map is small."""
+    channels, height, width = values.shape[1:]
+    side = min(math.isqrt(channels), 8, max(3, 28 // max(height, width)))
+    per_channel = values.detach().float().cpu().transpose(0, 1).flatten(1)
+    # One value per channel varies over nothing: then the largest are the ones to see.
+    interest = per_channel.std(dim=1, correction=0) if per_channel.shape[1] > 1 else per_channel[:, 0]
+    return interest.argsort(descending=True, stable=True)[: side * side].sort().values
+
+
+def _map_panel(maps: Maps, number: int, channels: Tensor) -> tuple[Image, list[str]]:
+    """The mosaic of some channels of one image's map, and its caption."""
+    values = maps.values[number].detach().float().cpu()
+    chosen = values[channels]
+    low, high = chosen.min(), chosen.max()
+    levels = ((chosen - low) / (high - low).clamp_min(1e-12) * 255).round().byte()
+    caption = [
+        maps.module,
+        f"{values.shape[0]} channels, {values.shape[1]} x {values.shape[2]}",
+        f"1/{maps.reduction} of the input; {len(channels)} channels shown",
+    ]
+    return _mosaic([_coloured(level.tolist()) for level in levels], math.isqrt(len(channels))), caption
+
+
+def _coloured(levels: list[list[int]]) -> Image:
+    """Rows of levels 0..255 as an image in the colours of the scale."""
+    import PIL.Image
+
+    image = PIL.Image.new("P", (len(levels[0]), len(levels)))
+    image.putdata([level for row in levels for level in row])
+    image.putpalette(_palette())
+    return image.convert("RGB")
+
+
+def _mosaic(tiles: list[Image], side: int) -> Image:
+    """Tiles in `side` columns and rows on one panel."""
+    import PIL.Image
+
+    gap = 2
+    cell = (PANEL - (side - 1) * gap) // side
+    panel = PIL.Image.new("RGB", (PANEL, PANEL), GROUND)
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, side)
+        panel.paste(_fitted(tile, cell), (column * (cell + gap), row * (cell + gap)))
+    return panel
+
+
+def _fitted(image: Image, side: int) -> Image:
+    """An image enlarged or reduced to fit a square; enlarged pixels stay square, to be counted."""
+    import PIL.Image
+
+    scale = side / max(image.size)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    return image.resize(size, PIL.Image.Resampling.NEAREST if scale > 1 else PIL.Image.Resampling.LANCZOS)
+
+
+def _draw_panel(picture: Image, draw: ImageDraw, at: tuple[int, int], panel: Image, caption: Sequence[str]) -> None:
+    x, y = at
+    for number, line in enumerate(caption):
+        _write(draw, (x, y + number * LINE), line, PALE if number else INK, LINE - 5, room=PANEL)
+    picture.paste(panel, (x, y + len(caption) * LINE + 4))
+
+
+def _draw_scale(picture: Image, draw: ImageDraw, at: tuple[int, int]) -> None:
+    """The colour scale and what it means, as far as the picture is wide."""
+    length = 96
+    picture.paste(_coloured([list(range(256))]).resize((length, LINE - 6)), at)
+    note = "least to greatest value in a panel, which shows the channels that vary most"
+    left = at[0] + length + 8
+    _write(draw, (left, at[1] - 2), note, PALE, LINE - 5, room=picture.width - left - GAP)
+
+
+def _write(
+    draw: ImageDraw, at: tuple[int, int], text: str, colour: tuple[int, int, int], size: int, *, room: int
+) -> None:
+    """Write one line, cut short where it is longer than `room` pixels."""
+    from PIL import ImageFont
+
+    font = ImageFont.load_default(size)
+    while text and draw.textlength(text, font) > room:
+        text = text[:-2] + "…" if len(text) > 1 else ""
+    draw.text(at, text, fill=colour, font=font)
+
+
+def _palette() -> list[int]:
+    """The 256 colours of the scale, red, green and blue in turn, between the nine given ones."""
+    steps = [tuple(bytes.fromhex(colour)) for colour in _COLOURS]
+    palette = []
+    for level in range(256):
+        step, part = divmod(level * (len(steps) - 1) / 255, 1)
+        low, high = steps[int(step)], steps[min(int(step) + 1, len(steps) - 1)]
+        palette += [round(a + (b - a) * part) for a, b in zip(low, high, strict=True)]
+    return palette

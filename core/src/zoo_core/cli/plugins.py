@@ -1,0 +1,45 @@
+"""``zoo plugins``: what is installed, in which version, and whether it works."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.cli.parser import add_json_option, examples
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "plugins",
+        help="list the installed plugins",
+        description="List every entry point of installed plugins. Runs no code of any plugin.",
+        epilog=examples("zoo plugins", "zoo plugins --json"),
+    )
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one row per entry point."""
+    from zoo_core.cli.output import print_json, print_table
+    from zoo_core.discovery.doctor import describe
+    from zoo_core.registry import current_index
+
+    rows = describe(current_index())
+    if args.json:
+        print_json(rows)
+        return 0
+    if not rows:
+        print("no plugins are installed; try: pip install zoo-resnet")
+        return 0
+    columns = ("distribution", "version", "offers", "models", "state", "path")
+    print_table(columns, [_cells(row) for row in rows])
+    return 0
+
+
+def _cells(row: dict[str, Any]) -> tuple[object, ...]:
+    kind = row["group"].rpartition(".")[2].removesuffix("s")
+    offers = f"{kind} {row['entry_point']}" if row.get("family") is None else f"family {row['family']}"
+    return row["distribution"], row["version"], offers, row.get("architectures"), row["state"], row["path"]

@@ -1,0 +1,152 @@
+"""The stages: (batch, in_chs, h, w) to (batch, out_chs, h / stride, w / stride).
+
+A cross stage splits its input into halves by channel, sends one through its blocks and past the other
+(https://arxiv.org/abs/1911.11929): the gradients of the two differ, and the blocks work on fewer channels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from zoo_core.errors import OptionError, did_you_mean
+from zoo_core.layers import Stage
+
+from zoo_cspnet.blocks import BLOCKS, BlockStyle
+
+if TYPE_CHECKING:
+    from zoo_cspnet.config import CspNetConfig, StageConfig
+
+
+class Place:
+    """Where a stage stands in its network.
+
+    Attributes:
+        in_chs: channels that come in.
+        stride: by how much it subsamples, after dilation took strides away.
+        dilation: of its 3x3 convolutions.
+        first_dilation: of the convolution that subsamples, or would have.
+        drop_path: rate of each block.
+    """
+
+    def __init__(self, in_chs: int, stride: int, dilation: int, first_dilation: int, drop_path: list[float]) -> None:
+        self.in_chs = in_chs
+        self.stride = stride
+        self.dilation = dilation
+        self.first_dilation = first_dilation
+        self.drop_path = drop_path
+
+    @property
+    def subsamples(self) -> bool:
+        """Whether the stage starts with a convolution that subsamples, or that dilation made one that does not."""
+        return self.stride != 1 or self.first_dilation != self.dilation
+
+
+class CrossStage(nn.Module):
+    """A cross stage partial network's stage: both halves meet after a transition of the blocks' half."""
+
+    def __init__(self, cfg: CspNetConfig, stage: StageConfig, place: Place) -> None:
+        super().__init__()
+        style = BlockStyle(cfg, stage, place.dilation)
+        channels = stage.out_chs if place.subsamples and stage.down_growth else place.in_chs
+        expanded, inner = round(stage.out_chs * stage.expand_ratio), round(stage.out_chs * stage.block_ratio)
+        self.conv_down = create_down(cfg, stage, place, channels) if place.subsamples else nn.Identity()
+        self.conv_exp = style.conv(channels, expanded, 1, apply_act=not stage.cross_linear)
+        self.blocks = create_blocks(stage, place, style, expanded // 2, inner)
+        self.conv_transition_b = style.conv(inner, expanded // 2, 1)
+        self.conv_transition = style.conv(expanded, stage.out_chs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_chs, h, w) to (batch, out_chs, h / stride, w / stride)."""
+        past, through = self.conv_exp(self.conv_down(x)).chunk(2, dim=1)
+        through = self.conv_transition_b(self.blocks(through))
+        out: Tensor = self.conv_transition(torch.cat([past, through], dim=1))
+        return out
+
+
+class CrossStage3(nn.Module):
+    """A cross stage with three 1x1 convolutions, those of the halves fused, as in YOLOv5 (https://zenodo.org/records/4679653)."""
+
+    def __init__(self, cfg: CspNetConfig, stage: StageConfig, place: Place) -> None:
+        super().__init__()
+        style = BlockStyle(cfg, stage, place.dilation)
+        channels = stage.out_chs if place.subsamples and stage.down_growth else place.in_chs
+        expanded, inner = round(stage.out_chs * stage.expand_ratio), round(stage.out_chs * stage.block_ratio)
+        self.conv_down = create_down(cfg, stage, place, channels) if place.subsamples else nn.Identity()
+        self.conv_exp = style.conv(channels, expanded, 1)
+        self.blocks = create_blocks(stage, place, style, expanded // 2, inner)
+        self.conv_transition = style.conv(expanded // 2 + inner, stage.out_chs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_chs, h, w) to (batch, out_chs, h / stride, w / stride)."""
+        through, past = self.conv_exp(self.conv_down(x)).chunk(2, dim=1)
+        out: Tensor = self.conv_transition(torch.cat([self.blocks(through), past], dim=1))
+        return out
+
+
+class DarkStage(nn.Module):
+    """A Darknet's stage (https://arxiv.org/abs/1804.02767): subsample, then blocks, without a split."""
+
+    def __init__(self, cfg: CspNetConfig, stage: StageConfig, place: Place) -> None:
+        super().__init__()
+        style = BlockStyle(cfg, stage, place.dilation)
+        self.conv_down = create_down(cfg, stage, place, stage.out_chs)
+        self.blocks = create_blocks(stage, place, style, stage.out_chs, round(stage.out_chs * stage.block_ratio))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_chs, h, w) to (batch, out_chs, h / stride, w / stride)."""
+        out: Tensor = self.blocks(self.conv_down(x))
+        return out
+
+
+STAGES: dict[str, type[CrossStage | CrossStage3 | DarkStage]] = {
+    "csp": CrossStage,
+    "cs3": CrossStage3,
+    "dark": DarkStage,
+}
+
+
+def create_stage(cfg: CspNetConfig, stage: StageConfig, place: Place) -> nn.Module:
+    """The stage that `stage` describes.
+
+    Raises:
+        OptionError: for a kind of stage or block that does not exist, or channels that do not fit together.
+    """
+    if stage.stage_type not in STAGES:
+        raise OptionError(f"unknown stage_type {stage.stage_type!r}{did_you_mean(stage.stage_type, STAGES)}")
+    return STAGES[stage.stage_type](cfg, stage, place)
+
+
+def create_down(cfg: CspNetConfig, stage: StageConfig, place: Place, out_chs: int) -> nn.Module:
+    """What subsamples: a 3x3 convolution, or average pooling and a 1x1."""
+    conv = BlockStyle(cfg, stage, place.first_dilation).conv
+    if not stage.avg_down:
+        return conv(
+            place.in_chs,
+            out_chs,
+            3,
+            stride=place.stride,
+            dilation=place.first_dilation,
+            groups=stage.groups,
+            aa_layer=cfg.aa_layer,
+        )
+    pool = nn.AvgPool2d(place.stride) if place.stride > 1 else nn.Identity()
+    return nn.Sequential(pool, conv(place.in_chs, out_chs, 1, groups=stage.groups))
+
+
+def create_blocks(stage: StageConfig, place: Place, style: BlockStyle, in_chs: int, out_chs: int) -> Stage:
+    """The blocks, one after the other.
+
+    Raises:
+        OptionError: for a block that does not exist, or channels that a block would have to change.
+    """
+    if stage.block_type not in BLOCKS:
+        raise OptionError(f"unknown block_type {stage.block_type!r}{did_you_mean(stage.block_type, BLOCKS)}")
+    if in_chs != out_chs:
+        raise OptionError(
+            f"block_ratio {stage.block_ratio}: the blocks of a stage of {stage.out_chs} channels get {in_chs} and "
+            f"cannot yield {out_chs}; it is half of expand_ratio in a cross stage, and 1 in a dark stage"
+        )
+    block = BLOCKS[stage.block_type]
+    return Stage(*(block(out_chs, style, rate) for rate in place.drop_path))

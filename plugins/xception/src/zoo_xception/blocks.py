@@ -1,0 +1,96 @@
+"""The residual block of the aligned Xception."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Tuple  # noqa: UP035 - TorchScript knows no other
+
+from torch import Tensor, nn
+from zoo_core.layers import DropPath, create_act
+
+from zoo_xception.separable import PreSeparableConv, SeparableConv
+from zoo_xception.tapped import TappedBlock
+
+if TYPE_CHECKING:
+    from zoo_xception.separable import Style
+
+
+class AlignedBlock(TappedBlock):
+    """Three separable convolutions in `stack`, the last with the stride.
+
+    Norms and activations come in three arrangements: an activation before each convolution and norms within; with
+    `preact` norm and activation before each; without `skip` or `preact` norm and activation after each half of each.
+    The feature map is what the last convolution, its norm and activation included in case of `preact`, starts from.
+
+    Args:
+        in_channels: of the input.
+        widths: channels that each convolution yields.
+        style: norms and activation.
+        preact: see above.
+        stride: of the last convolution.
+        dilation: of every convolution.
+        skip: whether the block is residual.
+        drop_path: probability in 0..1 to drop the residual branch.
+        stage: see `TappedBlock`.
+        tapped: see `TappedBlock`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        widths: tuple[int, int, int],
+        style: Style,
+        *,
+        preact: bool,
+        stride: int = 1,
+        dilation: int = 1,
+        skip: bool = True,
+        drop_path: float = 0.0,
+        stage: int,
+        tapped: bool,
+    ) -> None:
+        super().__init__(stage, tapped)
+        out_channels = widths[-1]
+        self.skip = skip
+        self.shortcut: nn.Module | None = None
+        if skip and (out_channels != in_channels or stride != 1):
+            conv = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+            named = OrderedDict(conv=conv, bn=style.norm(out_channels))
+            self.shortcut = conv if preact else nn.Sequential(named)
+        self.norm = style.norm_act(in_channels) if preact else nn.Identity()
+        self.stack = nn.Sequential()
+        for index, (ins, outs) in enumerate(zip((in_channels, *widths), widths, strict=False), start=1):
+            if skip and not preact:
+                # The block's input is needed again by its shortcut, so the first must leave it alone.
+                self.stack.add_module(f"act{index}", create_act(style.act_layer, inplace=index > 1))
+            shape = {"stride": stride if index == 3 else 1, "dilation": dilation}
+            conv3x3 = (
+                PreSeparableConv(ins, outs, style, first=index == 1, **shape)
+                if preact
+                else SeparableConv(ins, outs, style, apply_act=not skip, **shape)
+            )
+            self.stack.add_module(f"conv{index}", conv3x3)
+        self.drop_path = DropPath(drop_path) if skip and drop_path else nn.Identity()
+
+    def to_tap(self, x: Tensor) -> Tuple[Tensor, Tensor]:  # noqa: UP006
+        """See `TappedBlock.to_tap`."""
+        tap = x = self.norm(x)
+        for name, layer in self.stack.named_children():
+            if name != "conv3":
+                tap = layer(tap)
+        return x, tap
+
+    def from_tap(self, x: Tensor, tap: Tensor) -> Tensor:
+        """See `TappedBlock.from_tap`."""
+        y: Tensor = self.drop_path(self.stack.conv3(tap))  # type: ignore[operator]
+        if self.shortcut is not None:
+            x = self.shortcut(x)
+        return y + x if self.skip else y
+
+    def drop_past_tap(self) -> None:
+        """See `TappedBlock.drop_past_tap`."""
+        # A copy, because another network may share the container; and TorchScript wants to see a `conv3`.
+        kept = [(name, layer) for name, layer in self.stack.named_children() if name != "conv3"]
+        self.stack = nn.Sequential(OrderedDict([*kept, ("conv3", nn.Identity())]))
+        self.shortcut = None
+        self.drop_path = nn.Identity()

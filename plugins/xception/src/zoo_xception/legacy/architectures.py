@@ -1,0 +1,7 @@
+"""The architecture, under the name that tells it from the aligned ones, and under its first name."""
+
+from __future__ import annotations
+
+from zoo_xception.legacy.config import XceptionConfig
+
+ARCHITECTURES: dict[str, XceptionConfig] = {"legacy_xception": XceptionConfig(), "xception": XceptionConfig()}

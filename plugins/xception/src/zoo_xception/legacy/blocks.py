@@ -1,0 +1,86 @@
+"""The separable convolution and the residual block of the original Xception."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Tuple  # noqa: UP035 - TorchScript knows no other
+
+from torch import Tensor, nn
+
+from zoo_xception.separable import depthwise, pointwise
+from zoo_xception.tapped import TappedBlock
+
+
+class SeparableConv(nn.Module):
+    """The two convolutions alone: (batch, in_channels, h, w) to (batch, out_channels, h, w)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = depthwise(in_channels)
+        self.pointwise = pointwise(in_channels, out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_channels, h, w) to (batch, out_channels, h, w)."""
+        out: Tensor = self.pointwise(self.conv1(x))
+        return out
+
+
+class Block(TappedBlock):
+    """Separable convolutions in `rep`, each after a ReLU, and max pooling at the end of a block with a stride.
+
+    The feature map is the first ReLU's output: it belongs to the blocks before, which end without an activation.
+
+    Args:
+        in_channels: of the input.
+        out_channels: of the output.
+        reps: how many separable convolutions.
+        stride: 2 for a block that subsamples.
+        start_with_relu: whether a ReLU comes before the first convolution.
+        grow_first: change the channels in the first convolution, otherwise in the last.
+        tap: index of the feature map in this block; -1 for none.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        reps: int,
+        stride: int = 1,
+        *,
+        start_with_relu: bool = True,
+        grow_first: bool = True,
+        tap: int = -1,
+    ) -> None:
+        super().__init__(stage=tap, tapped=tap >= 0)
+        self.skip: nn.Module | None = None
+        if out_channels != in_channels or stride != 1:
+            self.skip = nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
+            self.skipbn = nn.BatchNorm2d(out_channels)
+        middle = out_channels if grow_first else in_channels
+        widths = [in_channels, *[middle] * (reps - 1), out_channels]
+        rep: list[nn.Module] = []
+        for ins, outs in pairwise(widths):
+            # The block's input is needed again by its shortcut, so its ReLU must leave it alone.
+            rep += [nn.ReLU(inplace=bool(rep)), SeparableConv(ins, outs), nn.BatchNorm2d(outs)]
+        if stride != 1:
+            rep.append(nn.MaxPool2d(3, stride, padding=1))
+        self.rep = nn.Sequential(*rep if start_with_relu else rep[1:])
+
+    def to_tap(self, x: Tensor) -> Tuple[Tensor, Tensor]:  # noqa: UP006
+        """See `TappedBlock.to_tap`."""
+        return x, self.rep[0](x)
+
+    def from_tap(self, x: Tensor, tap: Tensor) -> Tensor:
+        """See `TappedBlock.from_tap`."""
+        y = tap
+        for index, layer in enumerate(self.rep):
+            if index > 0:
+                y = layer(y)
+        if self.skip is not None:
+            x = self.skipbn(self.skip(x))
+        return y + x
+
+    def drop_past_tap(self) -> None:
+        """See `TappedBlock.drop_past_tap`."""
+        self.rep = nn.Sequential(self.rep[0])
+        self.skip = self.skipbn = None  # type: ignore[assignment] # TorchScript leaves out what is None

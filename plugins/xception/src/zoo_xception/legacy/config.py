@@ -1,0 +1,10 @@
+"""The configuration of the original Xception."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class XceptionConfig:
+    """Xception as first published (https://arxiv.org/abs/1610.02357). It has one shape, and nothing to set."""

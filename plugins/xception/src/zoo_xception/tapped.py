@@ -1,0 +1,68 @@
+"""A residual block with a feature map inside: the last activation at the resolution that the block comes from."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import List, Tuple  # noqa: UP035 - TorchScript knows no others
+
+import torch
+from torch import Tensor, nn
+from zoo_core.layers.stage import checkpoint_block
+
+
+class TappedBlock(nn.Module):
+    """A residual block in two parts, with a feature map between them if it has a `stage`.
+
+    Attributes:
+        stage: the index of the feature map that lies between the parts, or of the next one that a later block has.
+        tapped: whether it lies in this block.
+    """
+
+    def __init__(self, stage: int, tapped: bool) -> None:
+        super().__init__()
+        self.stage = stage
+        self.tapped = tapped
+        self.grad_checkpointing = False
+
+    def to_tap(self, x: Tensor) -> Tuple[Tensor, Tensor]:  # noqa: UP006
+        """The first part: the block's input to what the shortcut starts from, and the feature map."""
+        raise NotImplementedError
+
+    def from_tap(self, x: Tensor, tap: Tensor) -> Tensor:
+        """The second part: what the shortcut starts from and the feature map, to the block's output."""
+        raise NotImplementedError
+
+    def drop_past_tap(self) -> None:
+        """Drop the modules of the second part."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_channels, h, w) to (batch, out_channels, h / stride, w / stride)."""
+        return self.forward_tap(x, False)[0]
+
+    def forward_tap(self, x: Tensor, stop: bool) -> Tuple[Tensor, Tensor]:  # noqa: UP006
+        """The block's output and its feature map; with `stop` the first part alone, and so the feature map twice."""
+        if not torch.jit.is_scripting() and self.grad_checkpointing:  # type: ignore[attr-defined]
+            return self._checkpointed(x, stop)
+        return self._run(x, stop)
+
+    def walk(self, x: Tensor, taps: List[int], last: int, maps: List[Tensor]) -> Tensor:  # noqa: UP006
+        """The block as a part of `Network.forward_stages`: run it if `last` is not before it, and add a wanted map."""
+        if self.stage > last:
+            pass
+        elif not self.tapped or (self.stage not in taps and self.stage != last):
+            x = self(x)
+        else:
+            x, tap = self.forward_tap(x, self.stage == last)
+            if self.stage in taps:
+                maps.append(tap)
+        return x
+
+    def _run(self, x: Tensor, stop: bool) -> Tuple[Tensor, Tensor]:  # noqa: UP006
+        x, tap = self.to_tap(x)
+        return tap if stop else self.from_tap(x, tap), tap
+
+    @torch.jit.unused
+    def _checkpointed(self, x: Tensor, stop: bool) -> Tuple[Tensor, Tensor]:  # noqa: UP006
+        result: tuple[Tensor, Tensor] = checkpoint_block(self, x, partial(self._run, stop=stop))
+        return result

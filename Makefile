@@ -8,6 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 PACKAGES := core $(sort $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)))
 PACKAGE_FILES := $(addsuffix /pyproject.toml,$(PACKAGES))
 EDITABLE := $(foreach package,$(PACKAGES),--editable $(if $(filter core,$(package)),"./core[all]",./$(package)))
+# One thread each: workers that compute with all cores at once only wait for each other.
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
@@ -20,10 +21,10 @@ demo: $(VENV)/.demo  ## Classify and extract features from real images; pictures
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.dev  ## Run the tests of every package, and those across packages
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not heavy"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not heavy"
 
 heavy: $(VENV)/.dev  ## Run the tests that take minutes: whole parity with the peers
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m heavy
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m heavy
 
 lint: $(VENV)/.dev  ## Check style and formatting
 	$(BIN)/ruff check .

@@ -11,6 +11,37 @@ if TYPE_CHECKING:
     from zoo_core.builder import default_cfg_for_features as default_cfg_for_features
     from zoo_core.config import PretrainedCfg as PretrainedCfg
     from zoo_core.create import create_model as create_model
+    from zoo_core.family import Family as Family
+    from zoo_core.features.extract import create_feature_extractor as create_feature_extractor
+    from zoo_core.features.getter import FeatureGetterNet as FeatureGetterNet
+    from zoo_core.features.graph import FeatureGraphNet as FeatureGraphNet
+    from zoo_core.features.hook import FeatureHookNet as FeatureHookNet
+    from zoo_core.features.info import FeatureInfo as FeatureInfo
+    from zoo_core.features.stages import FeatureDictNet as FeatureDictNet
+    from zoo_core.features.stages import FeatureListNet as FeatureListNet
+    from zoo_core.names import get_arch_name as get_arch_name
+    from zoo_core.names import split_model_name_tag as split_model_name_tag
+    from zoo_core.network import Network as Network
+    from zoo_core.registry import get_pretrained_cfg as get_pretrained_cfg
+    from zoo_core.registry import get_pretrained_cfg_value as get_pretrained_cfg_value
+    from zoo_core.registry import is_model as is_model
+    from zoo_core.registry import is_model_in_modules as is_model_in_modules
+    from zoo_core.registry import is_model_pretrained as is_model_pretrained
+    from zoo_core.registry import list_families as list_families
+    from zoo_core.registry import list_models as list_models
+    from zoo_core.registry import list_pretrained as list_pretrained
+    from zoo_core.registry import model_entrypoint as model_entrypoint
+    from zoo_core.registry import refresh as refresh
+    from zoo_core.registry import register_model as register_model
+    from zoo_core.weights.checkpoint import load_checkpoint as load_checkpoint
+    from zoo_core.weights.checkpoint import load_state_dict as load_state_dict
+    from zoo_core.weights.checkpoint import resume_checkpoint as resume_checkpoint
+    from zoo_core.weights.hub import push_to_hub as push_to_hub
+    from zoo_core.weights.hub import save_for_hub as save_for_hub
+    from zoo_core.weights.load import load_pretrained as load_pretrained
+    from zoo_core.weights.prune import adapt_model_from_file as adapt_model_from_file
+    from zoo_core.weights.prune import adapt_model_from_string as adapt_model_from_string
+    from zoo_core.weights.prune import adapt_model_to_state_dict as adapt_model_to_state_dict
 
 __version__ = "0.1.0"
 
@@ -35,6 +66,14 @@ _EXPORTS = {
     "get_arch_name": "names",
     "split_model_name_tag": "names",
     "load_pretrained": "weights.load",
+    "load_state_dict": "weights.checkpoint",
+    "load_checkpoint": "weights.checkpoint",
+    "resume_checkpoint": "weights.checkpoint",
+    "save_for_hub": "weights.hub",
+    "push_to_hub": "weights.hub",
+    "adapt_model_to_state_dict": "weights.prune",
+    "adapt_model_from_string": "weights.prune",
+    "adapt_model_from_file": "weights.prune",
     "FeatureInfo": "features.info",
     "FeatureListNet": "features.stages",
     "FeatureDictNet": "features.stages",

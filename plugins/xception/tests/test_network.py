@@ -124,7 +124,7 @@ def test_global_pools_and_reset_classifier(kind: str, pool: str, factor: int) ->
         (legacy_xception, {"drop_rate": -0.1}, "drop_rate -0.1: a drop rate is at least 0 and below 1"),
         (legacy_xception, {"global_pool": "averag"}, "unknown global_pool 'averag'. Did you mean 'avg'"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_a_wrong_option_raises(build: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError) as error:

@@ -41,21 +41,21 @@ class FeatureGetterNet(Adopting):
             raise FeatureError(f"{type(net).__name__} has no forward_intermediates: wrap it with FeatureHookNet")
         super().__init__(net)
         self.feature_info: Any = FeatureInfo(feature_table(net), out_indices)
-        self.wanted = list(self.feature_info.out_indices)
-        self.keys = map_names(self.feature_info, out_map)
-        self.return_dict, self.output_fmt, self.norm = return_dict, output_fmt, norm
+        self.feature_wanted = list(self.feature_info.out_indices)
+        self.feature_keys = map_names(self.feature_info, out_map)
+        self.feature_return_dict, self.feature_output_fmt, self.feature_norm = return_dict, output_fmt, norm
         if prune and not norm and callable(prune_layers := getattr(self, "prune_intermediate_layers", None)):
             # Pruning may renumber what it is told, so the network is told the indices that it returned.
-            self.wanted = list(prune_layers(self.wanted, prune_norm=True) or self.wanted)
+            self.feature_wanted = list(prune_layers(self.feature_wanted, prune_norm=True) or self.feature_wanted)
 
     def forward(self, x: Tensor) -> list[Tensor] | OrderedDict[str, Tensor]:
         """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width)."""
         maps = self.forward_intermediates(  # type: ignore[operator] # checked when the network was taken over
             x,
-            indices=self.wanted,
-            norm=self.norm,
-            stop_early=not self.norm,
-            output_fmt=self.output_fmt,
+            indices=self.feature_wanted,
+            norm=self.feature_norm,
+            stop_early=not self.feature_norm,
+            output_fmt=self.feature_output_fmt,
             intermediates_only=True,
         )
-        return OrderedDict(zip(self.keys, maps, strict=True)) if self.return_dict else list(maps)
+        return OrderedDict(zip(self.feature_keys, maps, strict=True)) if self.feature_return_dict else list(maps)

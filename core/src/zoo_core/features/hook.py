@@ -40,16 +40,16 @@ class FeatureHookNet(Adopting):
         info = FeatureInfo(feature_info or feature_table(net), out_indices)
         super().__init__(net)
         self.feature_info: Any = info
-        self.module_names: list[str] = info.module_name()
-        self.return_dict = return_dict
-        self.keys = map_names(info, out_map or self.module_names)
+        self.feature_module_names: list[str] = info.module_name()
+        self.feature_return_dict = return_dict
+        self.feature_keys = map_names(info, out_map or self.feature_module_names)
         if callable(prune := getattr(self, "prune_stages", None)):
             prune(max(info.out_indices))
-        tap_modules(self, self.module_names)
+        tap_modules(self, self.feature_module_names)
 
     def forward(self, x: Tensor) -> list[Tensor] | OrderedDict[str, Tensor]:
         """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width)."""
         network: Any = type(self).__bases__[1]
         run = getattr(network, "forward_features", network.forward)
-        maps = collect(self, lambda images: run(self, images), self.module_names, x)
-        return OrderedDict(zip(self.keys, maps, strict=True)) if self.return_dict else maps
+        maps = collect(self, lambda images: run(self, images), self.feature_module_names, x)
+        return OrderedDict(zip(self.feature_keys, maps, strict=True)) if self.feature_return_dict else maps

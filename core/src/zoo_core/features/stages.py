@@ -18,6 +18,7 @@ class StageFeatures(Adopting):
     """Base of the wrappers that run the walk of a `zoo_core.network.Network` up to the last wanted map.
 
     Modules past that map are dropped. `feature_info` and the maps are in the order of ``out_indices``.
+    Its own attributes begin with ``feature_``: it shares its namespace with the network's children.
     """
 
     if TYPE_CHECKING:  # the network's own methods, see `zoo_core.features.adopt`
@@ -38,10 +39,10 @@ class StageFeatures(Adopting):
         super().__init__(net)
         self.feature_info: Any = FeatureInfo(feature_table(net), out_indices)
         wanted = list(self.feature_info.out_indices)
-        self.taps = sorted(wanted)
-        self.order = [self.taps.index(index) for index in wanted]
-        self.last = self.taps[-1]
-        self.prune_stages(self.last)
+        self.feature_taps = sorted(wanted)
+        self.feature_order = [self.feature_taps.index(index) for index in wanted]
+        self.feature_last = self.feature_taps[-1]
+        self.prune_stages(self.feature_last)
 
 
 class FeatureListNet(StageFeatures):
@@ -49,8 +50,8 @@ class FeatureListNet(StageFeatures):
 
     def forward(self, x: Tensor) -> List[Tensor]:  # noqa: UP006
         """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width)."""
-        maps = self.forward_stages(x, self.taps, self.last)[1]
-        return [maps[position] for position in self.order]
+        maps = self.forward_stages(x, self.feature_taps, self.feature_last)[1]
+        return [maps[position] for position in self.feature_order]
 
 
 class FeatureDictNet(StageFeatures):
@@ -65,13 +66,13 @@ class FeatureDictNet(StageFeatures):
             out_map: the dict's keys, one per map; by default each map's index as a string.
         """
         super().__init__(net, out_indices)
-        self.names = map_names(self.feature_info, out_map)
+        self.feature_names = map_names(self.feature_info, out_map)
 
     def forward(self, x: Tensor) -> Dict[str, Tensor]:  # noqa: UP006
         """Images (batch, in_chans, height, width) to maps by name, each (batch, channels, height, width)."""
-        maps = self.forward_stages(x, self.taps, self.last)[1]
+        maps = self.forward_stages(x, self.feature_taps, self.feature_last)[1]
         result: Dict[str, Tensor] = {}  # noqa: UP006
-        for name, position in zip(self.names, self.order):  # noqa: B905 - TorchScript's zip takes no strict
+        for name, position in zip(self.feature_names, self.feature_order):  # noqa: B905 - TorchScript's zip takes no strict
             result[name] = maps[position]
         return result
 

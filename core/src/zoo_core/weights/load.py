@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +16,7 @@ from zoo_core.hooks.manager import hook_manager
 from zoo_core.weights.adapt import adapt_classifiers, adapt_first_convs
 from zoo_core.weights.fetch import fetch_weights
 from zoo_core.weights.read import read_state_dict
-from zoo_core.weights.slots import check_fit, fill, slots
+from zoo_core.weights.slots import Slot, check_fit, fill, loads_itself, slots
 
 if TYPE_CHECKING:
     import os
@@ -79,8 +79,35 @@ def load_adapted(
     shapes = {key: slot.tensor.shape for key, slot in places.items()}
     state_dict = adapt_first_convs(state_dict, cfg, shapes)
     state_dict, fresh = adapt_classifiers(state_dict, cfg, shapes)
-    check_fit(places, state_dict, may_miss=fresh, strict=strict, source=source)
-    fill(places, state_dict, assign=assign, device=device)
+    put(model, places, state_dict, may_miss=fresh, strict=strict, assign=assign, device=device, source=source)
+
+
+def put(
+    model: nn.Module,
+    places: Mapping[str, Slot],
+    state_dict: StateDict,
+    *,
+    may_miss: Iterable[str] = (),
+    strict: bool = True,
+    assign: bool = False,
+    device: torch.device | None = None,
+    source: str = "the weights",
+) -> None:
+    """Check that a state dict fits, and only then put it into the model's slots; arguments as for `load_adapted`.
+
+    Modules that have something to say in their own loading (a hook, an override) are loaded by torch's
+    ``load_state_dict``.
+    """
+    extra = {key for key in state_dict if key.endswith("_extra_state")} if loads_itself(model) else set()
+    checked = {key: tensor for key, tensor in state_dict.items() if key not in extra}
+    check_fit(places, checked, may_miss=may_miss, strict=strict, source=source)
+    if not loads_itself(model):
+        fill(places, state_dict, assign=assign, device=device)
+        return
+    kept = {key: value for key, value in state_dict.items() if key in places or key in extra}
+    if assign:
+        kept |= {key: kept[key].to(device=device, dtype=places[key].tensor.dtype) for key in kept.keys() - extra}
+    model.load_state_dict(kept, strict=False, assign=assign)
 
 
 def _is_ours(cfg: PretrainedCfg, path: Path) -> bool:

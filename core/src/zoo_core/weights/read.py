@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import pickle
 import re
 import struct
 import tarfile
+import threading
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -28,6 +30,7 @@ EMA_KEYS = ("state_dict_ema", "model_ema")
 WEIGHT_KEYS = ("state_dict", "model")
 WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 """What DistributedDataParallel and torch.compile put before every name."""
+_permission = threading.Lock()
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
 
 
@@ -47,8 +50,13 @@ def read_state_dict(path: str | PathLike[str], *, use_ema: bool = True, mapped: 
         WeightsError: for a file that is missing, truncated, no weights, or would have to run code to be read.
     """
     path = Path(path)
+    return select_state_dict(read_file(path, mapped=mapped), path, use_ema=use_ema)
+
+
+def read_file(path: Path, *, mapped: bool = False) -> Any:
+    """All that a file of weights holds, of a training checkpoint also its optimiser's state; as `read_state_dict`."""
     try:
-        return select_state_dict(_load(path, mapped), path, use_ema=use_ema)
+        return _load(path, mapped)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
 
@@ -116,12 +124,26 @@ def _load_pickle(file: Path | IO[bytes], path: Path, *, mapped: bool = False) ->
         with warnings.catch_warnings():
             # A pickle of another protocol is refused or read; torch's request to report it helps nobody here.
             warnings.filterwarnings("ignore", message="Detected pickle protocol")
-            return torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
+            return _torch_load(file, mapped)
     except pickle.UnpicklingError as error:
         raise _unsafe(path, str(error)) from error
     except Exception as error:  # on bytes that are no pickle the unpickler raises whatever it stumbles over
         reason = str(error).split(". ")[0] or type(error).__name__
         raise WeightsError(f"{path} is truncated or damaged ({reason}): delete it and fetch it again") from error
+
+
+def _torch_load(file: Path | IO[bytes], mapped: bool) -> Any:
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        if "argparse.Namespace" not in str(error):
+            raise
+    if not isinstance(file, Path):
+        file.seek(0)
+    # What training programs keep their options in: a plain object whose making runs nothing. The permission is the
+    # process's, so one thread at a time takes and returns it.
+    with _permission, torch.serialization.safe_globals([argparse.Namespace]):
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
 
 
 def _unsafe(path: Path, detail: str) -> WeightsError:

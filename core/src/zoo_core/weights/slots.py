@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _COUNTER = "num_batches_tracked"
+# torch's own, and that of its batch norms, which only adds a counter to old state dicts.
+_PLAIN_LOADERS = (nn.Module._load_from_state_dict, nn.modules.batchnorm._NormBase._load_from_state_dict)
 _SHOWN = 4
 
 
@@ -44,6 +46,17 @@ def _collect_slots(module: nn.Module, dot: str, found: dict[str, Slot]) -> None:
     for name, child in module._modules.items():
         if child is not None:
             _collect_slots(child, f"{dot}{name}.", found)
+
+
+def loads_itself(net: nn.Module) -> bool:
+    """Whether a module of `net` takes part in loading its state dict, which filling its slots would pass over."""
+    return any(
+        type(module)._load_from_state_dict not in _PLAIN_LOADERS
+        or type(module).set_extra_state is not nn.Module.set_extra_state
+        or module._load_state_dict_pre_hooks
+        or module._load_state_dict_post_hooks
+        for module in net.modules()
+    )
 
 
 def check_fit(

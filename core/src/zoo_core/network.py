@@ -107,9 +107,15 @@ class Network(nn.Module):
 
     def init_weights(self) -> None:
         """Draw every parameter and fill every buffer in place, each once; nothing on the meta device."""
-        if not next(self.parameters()).is_meta:
+        if not self.is_blueprint():
             for module in self.modules():
                 self.init_module(module)
+
+    @torch.jit.ignore
+    def is_blueprint(self) -> bool:
+        """Whether the network was built without memory, on the meta device, so that nothing can be drawn."""
+        first = next(self.parameters(), None)
+        return first is not None and first.is_meta
 
     def init_module(self, module: nn.Module) -> None:
         """Draw one module's own parameters and buffers; a family overrides this where its paper says otherwise."""

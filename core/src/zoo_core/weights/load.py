@@ -16,7 +16,7 @@ from zoo_core.hooks.manager import hook_manager
 from zoo_core.weights.adapt import adapt_classifiers, adapt_first_convs
 from zoo_core.weights.fetch import fetch_weights
 from zoo_core.weights.read import read_state_dict
-from zoo_core.weights.slots import Slot, check_fit, fill, loads_itself, slots
+from zoo_core.weights.slots import Slots, check_fit, fill, loads_itself, slots
 
 if TYPE_CHECKING:
     import os
@@ -84,7 +84,7 @@ def load_adapted(
 
 def put(
     model: nn.Module,
-    places: Mapping[str, Slot],
+    places: Slots,
     state_dict: StateDict,
     *,
     may_miss: Iterable[str] = (),
@@ -98,10 +98,11 @@ def put(
     Modules that have something to say in their own loading (a hook, an override) are loaded by torch's
     ``load_state_dict``.
     """
-    extra = {key for key in state_dict if key.endswith("_extra_state")} if loads_itself(model) else set()
+    by_itself = loads_itself(places)
+    extra = {key for key in state_dict if key.endswith("_extra_state")} if by_itself else set()
     checked = {key: tensor for key, tensor in state_dict.items() if key not in extra}
     check_fit(places, checked, may_miss=may_miss, strict=strict, source=source)
-    if not loads_itself(model):
+    if not by_itself:
         fill(places, state_dict, assign=assign, device=device)
         return
     kept = {key: value for key, value in state_dict.items() if key in places or key in extra}

@@ -28,15 +28,24 @@ class Slot(NamedTuple):
     is_parameter: bool
 
 
-def slots(net: nn.Module) -> dict[str, Slot]:
+class Slots(dict[str, Slot]):
     """Key of the state dict to slot, in the state dict's order; a shared tensor has several."""
-    found: dict[str, Slot] = {}
+
+    modules: list[nn.Module]
+    """Every module of the network, once for each place it has."""
+
+
+def slots(net: nn.Module) -> Slots:
+    """The slots of `net`."""
+    found = Slots()
+    found.modules = []
     _collect_slots(net, "", found)
     return found
 
 
-def _collect_slots(module: nn.Module, dot: str, found: dict[str, Slot]) -> None:
+def _collect_slots(module: nn.Module, dot: str, found: Slots) -> None:
     # `named_modules` builds a generator per level for every module; this walk takes a fifth of its time.
+    found.modules.append(module)
     for name, parameter in module._parameters.items():
         if parameter is not None:
             found[dot + name] = Slot(module, name, parameter, True)
@@ -48,15 +57,13 @@ def _collect_slots(module: nn.Module, dot: str, found: dict[str, Slot]) -> None:
             _collect_slots(child, f"{dot}{name}.", found)
 
 
-def loads_itself(net: nn.Module) -> bool:
-    """Whether a module of `net` takes part in loading its state dict, which filling its slots would pass over."""
+def loads_itself(places: Slots) -> bool:
+    """Whether a module takes part in loading its state dict, which filling its slots would pass over."""
+    kinds = {type(module) for module in places.modules}
     return any(
-        type(module)._load_from_state_dict not in _PLAIN_LOADERS
-        or type(module).set_extra_state is not nn.Module.set_extra_state
-        or module._load_state_dict_pre_hooks
-        or module._load_state_dict_post_hooks
-        for module in net.modules()
-    )
+        kind._load_from_state_dict not in _PLAIN_LOADERS or kind.set_extra_state is not nn.Module.set_extra_state
+        for kind in kinds
+    ) or any(module._load_state_dict_pre_hooks or module._load_state_dict_post_hooks for module in places.modules)
 
 
 def check_fit(

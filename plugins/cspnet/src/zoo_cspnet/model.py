@@ -159,7 +159,7 @@ class CspNet(Network):
     def init_weights(self) -> None:
         """Draw the weights, and let every block start as the identity unless told otherwise."""
         super().init_weights()
-        if self.zero_init_last:
+        if self.zero_init_last and not self.is_blueprint():
             for module in self.modules():
                 if isinstance(module, BottleneckBlock | DarkBlock | EdgeBlock):
                     module.zero_init_last()

@@ -218,7 +218,7 @@ class ResNet(Network):
     def init_weights(self) -> None:
         """Draw the weights, and let every block start as the identity unless told otherwise."""
         super().init_weights()
-        if self.zero_init_last:
+        if self.zero_init_last and not self.is_blueprint():
             for module in self.modules():
                 if isinstance(module, BasicBlock | Bottleneck):
                     module.zero_init_last()

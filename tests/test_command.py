@@ -166,3 +166,22 @@ def test_the_demo_classifies_extracts_and_says_what_next(tmp_path: Path) -> None
     for picture in ("digits-maps.png", "flower-maps.png"):
         with Image.open(tmp_path / picture) as image:
             assert image.width > 6 * 240
+
+
+def test_list_long_says_of_weights_what_a_person_decides_by() -> None:
+    rows = {row["name"]: row for row in answer("list", "--long", "test_resnet", "ecaresnet50d_pruned")}
+    digits = rows["test_resnet.digits"]
+    assert digits["on_disk"] is True
+    assert digits["bytes"] == 767_952
+    assert digits["licence"] == "cc-by-4.0"
+    assert "archive.ics.uci.edu" in digits["origin"]
+    pruned = rows["ecaresnet50d_pruned.miil_in1k"]
+    assert pruned["bytes"] == pytest.approx(19_939_713 * 4, rel=0.01), "parameters of the pruned net, in float32"
+    table = zoo("list", "--long", "test_resnet.digits").stdout
+    assert "0.8 MB" in table
+    assert "yes" in table
+
+
+def test_info_says_about_how_large_a_download_is() -> None:
+    assert "about 102.4 MB" in zoo("info", "resnet50.a1_in1k").stdout
+    assert answer("info", "resnet50.a1_in1k")["bytes"] == pytest.approx(102.4e6, rel=0.001)

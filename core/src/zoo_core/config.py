@@ -36,6 +36,9 @@ class PretrainedCfg:
     sha256: str | None = None
     """SHA-256 of the file in hex, whole or its first characters."""
 
+    size: int | None = None
+    """Bytes of the weights, about: those of the network's tensors. Derived from the network."""
+
     architecture: str | None = None
     tag: str | None = None
     custom_load: bool = False

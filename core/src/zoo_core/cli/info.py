@@ -35,10 +35,11 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what is known of the model."""
     from zoo_core.registry import find_model, find_pretrained_cfg
-    from zoo_core.weights.fetch import is_cached
+    from zoo_core.weights.fetch import cached_path
 
     found = find_model(args.name)
     cfg = find_pretrained_cfg(found) or PretrainedCfg(architecture=found.architecture)
+    file = cached_path(cfg) if cfg.has_weights else None
     described = {
         "name": args.name,
         "architecture": found.architecture,
@@ -47,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
         "family": found.family,
         "distribution": found.distribution,
         "constructor": found.constructor,
-        "on_disk": cfg.has_weights and is_cached(cfg),
+        "on_disk": file is not None,
+        "bytes": file.stat().st_size if file else cfg.size,
     }
     built = build(args.name, cfg, args.input_size) if args.build else None
     if args.json:
@@ -66,11 +68,17 @@ def described_fields(described: dict[str, Any]) -> list[tuple[str, object]]:
         ("architecture", described["architecture"]),
         ("tag", described["tag"]),
         ("all tags", ", ".join(described["tags"])),
+        ("size", size_of(described["bytes"], exact=described["on_disk"])),
         ("on disk", "yes" if described["on_disk"] else "no"),
         ("family", described["family"]),
         ("plugin", described["distribution"]),
         ("constructor", described["constructor"]),
     ]
+
+
+def size_of(size: int | None, *, exact: bool) -> str | None:
+    """Bytes in a person's words."""
+    return None if size is None else f"{'' if exact else 'about '}{size / 1e6:,.1f} MB"
 
 
 def config_fields(cfg: PretrainedCfg) -> list[tuple[str, object]]:

@@ -21,6 +21,8 @@ from zoo_core.stub import constructor_stub
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from torch import nn
+
 MODELS_FILE = "models.json"
 CONFIGS_FILE = "configs.json"
 STUB_FILE = "__init__.pyi"
@@ -116,16 +118,31 @@ def _derived(family: Family, architecture: str, cfgs: dict[str, PretrainedCfg]) 
     """The default configs as JSON, with what follows from the network filled in."""
     from zoo_core.blueprint import Blueprint
     from zoo_core.derive import derived_fields
+    from zoo_core.weights.prune import adapt_model_to_state_dict
 
     first = next(iter(cfgs.values()))
     with Blueprint():
         net = family.network_class(family.architectures[architecture], in_chans=first.input_size[0])
+    if shapes := family.pruned_shapes(architecture):
+        net = adapt_model_to_state_dict(net, shapes)
     rows = {}
     for name, cfg in cfgs.items():
-        row = cfg.overlaid(derived_fields(net, cfg)).to_json()
+        derived = derived_fields(net, cfg)
+        if cfg.has_weights and cfg.size is None and not (cfg.url or "").startswith("package:"):
+            derived["size"] = _bytes_of(net, cfg.num_classes)
+        row = cfg.overlaid(derived).to_json()
         # The key says both, and a table that states them must not make another file than one that does not.
         rows[name] = {key: value for key, value in row.items() if key not in ("architecture", "tag")}
     return rows
+
+
+def _bytes_of(net: nn.Module, num_classes: int) -> int:
+    """Bytes of the state dict of `net`, its classifier for `num_classes` classes."""
+    total = sum(tensor.numel() * tensor.itemsize for tensor in net.state_dict().values())
+    classifier: Any = getattr(net, "get_classifier", lambda: None)()
+    if rows := getattr(classifier, "out_features", 0):
+        total += (num_classes - rows) * sum(tensor.nbytes // rows for tensor in classifier.parameters())
+    return total
 
 
 def _table(values: dict[str, Any]) -> str:

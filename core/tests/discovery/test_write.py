@@ -89,6 +89,7 @@ def test_derives_what_follows_from_the_network(package: Path) -> None:
     assert configs == {
         "tab10.good": {
             "url": "https://x/tab10",
+            "size": 4 * (3 * 4 + 3 * 4 * 9 + 4 + 4 * 4 * 9 + 4 + 4 * 10 + 10) + 8,  # tensors in float32, and a counter
             "input_size": [3, 33, 65],
             "num_classes": 10,
             "pool_size": [2, 3],

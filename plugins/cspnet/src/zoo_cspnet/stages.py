@@ -6,16 +6,20 @@ A cross stage splits its input into halves by channel, sends one through its blo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, List  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
 from zoo_core.errors import OptionError, did_you_mean
 from zoo_core.layers import Stage
+from zoo_core.layers.concatenated import conv_of_concatenation
+from zoo_core.layers.inplace_abn import InplaceAbn
 
 from zoo_cspnet.blocks import BLOCKS, BlockStyle
 
 if TYPE_CHECKING:
+    from zoo_core.layers.conv_norm_act import ConvNormAct
+
     from zoo_cspnet.config import CspNetConfig, StageConfig
 
 
@@ -43,7 +47,30 @@ class Place:
         return self.stride != 1 or self.first_dilation != self.dilation
 
 
-class CrossStage(nn.Module):
+class Joining(nn.Module):
+    """Base of the cross stages: their two halves meet in ``conv_transition``."""
+
+    if TYPE_CHECKING:  # TorchScript would read the annotation, and cannot
+        conv_transition: ConvNormAct
+
+    def join(self, halves: List[Tensor]) -> Tensor:  # noqa: UP006
+        """The halves side by side, through the stage's last layer."""
+        if self.training and not torch.jit.is_scripting():
+            return self._join_training(halves)
+        out: Tensor = self.conv_transition(torch.cat(halves, dim=1))
+        return out
+
+    @torch.jit.unused
+    def _join_training(self, halves: List[Tensor]) -> Tensor:  # noqa: UP006
+        layer = self.conv_transition
+        if not isinstance(layer.bn, InplaceAbn):
+            return layer(torch.cat(halves, dim=1))
+        # The halves' norms keep the halves already; keeping them side by side too is what such a norm is to avoid.
+        out: Tensor = layer.aa(layer.bn(conv_of_concatenation(layer.conv, halves)))
+        return out
+
+
+class CrossStage(Joining):
     """A cross stage partial network's stage: both halves meet after a transition of the blocks' half."""
 
     def __init__(self, cfg: CspNetConfig, stage: StageConfig, place: Place) -> None:
@@ -61,11 +88,10 @@ class CrossStage(nn.Module):
         """(batch, in_chs, h, w) to (batch, out_chs, h / stride, w / stride)."""
         past, through = self.conv_exp(self.conv_down(x)).chunk(2, dim=1)
         through = self.conv_transition_b(self.blocks(through))
-        out: Tensor = self.conv_transition(torch.cat([past, through], dim=1))
-        return out
+        return self.join([past, through])
 
 
-class CrossStage3(nn.Module):
+class CrossStage3(Joining):
     """A cross stage with three 1x1 convolutions, those of the halves fused, as in YOLOv5 (https://zenodo.org/records/4679653)."""
 
     def __init__(self, cfg: CspNetConfig, stage: StageConfig, place: Place) -> None:
@@ -81,8 +107,7 @@ class CrossStage3(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_chs, h, w) to (batch, out_chs, h / stride, w / stride)."""
         through, past = self.conv_exp(self.conv_down(x)).chunk(2, dim=1)
-        out: Tensor = self.conv_transition(torch.cat([self.blocks(through), past], dim=1))
-        return out
+        return self.join([self.blocks(through), past])
 
 
 class DarkStage(nn.Module):

@@ -1,0 +1,142 @@
+"""``zoo new``: what it writes works, conforms, and is clean."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from zoo_core.cli.main import main
+from zoo_core.testing.environment import Environment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NETS = Path(__file__).with_name("nets.py")
+CASES = {
+    "acme": ["--architecture", "acme_s", "--architecture", "acme_m", "--license", "MIT"],
+    "digits": ["--from", f"{NETS}:Digits"],
+    "a-network-with-quite-a-long-name": ["--from", f"{NETS}:Stages"],
+    "everything": ["--from", f"{NETS}:Everything"],
+}
+SAME = """
+import sys, torch, zoo_core as zoo
+sys.path.insert(0, {folder!r})
+import nets
+torch.manual_seed(5)
+original = nets.{original}()
+torch.manual_seed(5)
+net = zoo.create_model({architecture!r})
+for key, value in original.state_dict().items():
+    assert torch.equal(net.state_dict()[key], value), key
+assert set(net.state_dict()) == set(original.state_dict())
+images = torch.randn(2, net.in_chans, *net.plan.image_size)
+out, wanted = net.eval()(images), original.eval()(images)
+torch.testing.assert_close(torch.log_softmax(out, 1) if {original!r} == "Digits" else out, wanted)
+torch.manual_seed(1); out = net.train()(images)
+torch.manual_seed(1); wanted = original.train()(images)
+torch.testing.assert_close(torch.log_softmax(out, 1) if {original!r} == "Digits" else out, wanted)
+"""
+
+
+def new(folder: Path, name: str, options: Sequence[str] = ()) -> Path:
+    assert main(["new", name, "--directory", str(folder), *options]) == 0
+    return folder / f"zoo-{name}"
+
+
+def run(*command: str, cwd: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", *command], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_clean_as_written(name: str, tmp_path: Path) -> None:
+    plugin = new(tmp_path, name, CASES[name])
+    run("ruff", "check", ".", cwd=plugin)
+    run("ruff", "format", "--check", ".", cwd=plugin)
+    run("mypy", cwd=plugin)
+
+
+@pytest.mark.parametrize(
+    ("name", "original"),
+    [
+        ("acme", ""),
+        pytest.param("digits", "Digits", marks=pytest.mark.heavy),
+        ("a-network-with-quite-a-long-name", "Stages"),
+        pytest.param("everything", "Everything", marks=pytest.mark.heavy),
+    ],
+)
+def test_it_installs_conforms_and_passes_its_own_tests(name: str, original: str, tmp_path: Path) -> None:
+    plugin = new(tmp_path, name, CASES[name])
+    environment = Environment(tmp_path / "venv")
+    environment.install("--no-build-isolation", "--editable", str(plugin))
+    variables = {"ZOO_PLUGINS": plugin.name}
+    done = environment.run("-m", "zoo_core.cli", "check", plugin.name, "--json", **variables)
+    report = json.loads(done.stdout)
+    assert [check for check in report["checks"] if check["outcome"] == "failed"] == []
+    if not original:
+        assert {check["check"] for check in report["checks"] if check["outcome"] == "skipped"} == {
+            "hooks",
+            "old-names",
+            "shipped-weights",
+        }
+        done = environment.run("-m", "pytest", "-q", str(plugin), **variables)
+        assert done.returncode == 0, done.stdout
+    else:
+        architecture = f"{name.replace('-', '_')}_tiny"
+        program = SAME.format(folder=str(NETS.parent), original=original, architecture=architecture)
+        done = environment.run("-c", program, **variables)
+        assert done.returncode == 0, done.stderr
+
+
+def test_options_are_those_that_the_walk_does_not_depend_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plugin = new(tmp_path, "digits", CASES["digits"])
+    config = (plugin / "src/zoo_digits/config.py").read_text()
+    assert "hidden: int = 84" in config
+    assert "dropout" not in config
+    said = capsys.readouterr().out
+    assert "as the walk depends on them: dropout" in said
+    assert "log_softmax" in said
+    assert "28x28 only" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["2fast"], "'2fast' cannot name a plugin"),
+        (["a b"], "'a b' cannot name a plugin"),
+        (["core"], "'core' cannot name a plugin"),
+        (["acme", "--architecture", "acme-s"], "'acme-s' cannot name an architecture"),
+        (["acme", "--architecture", "model"], "cannot be named 'model'"),
+        (["acme", "--input-size", "32"], "--input-size belongs to --from"),
+        (["acme", "--from", "nets.Digits"], "expected FILE.py:Class"),
+        (["acme", "--from", "nowhere.py:Net"], "there is no file nowhere.py"),
+        (["acme", "--from", f"{NETS}:Stage"], "has no torch.nn.Module 'Stage'. Did you mean 'Stages'"),
+        (["acme", "--from", f"{NETS}:Needy"], "Needy needs its argument 'width'"),
+        (["acme", "--from", f"{NETS}:Dense"], "Dense has no convolution"),
+        (["acme", "--from", f"{NETS}:Branching"], "torch.fx cannot follow the forward of Branching"),
+        (["acme", "--from", f"{NETS}:Digits", "--input-size", "64"], "takes no images of 1 channels and 64x64 pixels"),
+    ],
+    ids=str,
+)
+def test_mistakes(arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", *arguments, "--directory", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_exists_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "zoo-acme").mkdir()
+    assert main(["new", "acme", "--directory", str(tmp_path)]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert list((tmp_path / "zoo-acme").iterdir()) == []
+
+
+def test_a_file_that_needs_its_neighbours_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "neighbour.py").write_text("WIDTH = 4\n")
+    (tmp_path / "net.py").write_text("import neighbour\nfrom torch import nn\nclass Net(nn.Module): pass\n")
+    assert main(["new", "acme", "--from", f"{tmp_path / 'net.py'}:Net", "--directory", str(tmp_path)]) == 2
+    assert "imports neighbour, which lies beside it" in capsys.readouterr().err

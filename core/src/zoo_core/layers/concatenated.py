@@ -24,9 +24,10 @@ def conv_of_concatenation(conv: nn.Conv2d, maps: list[Tensor]) -> Tensor:
     Returns:
         (batch, out_channels, height, width).
     """
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # they see through torch's own operations alone
+    # Compilers and tracers see through torch's own operations alone.
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined,no-untyped-call]
         return conv(torch.cat(maps, dim=1))
-    output: Tensor = _ConvOfConcatenation.apply(
+    output: Tensor = _ConvOfConcatenation.apply(  # type: ignore[no-untyped-call]
         conv.stride, conv.padding, conv.dilation, conv.groups, conv.weight, *maps
     )
     return output

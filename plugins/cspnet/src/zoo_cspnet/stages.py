@@ -55,7 +55,7 @@ class Joining(nn.Module):
 
     def join(self, halves: List[Tensor]) -> Tensor:  # noqa: UP006
         """The halves side by side, through the stage's last layer."""
-        if self.training and not torch.jit.is_scripting():
+        if self.training and not torch.jit.is_scripting():  # type: ignore[attr-defined]
             return self._join_training(halves)
         out: Tensor = self.conv_transition(torch.cat(halves, dim=1))
         return out

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from statistics import median
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -82,13 +83,14 @@ def measure(report: Report, name: str, wanted: tuple[int, ...] | None, args: arg
     times = interleave(
         {peer: lambda extractor=extractor: extractor(images) for peer, extractor in contestants.items()}, args.rounds
     )
-    theirs = min((peer for peer in times if peer.startswith("timm")), key=lambda peer: sorted(times[peer])[len(times[peer]) // 2])
+    theirs = min((peer for peer in times if peer.startswith("timm")), key=lambda peer: median(times[peer]))
     what = f"{name}, {'all' if wanted is None else wanted} maps"
     for mine in (peer for peer in times if peer.startswith("zoo")):
         report.add(what, {mine: times[mine], theirs: times[theirs]}, over=theirs, target=0.97)
         if "torchvision" in times:
             target = None if wanted is None else 2.0
-            report.add(what, {mine: times[mine], "torchvision": times["torchvision"]}, over="torchvision", target=target)
+            both = {mine: times[mine], "torchvision": times["torchvision"]}
+            report.add(what, both, over="torchvision", target=target)
     peaks = {peer: _peak(extractor, images) / 2**20 for peer, extractor in contestants.items()}
     least = min(value for peer, value in peaks.items() if not peer.startswith("zoo"))
     verdict = "met" if peaks["zoo"] <= least * 1.001 else "MISSED"
@@ -99,9 +101,8 @@ def measure(report: Report, name: str, wanted: tuple[int, ...] | None, args: arg
 def _keys_as_in(extractor: torch.nn.Module, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The weights under the names that a timm wrapper gives them: a prefix, or underscores for its flattened parts."""
     by_name = {key.replace(".", "_"): value for key, value in weights.items()}
-    return {
-        key: by_name[key.removeprefix("model.").removeprefix("body.").replace(".", "_")] for key in extractor.state_dict()
-    }
+    plain = {key: key.removeprefix("model.").removeprefix("body.") for key in extractor.state_dict()}
+    return {key: by_name[name.replace(".", "_")] for key, name in plain.items()}
 
 
 def _maps(output: object) -> list[torch.Tensor]:

@@ -117,7 +117,9 @@ class DenseNet(Network):
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace the classifier by a fresh one for `num_classes` (0: none), and the pooling where one is named."""
         pool_type = self.global_pool.pool_type if global_pool is None else global_pool
-        self.global_pool, self.classifier = create_classifier(self.num_features, num_classes, pool_type)
+        like = next(self.parameters())
+        self.global_pool, classifier = create_classifier(self.num_features, num_classes, pool_type)
+        self.classifier = classifier.to(like)
         self.head_hidden_size = self.num_features * self.global_pool.feat_mult()
         self.num_classes = num_classes
 

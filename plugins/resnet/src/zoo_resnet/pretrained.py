@@ -56,7 +56,7 @@ SEMI = replace(FACEBOOK, origin_url="https://github.com/facebookresearch/semi-su
 WSL = replace(FACEBOOK, origin_url="https://github.com/facebookresearch/WSL-Images")
 BAMBOO = PretrainedCfg(
     crop_pct=1.0, num_classes=0, origin_url="https://github.com/ZhangYuanhan-AI/Bamboo", paper_ids="arXiv:2203.07845"
-)
+).overlaid({"notes": ["its publisher states no licence"]})
 
 
 def rs(size: int, test: int, crop: float) -> PretrainedCfg:

@@ -1,0 +1,43 @@
+"""The class that a plugin's own tests derive from."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar
+
+from zoo_core.testing.items import report
+from zoo_core.testing.run import checks
+from zoo_core.testing.subject import Subject
+
+if TYPE_CHECKING:
+    import pytest
+
+    from zoo_core.testing.check import Check
+
+
+class PluginConformance:
+    """Every check as a test of its own.
+
+    >>> class TestConformance(PluginConformance):
+    ...     plugin = "zoo-acme"
+    """
+
+    plugin: ClassVar[str]
+    """The distribution to check; it must be installed."""
+    also: ClassVar[tuple[str, ...]] = ()
+    """Shell patterns of architectures to build and run, beside the sample of small ones."""
+
+    @staticmethod
+    def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+        """One test per check."""
+        if "zoo_check" in metafunc.fixturenames:
+            metafunc.parametrize("zoo_check", checks(), ids=lambda check: check.name)
+
+    def test_conforms(self, zoo_check: Check) -> None:
+        """Run one check."""
+        report(zoo_check, _subject(self.plugin, self.also))
+
+
+@cache
+def _subject(distribution: str, also: tuple[str, ...]) -> Subject:
+    return Subject(distribution, also=also)

@@ -111,6 +111,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(sys, "path", [str(site.root), *standard])
     monkeypatch.delenv("ZOO_PLUGINS", raising=False)
     monkeypatch.delenv("ZOO_DISABLE_PLUGINS", raising=False)
+    # A plugin that an earlier test imported would be found in sys.modules, whatever the path says.
+    for name in [name for name in sys.modules if name.startswith("zoo_") and name.partition(".")[0] != "zoo_core"]:
+        monkeypatch.delitem(sys.modules, name)
     before = set(sys.modules)
     registry.refresh()
     yield site

@@ -9,7 +9,7 @@ network, and scripting, tracing, export, DDP and FSDP see one ordinary module. T
 from __future__ import annotations
 
 import copy
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from torch import nn
 
@@ -19,6 +19,10 @@ _HOOKS = tuple(name for name in vars(nn.Module()) if name.endswith("_hooks") or 
 
 class Adopting(nn.Module):
     """Base of wrappers. ``Wrapper(net, ...)`` makes an instance of a class derived from `Wrapper` and ``type(net)``."""
+
+    if TYPE_CHECKING:  # TorchScript would read the annotation, and cannot
+        adopted: tuple[type[nn.Module], type[nn.Module]]
+        """The wrapper and the network's class. FSDP derives a class of its own from the pair's: bases do not tell."""
 
     def __new__(cls, net: nn.Module, *_args: Any, **_options: Any) -> Self:
         """An instance of the pair's class; `__init__` runs on it next."""
@@ -37,8 +41,7 @@ class Adopting(nn.Module):
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         """Pickle and copy by the two classes, since the pair's class has no name to import it by."""
         _, _, *rest = cast("tuple[Any, ...]", super().__reduce_ex__(protocol))
-        wrapper, network = type(self).__bases__
-        return (_blank, (wrapper, network), *rest)
+        return (_blank, self.adopted, *rest)
 
 
 _PAIRS: dict[tuple[type, type], type[Adopting]] = {}
@@ -47,7 +50,8 @@ _PAIRS: dict[tuple[type, type], type[Adopting]] = {}
 def _blank(wrapper: type[nn.Module], network: type[nn.Module]) -> Adopting:
     """An instance without content of the class that derives from both, which is made once."""
     if (pair := _PAIRS.get((wrapper, network))) is None:
-        names = {"__module__": wrapper.__module__, "__qualname__": wrapper.__qualname__, "__doc__": wrapper.__doc__}
+        names = {name: getattr(wrapper, name) for name in ("__module__", "__qualname__", "__doc__")}
+        names["adopted"] = (wrapper, network)
         pair = _PAIRS.setdefault((wrapper, network), type(wrapper.__name__, (wrapper, network), names))
     return nn.Module.__new__(pair)
 
@@ -66,8 +70,20 @@ def drop_after(root: nn.Module, path: str) -> None:
         else:
             root._modules[later] = None
     if rest:
-        container = copy.copy(root._modules[name])
-        assert container is not None
-        container.__dict__["_modules"] = dict(container._modules)
-        root._modules[name] = container
-        drop_after(container, rest)
+        drop_after(own_child(root, name), rest)
+
+
+def own_child(root: nn.Module, name: str) -> nn.Module:
+    """Put a copy of the child `name` of `root` in its place, with the same tensors and its own registries and hooks."""
+    child = copy.copy(root._modules[name])
+    assert child is not None
+    for registry in (*_REGISTRIES, *_HOOKS):
+        child.__dict__[registry] = copy.copy(child.__dict__[registry])
+    root._modules[name] = child
+    return child
+
+
+def own_path(root: nn.Module, path: str) -> None:
+    """Let `root` alone own every module on the way down to `path`: what is hooked there, nobody else meets."""
+    for name in path.split("."):
+        root = own_child(root, name)

@@ -26,21 +26,34 @@ class _Enough(Exception):  # noqa: N818 - no error: it ends a forward whose want
 
 
 class _Calls(threading.local):
-    """The collecting calls under way in this thread, innermost last."""
+    """The collecting calls under way in this thread, innermost last: what each wants, and whether it stops then."""
 
     def __init__(self) -> None:
-        self.stack: list[Maps] = []
+        self.stack: list[tuple[Maps, bool]] = []
 
 
 _CALLS = _Calls()
 
 
 def _tap(module: nn.Module, args: Any, output: Any) -> None:
-    for maps in _CALLS.stack:
+    for maps, stops in _CALLS.stack:
         if module in maps and maps[module] is None:
             maps[module] = output
-            if all(value is not None for value in maps.values()):
+            if stops and all(value is not None for value in maps.values()):
                 raise _Enough(maps)
+
+
+def find_modules(root: nn.Module, names: Sequence[str]) -> dict[str, nn.Module]:
+    """The named modules of `root`, by name.
+
+    Raises:
+        FeatureError: for a name that is no module of it, with the nearest ones.
+    """
+    modules = dict(root.named_modules(remove_duplicate=False))
+    for name in names:
+        if name not in modules:
+            raise FeatureError(f"{type(root).__name__} has no module {name!r}{did_you_mean(name, modules)}")
+    return {name: modules[name] for name in names}
 
 
 def tap_modules(root: nn.Module, names: Sequence[str]) -> None:
@@ -49,26 +62,34 @@ def tap_modules(root: nn.Module, names: Sequence[str]) -> None:
     Raises:
         FeatureError: for a name that is no module of it, with the nearest ones.
     """
-    modules = dict(root.named_modules())
-    for name in names:
-        if name not in modules:
-            raise FeatureError(f"{type(root).__name__} has no module {name!r}{did_you_mean(name, modules)}")
-        if _tap not in modules[name]._forward_hooks.values():
-            modules[name].register_forward_hook(_tap)
+    for module in find_modules(root, names).values():
+        if _tap not in module._forward_hooks.values():
+            module.register_forward_hook(_tap)
 
 
-def collect(root: nn.Module, forward: Callable[[Any], Any], names: Sequence[str], x: Any) -> list[Any]:
+def collect(
+    root: nn.Module, forward: Callable[[Any], Any], names: Sequence[str], x: Any, *, stops: bool = True
+) -> list[Any]:
     """Run `forward` until every named module of `root` has run, and return their outputs in the order of `names`.
 
+    Args:
+        root: a module that `tap_modules` has prepared.
+        forward: what runs it.
+        names: of the wanted modules.
+        x: the argument of `forward`.
+        stops: end `forward` where the last wanted module has run; False for one that ends there by itself.
+
     Raises:
-        FeatureError: when a named module did not run, or when torch.fx is tracing the forward: it sees no hooks, and
-            its graph would be silently wrong.
+        FeatureError: when a named module did not run, when torch.fx is tracing the forward (it sees no hooks, and its
+            graph would be silently wrong), or torch.export where it would have to be cut short.
     """
     if isinstance(x, torch.fx.Proxy):
         raise FeatureError("torch.fx sees no hooks: trace a FeatureListNet, or use a FeatureGraphNet")
+    if stops and torch.compiler.is_exporting():
+        raise FeatureError("torch.export cannot follow a forward that hooks cut short: use feature_cls='fx'")
     wanted = [root.get_submodule(name) for name in names]
     maps: Maps = dict.fromkeys(wanted)
-    _CALLS.stack.append(maps)
+    _CALLS.stack.append((maps, stops))
     try:
         forward(x)
     except _Enough as enough:
@@ -80,3 +101,13 @@ def collect(root: nn.Module, forward: Callable[[Any], Any], names: Sequence[str]
         if maps[module] is None:
             raise FeatureError(f"the forward did not run module {name!r}, whose output is wanted")
     return [maps[module] for module in wanted]
+
+
+def joined(output: Any, concat: bool | None) -> Any:
+    """One feature map of what a module returned: of a list or tuple the first (False), all joined (True), or it (None).
+
+    Joined along the channels: tensors (batch, channels_i, height, width) to (batch, sum of channels_i, height, width).
+    """
+    if concat is None or not isinstance(output, list | tuple):
+        return output
+    return torch.cat(list(output), dim=1) if concat else output[0]

@@ -1,9 +1,4 @@
-"""The wrapper on torch.fx: the smallest graph that yields the wanted maps, of any module that can be traced so far.
-
-Tracing looks only into modules that contain a wanted one; every other module is called as it is. So a module deep
-inside a network can be tapped without tracing the network, and whatever a module does by itself (control flow, train
-and eval mode) stays its own.
-"""
+"""The wrapper on torch.fx: the smallest graph that yields the wanted maps, see `zoo_core.features.trace`."""
 
 from __future__ import annotations
 
@@ -16,9 +11,10 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from zoo_core.errors import FeatureError
+from zoo_core.features.collect import find_modules, joined
 from zoo_core.features.info import FeatureInfo, feature_table
 from zoo_core.features.stages import Indices, map_names
+from zoo_core.features.trace import kept_modes, trace_maps
 
 
 class FeatureGraphNet(nn.Module):
@@ -34,6 +30,7 @@ class FeatureGraphNet(nn.Module):
         out_map: list[str] | tuple[str, ...] | None = None,
         return_dict: bool = False,
         feature_info: list[dict[str, Any]] | None = None,
+        feature_concat: bool | None = None,
     ) -> None:
         """Trace `net`, which is not changed.
 
@@ -44,29 +41,32 @@ class FeatureGraphNet(nn.Module):
             return_dict: return a dict instead of a list.
             feature_info: what maps there are, for a module that has no ``feature_info`` of its own: a list of dicts of
                 ``num_chs``, ``reduction`` and ``module``.
+            feature_concat: what becomes of a list that a module returns, see `zoo_core.features.collect.joined`.
 
         Raises:
-            FeatureError: when a module on the way to a wanted one cannot be traced.
+            FeatureError: for indices or modules that do not exist, and when a module on the way to a wanted one cannot
+                be traced.
         """
         super().__init__()
         self.feature_info = FeatureInfo(feature_info or feature_table(net), out_indices)
         self.keys = map_names(self.feature_info, out_map)
         self.return_dict = return_dict
+        self.feature_concat = feature_concat
         for attribute in ("default_cfg", "pretrained_cfg"):
             if hasattr(net, attribute):
                 setattr(self, attribute, getattr(net, attribute))
-        names = self.feature_info.module_name()
-        mode = net.training
-        try:
-            graphs = {training: _trace(net.train(training), names) for training in (True, False)}
-        finally:
-            net.train(mode)
+        names = list(find_modules(net, self.feature_info.module_name()))
+        # A network's walk ends before its head; other tables may name modules of the head.
+        own_walk = feature_info is None and callable(getattr(net, "forward_stages", None))
+        function = "forward_features" if own_walk else "forward"
+        with kept_modes(net):
+            graphs = {training: trace_maps(net.train(training), names, function) for training in (True, False)}
         for graph in graphs.values():
             for node in graph.nodes:
                 if node.op in ("call_module", "get_attr"):
                     _adopt_path(self, net, node.target)
         self._sources = {training: _source(graph) for training, graph in graphs.items()}
-        self.train(mode)
+        self.training = net.training  # alone: each module keeps the mode that it has in the network
         self._compile()
 
     def _compile(self) -> None:
@@ -74,7 +74,7 @@ class FeatureGraphNet(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor] | OrderedDict[str, Tensor]:
         """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width)."""
-        maps = list(self._runs[self.training](self, x))
+        maps = [joined(output, self.feature_concat) for output in self._runs[self.training](self, x)]
         return OrderedDict(zip(self.keys, maps, strict=True)) if self.return_dict else maps
 
     def __getstate__(self) -> dict[str, Any]:
@@ -85,54 +85,6 @@ class FeatureGraphNet(nn.Module):
         """Compile the functions again."""
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._compile()
-
-
-class _Tracer(fx.Tracer):
-    """Traces into the ancestors of the wanted modules alone, and notes what the wanted ones return."""
-
-    def __init__(self, wanted: list[str]) -> None:
-        super().__init__()
-        self.wanted = set(wanted)
-        self.outputs: dict[str, Any] = {}
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return not any(name.startswith(f"{module_qualified_name}.") for name in self.wanted)
-
-    def call_module(
-        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        output = super().call_module(m, forward, args, kwargs)
-        name = self.path_of_module(m)
-        if name in self.wanted and name not in self.outputs:
-            self.outputs[name] = output
-        return output
-
-
-def _trace(net: nn.Module, names: list[str]) -> fx.Graph:
-    modules = dict(net.named_modules())
-    for name in names:
-        if name not in modules:
-            from zoo_core.errors import did_you_mean
-
-            raise FeatureError(f"{type(net).__name__} has no module {name!r}{did_you_mean(name, modules)}")
-    tracer = _Tracer(names)
-    if callable(getattr(net, "forward_stages", None)):
-        tracer.traced_func_name = "forward_features"
-    try:
-        graph = tracer.trace(net)
-    except Exception as error:
-        raise FeatureError(f"torch.fx cannot trace {type(net).__name__}: {error}. Use feature_cls='hook'") from error
-    if missing := [name for name in names if name not in tracer.outputs]:
-        raise FeatureError(f"the forward did not run module {missing[0]!r}, whose output is wanted")
-    (output,) = (node for node in graph.nodes if node.op == "output")
-    graph.erase_node(output)
-    graph.output(tuple(tracer.outputs[name].node for name in names))
-    # Calls of modules past the last wanted map count as pure here: their results are not wanted.
-    graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
-    for placeholder in [node for node in graph.nodes if node.op == "placeholder"][1:]:
-        if not placeholder.users:
-            graph.erase_node(placeholder)
-    return graph
 
 
 def _adopt_path(target: nn.Module, source: nn.Module, path: str) -> None:

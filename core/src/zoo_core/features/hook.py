@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from zoo_core.features.adopt import Adopting
-from zoo_core.features.collect import collect, tap_modules
+from zoo_core.features.adopt import Adopting, own_path
+from zoo_core.features.collect import collect, find_modules, joined, tap_modules
 from zoo_core.features.info import FeatureInfo, feature_table
+from zoo_core.features.prune import drop_unreached
 from zoo_core.features.stages import Indices, map_names
 
 
 class FeatureHookNet(Adopting):
     """A module that returns the outputs of some of its modules, and runs nothing after the last of them.
 
+    What it does not run it does not keep: a `zoo_core.network.Network` knows what that is, and of any other module a
+    trace by torch.fx tells. A module that torch.fx cannot trace stays whole; it still ends early.
+
     Unlike other hooks, these are safe under threads; torch.fx, which cannot see hooks, is refused.
     """
+
+    if TYPE_CHECKING:  # the network's own methods, see `zoo_core.features.adopt`
+
+        def forward_stages(self, x: Tensor, taps: list[int], last: int) -> tuple[Tensor, list[Tensor]]: ...  # noqa: D102
+        def prune_stages(self, last: int) -> None: ...  # noqa: D102
 
     def __init__(
         self,
@@ -26,6 +35,7 @@ class FeatureHookNet(Adopting):
         out_map: list[str] | tuple[str, ...] | None = None,
         return_dict: bool = False,
         feature_info: list[dict[str, Any]] | None = None,
+        feature_concat: bool | None = None,
     ) -> None:
         """Adopt `net`.
 
@@ -36,20 +46,40 @@ class FeatureHookNet(Adopting):
             return_dict: return a dict, by default by module name, instead of a list.
             feature_info: what maps there are, for a module that has no ``feature_info`` of its own: a list of dicts of
                 ``num_chs``, ``reduction`` and ``module``.
+            feature_concat: what becomes of a list that a module returns, see `zoo_core.features.collect.joined`.
+
+        Raises:
+            FeatureError: for indices or modules that do not exist.
         """
         info = FeatureInfo(feature_info or feature_table(net), out_indices)
+        names: list[str] = info.module_name()
+        find_modules(net, names)
         super().__init__(net)
         self.feature_info: Any = info
-        self.feature_module_names: list[str] = info.module_name()
-        self.feature_return_dict = return_dict
-        self.feature_keys = map_names(info, out_map or self.feature_module_names)
-        if callable(prune := getattr(self, "prune_stages", None)):
-            prune(max(info.out_indices))
-        tap_modules(self, self.feature_module_names)
+        self.feature_module_names = names
+        self.feature_return_dict, self.feature_concat = return_dict, feature_concat
+        self.feature_keys = map_names(info, out_map or names)
+        # A table of the caller's may name modules that lie in another order than the network's stages, and in its head.
+        own_walk = feature_info is None and callable(getattr(net, "forward_stages", None))
+        self.feature_last = max(info.out_indices) if own_walk else None
+        if self.feature_last is None:
+            drop_unreached(self, names, "run_network")
+        else:
+            self.prune_stages(self.feature_last)
+            for name in names:
+                own_path(self, name)
+        tap_modules(self, names)
+
+    def run_network(self, x: Tensor) -> Any:
+        """The network's own forward, as far as it can be told to go."""
+        if self.feature_last is not None:
+            return self.forward_stages(x, [], self.feature_last)
+        network: Any = self.adopted[1]
+        return network.forward(self, x)
 
     def forward(self, x: Tensor) -> list[Tensor] | OrderedDict[str, Tensor]:
         """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width)."""
-        network: Any = type(self).__bases__[1]
-        run = getattr(network, "forward_features", network.forward)
-        maps = collect(self, lambda images: run(self, images), self.feature_module_names, x)
+        stops = self.feature_last is None
+        outputs = collect(self, self.run_network, self.feature_module_names, x, stops=stops)
+        maps = [joined(output, self.feature_concat) for output in outputs]
         return OrderedDict(zip(self.feature_keys, maps, strict=True)) if self.feature_return_dict else maps

@@ -59,8 +59,8 @@ def test_info_knows_whether_the_weights_are_on_this_machine() -> None:
     assert answer("info", "test_resnet.digits")["on_disk"] is True
 
 
-def test_info_with_build_gives_parameters_and_maps() -> None:
-    network = answer("info", "resnet50", "--build", "--input-size", "96x160")["network"]
+def test_info_with_a_size_gives_parameters_and_maps() -> None:
+    network = answer("info", "resnet50", "--input-size", "96x160")["network"]
     assert network["parameters"] == 25_557_032
     assert network["input_size"] == [3, 96, 160]
     assert [row["module"] for row in network["feature_maps"]] == ["act1", "layer1", "layer2", "layer3", "layer4"]

@@ -21,7 +21,7 @@ def photo(tmp_path: Path) -> Path:
 
 
 def test_info_builds_it(zoo) -> None:
-    result = zoo("info", "tinynet", "--build", "--input-size", "16x32", "--json")
+    result = zoo("info", "tinynet", "--input-size", "16x32", "--json")
     assert (result.returncode, result.stderr) == (0, "")
     described = json.loads(result.stdout)
     assert described["distribution"] == "zoo-tiny"
@@ -31,6 +31,13 @@ def test_info_builds_it(zoo) -> None:
         {"module": "conv1", "channels": 4, "reduction": 2, "height": 8, "width": 16},
         {"module": "conv2", "channels": 8, "reduction": 4, "height": 4, "width": 8},
     ]
+
+
+def test_info_tells_the_maps_of_a_size_alone_and_builds_nothing_unasked(zoo) -> None:
+    lines = zoo("info", "tinynet", "--input-size", "64").stdout.splitlines()
+    assert "408 parameters; feature maps of a 3 x 64 x 64 input" in lines
+    assert lines[-1].split() == ["1", "conv2", "8", "4", "16", "x", "16"]
+    assert "parameters" not in zoo("info", "tinynet").stdout
 
 
 def test_features_of_random_weights(zoo, photo: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``zoo info``: what a model is, by its plugin's manifest and default config, and with ``--build`` its network."""
+"""``zoo info``: what a model is, by its plugin's manifest and default config, and where asked for its network."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "info",
         help="show what a model is, what it expects, and where its weights come from",
-        description="Show a model's plugin, tags and default config. Runs code of the plugin only with --build.",
+        description="Show a model's plugin, tags and default config. Runs code of the plugin only with --build or "
+        "--input-size.",
         epilog=examples(
             "zoo info resnet50",
             "zoo info resnet50.a1_in1k --json",
-            "zoo info resnet50 --build --input-size 320",
+            "zoo info resnet50 --input-size 320x480",
         ),
     )
     parser.add_argument("name", metavar="NAME", help="the model, such as resnet50 or resnet50.a1_in1k")
     parser.add_argument(
         "--build", action="store_true", help="count parameters and list feature maps; no memory, no weights"
     )
-    add_input_size_option(parser)
+    add_input_size_option(parser, "as --build, for images of this size: ")
     add_json_option(parser)
 
 
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         "on_disk": file is not None,
         "bytes": file.stat().st_size if file else cfg.size,
     }
-    built = build(args.name, cfg, args.input_size) if args.build else None
+    built = build(args.name, cfg, args.input_size) if args.build or args.input_size else None
     if args.json:
         print_json({**described, "config": cfg.to_dict(), **({"network": built} if built else {})})
         return 0

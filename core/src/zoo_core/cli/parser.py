@@ -63,13 +63,16 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
-def add_input_size_option(parser: argparse.ArgumentParser) -> None:
-    """The option ``--input-size``: (height, width) in pixels, None where the weights' own size is wanted."""
+def add_input_size_option(parser: argparse.ArgumentParser, meaning: str = "") -> None:
+    """The option ``--input-size``: (height, width) in pixels, None where the weights' own size is wanted.
+
+    `meaning` begins its help where it does more than say the size.
+    """
     parser.add_argument(
         "--input-size",
         type=parse_size,
         metavar="SIZE",
-        help="pixels, 320 or 320x480 (height x width); default: the config's",
+        help=f"{meaning}pixels, 320 or 320x480 (height x width); default: the config's",
     )
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from zoo_core.features.info import FeatureInfo as FeatureInfo
     from zoo_core.features.stages import FeatureDictNet as FeatureDictNet
     from zoo_core.features.stages import FeatureListNet as FeatureListNet
+    from zoo_core.layers.frozen import freeze_batch_norm as freeze_batch_norm
+    from zoo_core.layers.frozen import unfreeze_batch_norm as unfreeze_batch_norm
+    from zoo_core.layers.sync import convert_sync_batchnorm as convert_sync_batchnorm
     from zoo_core.names import get_arch_name as get_arch_name
     from zoo_core.names import split_model_name_tag as split_model_name_tag
     from zoo_core.network import Network as Network
@@ -81,6 +84,9 @@ _EXPORTS = {
     "FeatureGraphNet": "features.graph",
     "FeatureHookNet": "features.hook",
     "create_feature_extractor": "features.extract",
+    "freeze_batch_norm": "layers.frozen",
+    "unfreeze_batch_norm": "layers.frozen",
+    "convert_sync_batchnorm": "layers.sync",
 }
 __all__ = ["__version__", *_EXPORTS]  # noqa: PLE0604 - the table is the list
 

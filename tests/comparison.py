@@ -62,15 +62,21 @@ def shapes(net: nn.Module) -> list[tuple[str, torch.Size]]:
     return [(key, value.shape) for key, value in net.state_dict().items()]
 
 
-def same_weights(source: nn.Module, target: nn.Module) -> None:
-    """Random weights and statistics in which every layer counts, in both."""
+def draw_norms(net: nn.Module) -> None:
+    """Random scales, shifts and statistics: a fresh block's last scale is often zero, which would hide the block."""
     torch.manual_seed(0)
-    for module in source.modules():
-        if isinstance(module, nn.BatchNorm2d):
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
             nn.init.uniform_(module.weight, 0.5, 1.0)
             nn.init.normal_(module.bias, std=0.1)
+        if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_var, 0.5, 2.0)
             nn.init.normal_(module.running_mean, std=0.1)
+
+
+def same_weights(source: nn.Module, target: nn.Module) -> None:
+    """Random weights and statistics in which every layer counts, in both."""
+    draw_norms(source)
     target.load_state_dict(source.state_dict())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -222,39 +223,31 @@ def materialise(model: Network, device: torch.device, *, loaded: bool) -> None:
         device: where its tensors go.
         loaded: draw only modules that lack something; what such a module has already is kept.
     """
-    with torch.no_grad():
-        for module in model.modules():
-            own = [
-                (registry, name, tensor)
-                for registry in (module._parameters, module._buffers)
-                for name, tensor in registry.items()
-                if tensor is not None and (tensor.is_meta or tensor.device != device)
-            ]
-            if own:
-                _materialise_module(model, module, own, device, draw=loaded)
+    lacking: list[tuple[nn.Module, dict[str, Any], str, Tensor]] = []
+    elsewhere: list[tuple[nn.Module, dict[str, Any], str, Tensor]] = []
+    registry: dict[str, Any]
+    for module in model.modules():
+        for registry in (module._parameters, module._buffers):
+            for name, tensor in registry.items():
+                if tensor is not None and (tensor.is_meta or tensor.device != device):
+                    (lacking if tensor.is_meta else elsewhere).append((module, registry, name, tensor))
+    for _, registry, name, old in (*lacking, *elsewhere):
+        # Not `empty_like`, which on the meta device is written in Python.
+        new = torch.empty(old.shape, dtype=old.dtype, device=device) if old.is_meta else old.to(device)
+        registry[name] = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
+    # Asking a default device to be the default device would put a Python call before every one of torch's.
+    with torch.no_grad(), nullcontext() if device == torch.get_default_device() else device:
         if not loaded:
-            with device:
-                model.init_weights()
-
-
-def _materialise_module(
-    model: Network,
-    module: nn.Module,
-    own: list[tuple[dict[str, Any], str, Tensor]],
-    device: torch.device,
-    *,
-    draw: bool,
-) -> None:
-    lacking = [entry for entry in own if entry[2].is_meta]
-    for registry, name, tensor in own:
-        there = torch.empty_like(tensor, device=device) if tensor.is_meta else tensor.to(device)
-        registry[name] = nn.Parameter(there, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else there
-    if draw and lacking:
-        kept = {name: tensor.clone() for name, tensor in _own_tensors(module) if name not in {n for _, n, _ in lacking}}
-        with device:
+            model.init_weights()
+            return
+        drawn: dict[nn.Module, set[str]] = {}
+        for module, _, name, _ in lacking:
+            drawn.setdefault(module, set()).add(name)
+        for module, names in drawn.items():
+            kept = {name: tensor.clone() for name, tensor in _own_tensors(module) if name not in names}
             model.init_module(module)
-        for name, tensor in kept.items():
-            getattr(module, name).copy_(tensor)
+            for name, tensor in kept.items():
+                getattr(module, name).copy_(tensor)
 
 
 def _own_tensors(module: nn.Module) -> list[tuple[str, Tensor]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, List, Tuple, Union  # noqa: UP035
 import torch
 from torch import Tensor, nn
 
+from zoo_core.draw import draw_as_torch
 from zoo_core.errors import FeatureError
 from zoo_core.features.adopt import drop_after
 from zoo_core.features.indices import feature_indices
@@ -119,8 +120,11 @@ class Network(nn.Module):
 
     def init_module(self, module: nn.Module) -> None:
         """Draw one module's own parameters and buffers; a family overrides this where its paper says otherwise."""
-        reset = getattr(module, "reset_parameters", None)
-        if callable(reset) and not any(p.is_meta for p in module.parameters(recurse=False)):
+        if any(tensor is not None and tensor.is_meta for tensor in module._parameters.values()):
+            return
+        if type(module) in (nn.Conv2d, nn.Linear) and module.weight.numel():  # type: ignore[operator]
+            draw_as_torch(module)  # type: ignore[arg-type]
+        elif callable(reset := getattr(module, "reset_parameters", None)):
             reset()
 
     @torch.jit.ignore

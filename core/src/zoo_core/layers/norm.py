@@ -8,6 +8,7 @@ from functools import partial
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
+from zoo_core.blueprint import repeatable
 from zoo_core.errors import OptionError, did_you_mean
 
 NormLayer = str | Callable[..., nn.Module]
@@ -53,14 +54,14 @@ _NORM_LAYERS: dict[str, Callable[[], Callable[..., nn.Module]]] = {
 
 
 def get_norm_layer(norm: NormLayer) -> Callable[..., nn.Module]:
-    """The class of a normalisation, called with the number of channels; names ignore case and underscores.
+    """What builds a normalisation, called with the number of channels; names ignore case and underscores.
 
     Raises:
         OptionError: for a name that is no normalisation, with the nearest one.
     """
     if not isinstance(norm, str):
-        return norm
+        return repeatable(norm)
     find = _NORM_LAYERS.get(norm.lower().replace("_", ""))
     if find is None:
         raise OptionError(f"unknown normalisation {norm!r}{did_you_mean(norm, _NORM_LAYERS)}")
-    return find()
+    return repeatable(find())

@@ -7,8 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
+from zoo_core.blueprint import repeatable
 from zoo_core.layers import DropPath, create_act, get_attn
 from zoo_core.layers.conv_norm_act import ConvNormAct
+from zoo_core.layers.plain import identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,9 +31,9 @@ class BlockStyle:
     """
 
     def __init__(self, cfg: CspNetConfig, stage: StageConfig, dilation: int) -> None:
-        self.conv = partial(ConvNormAct, norm_layer=cfg.norm_layer, act_layer=cfg.act_layer)
+        self.conv = partial(repeatable(ConvNormAct), norm_layer=cfg.norm_layer, act_layer=cfg.act_layer)
         self.act = partial(create_act, cfg.act_layer, inplace=False)
-        self.attn: Callable[[int], nn.Module] = lambda channels: nn.Identity()
+        self.attn: Callable[[int], nn.Module] = lambda channels: identity()
         attn_layer = get_attn(stage.attn_layer)
         if attn_layer is not None:
             args: dict[str, Any] = dict(cfg.attn_args)
@@ -53,7 +55,7 @@ class BottleneckBlock(nn.Module):
         self.conv2 = style.conv(middle, middle, 3, dilation=style.dilation, groups=style.groups)
         self.attn2 = style.attn(middle)
         self.conv3 = style.conv(middle, channels, 1, apply_act=False)
-        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+        self.drop_path = DropPath(drop_path) if drop_path else identity()
         self.act3 = style.act()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,7 +78,7 @@ class DarkBlock(nn.Module):
         self.conv1 = style.conv(channels, middle, 1)
         self.attn = style.attn(middle)
         self.conv2 = style.conv(middle, channels, 3, dilation=style.dilation, groups=style.groups)
-        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+        self.drop_path = DropPath(drop_path) if drop_path else identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, h, w) to the same."""
@@ -97,7 +99,7 @@ class EdgeBlock(nn.Module):
         self.conv1 = style.conv(channels, middle, 3, dilation=style.dilation, groups=style.groups)
         self.attn = style.attn(middle)
         self.conv2 = style.conv(middle, channels, 1)
-        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+        self.drop_path = DropPath(drop_path) if drop_path else identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, h, w) to the same."""

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, List, Tuple  # noqa: UP035 - TorchScript 
 
 import torch
 from torch import Tensor, nn
+from zoo_core.blueprint import repeatable
 from zoo_core.errors import OptionError
 from zoo_core.layers.blur_pool import create_aa
 from zoo_core.layers.classifier import create_classifier
 from zoo_core.layers.norm_act import get_norm_act_layer
+from zoo_core.layers.plain import conv2d
 from zoo_core.network import Network
 
 from zoo_densenet.blocks import DenseBlock, DenseLayer, transition
@@ -58,7 +60,7 @@ class DenseNet(Network):
         self.in_chans = in_chans
         norm_act = get_norm_act_layer(cfg.norm_layer, cfg.act_layer)
         layer = partial(
-            DenseLayer,
+            repeatable(DenseLayer),
             growth_rate=cfg.growth_rate,
             bn_size=cfg.bn_size,
             norm_act=norm_act,
@@ -158,7 +160,7 @@ def _stem(cfg: DenseNetConfig, in_chans: int, norm_act: Callable[..., nn.Module]
     stem: OrderedDict[str, nn.Module] = OrderedDict()
     for i, width in enumerate(widths):
         stride = 2 if i == 0 else 1
-        stem[f"conv{i}"] = nn.Conv2d(in_chans, width, kernel, stride, padding=kernel // 2, bias=False)
+        stem[f"conv{i}"] = conv2d(in_chans, width, kernel, stride, padding=kernel // 2, bias=False)
         stem[f"norm{i}"] = norm_act(width)
         in_chans = width
     if cfg.aa_layer is None:

@@ -21,6 +21,7 @@ from zoo_core.layers import (
 )
 from zoo_core.layers.blur_pool import is_avg_pool
 from zoo_core.layers.drop import check_rate
+from zoo_core.layers.plain import conv2d, identity
 from zoo_core.network import Network
 
 from zoo_resnet.blocks import BLOCKS, BasicBlock, BlockStyle, Bottleneck, create_shortcut
@@ -89,12 +90,12 @@ class ResNet(Network):
         if width:
             convs: list[nn.Module] = []
             for index, (ins, outs) in enumerate(zip((in_chans, *width), (*width, out), strict=True)):
-                convs.append(nn.Conv2d(ins, outs, 3, stride=1 if index else 2, padding=1, bias=False))
+                convs.append(conv2d(ins, outs, 3, stride=1 if index else 2, padding=1, bias=False))
                 if index < len(width):
                     convs += [norm(outs), create_act(cfg.act_layer)]
             self.conv1: nn.Module = nn.Sequential(*convs)
         else:
-            self.conv1 = nn.Conv2d(in_chans, out, 7, stride=2, padding=3, bias=False)
+            self.conv1 = conv2d(in_chans, out, 7, stride=2, padding=3, bias=False)
         self.bn1 = norm(out)
         self.act1 = create_act(cfg.act_layer)
         self.maxpool = _create_stem_pool(cfg, out)
@@ -248,7 +249,7 @@ def _create_stem_pool(cfg: ResNetConfig, channels: int) -> nn.Module:
     """What halves the stem's resolution: max pooling, or one of its published replacements."""
     aa = get_aa_layer(cfg.aa_layer)
     if cfg.replace_stem_pool:
-        conv = nn.Conv2d(channels, channels, 3, stride=1 if aa else 2, padding=1, bias=False)
+        conv = conv2d(channels, channels, 3, stride=1 if aa else 2, padding=1, bias=False)
         blur = [create_aa(aa, channels, 2)] if aa else []
         return nn.Sequential(conv, *blur, get_norm_layer(cfg.norm_layer)(channels), create_act(cfg.act_layer))
     if aa is None:
@@ -273,10 +274,10 @@ def _block_kinds(cfg: ResNetConfig) -> list[type[BasicBlock | Bottleneck]]:
 
 def _drop_block(stage: int, rate: float) -> nn.Module:
     if rate == 0.0 or stage not in DROP_BLOCKS:
-        return nn.Identity()
+        return identity()
     size, gamma_scale = DROP_BLOCKS[stage]
     return DropBlock2d(rate, size, gamma_scale)
 
 
 def _drop_path(rate: float) -> nn.Module:
-    return DropPath(rate) if rate > 0.0 else nn.Identity()
+    return DropPath(rate) if rate > 0.0 else identity()

@@ -10,6 +10,7 @@ from zoo_core.errors import OptionError
 from zoo_core.layers import create_act, drop_path_rates
 from zoo_core.layers.conv_norm_act import ConvNormAct
 from zoo_core.layers.head import ClassifierHead
+from zoo_core.layers.plain import conv2d
 from zoo_core.network import Network
 
 from zoo_xception.blocks import AlignedBlock
@@ -56,7 +57,7 @@ class XceptionAligned(Network):
         self.stem = nn.Sequential(
             ConvNormAct(in_chans, cfg.stem[0], stride=2, **stem_conv),
             # Before activations that come first in every block, one here would come twice.
-            nn.Conv2d(*cfg.stem, 3, padding=1, bias=False) if cfg.preact else ConvNormAct(*cfg.stem, **stem_conv),
+            conv2d(*cfg.stem, 3, padding=1, bias=False) if cfg.preact else ConvNormAct(*cfg.stem, **stem_conv),
         )
         self.blocks = self._create_blocks(cfg, output_stride, drop_path_rate)
         self.act = create_act(cfg.act_layer if cfg.preact else None, inplace=False)

@@ -139,7 +139,8 @@ def test_fx_traces_the_right_maps_or_refuses(name, wrapper):
 @pytest.mark.heavy
 @over_some
 def test_onnxruntime_computes_the_maps(name, wrapper, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
+    import onnxruntime
+
     x = images()
     path = tmp_path / "extractor.onnx"
     with warnings.catch_warnings(), torch.no_grad():

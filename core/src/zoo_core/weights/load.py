@@ -56,7 +56,7 @@ def load_pretrained(
     if derived := derived_fields(model, cfg):
         cfg = dataclasses.replace(cfg, **derived)
     path = fetch_weights(cfg, cache_dir=cache_dir)
-    state_dict = read_state_dict(path, mapped=_is_ours(cfg, path) if mmap is None else mmap)
+    state_dict = read_state_dict(path, mapped=_is_ours(cfg, path) if mmap is None else mmap, cache_dir=cache_dir)
     if filter_fn is not None:
         state_dict = filter_fn(dict(state_dict), model)
     adapt = hook_manager().hook.zoo_adapt_state_dict

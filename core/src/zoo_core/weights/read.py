@@ -12,6 +12,7 @@ import threading
 import warnings
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
@@ -20,7 +21,9 @@ from torch import Tensor
 
 from zoo_core.errors import WeightsError
 from zoo_core.weights import sniff
+from zoo_core.weights.aligned import map_aligned
 from zoo_core.weights.tensorfile import read_tensorfile
+from zoo_core.weights.torchfile import NotPlain, map_torchfile
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -34,7 +37,13 @@ _permission = threading.Lock()
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
 
 
-def read_state_dict(path: str | PathLike[str], *, use_ema: bool = True, mapped: bool = False) -> dict[str, Tensor]:
+def read_state_dict(
+    path: str | PathLike[str],
+    *,
+    use_ema: bool = True,
+    mapped: bool = False,
+    cache_dir: str | PathLike[str] | None = None,
+) -> dict[str, Tensor]:
     """The tensors of a file by name, on the CPU.
 
     Understands safetensors, everything `torch.save` has written (the zip since 1.6, the pickle before it, the tar of
@@ -45,28 +54,29 @@ def read_state_dict(path: str | PathLike[str], *, use_ema: bool = True, mapped: 
         use_ema: of a training checkpoint, take the exponential moving average where there is one.
         mapped: map the file where its format allows it (safetensors, the zip of `torch.save`) instead of copying it.
             Only for a file that nobody changes in place, see `zoo_core.weights.tensorfile`.
+        cache_dir: where a mapped file's aligned copy is kept, see `zoo_core.weights.aligned`.
 
     Raises:
         WeightsError: for a file that is missing, truncated, no weights, or would have to run code to be read.
     """
     path = Path(path)
-    return select_state_dict(read_file(path, mapped=mapped), path, use_ema=use_ema)
+    return select_state_dict(read_file(path, mapped=mapped, cache_dir=cache_dir), path, use_ema=use_ema)
 
 
-def read_file(path: Path, *, mapped: bool = False) -> Any:
+def read_file(path: Path, *, mapped: bool = False, cache_dir: str | PathLike[str] | None = None) -> Any:
     """All that a file of weights holds, of a training checkpoint also its optimiser's state; as `read_state_dict`."""
     try:
-        return _load(path, mapped)
+        return _load(path, mapped, cache_dir)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _load(path: Path, mapped: bool) -> Any:
+def _load(path: Path, mapped: bool, cache_dir: str | PathLike[str] | None) -> Any:
     head = sniff.head_of(path)
     if reason := sniff.not_weights(head):
         raise WeightsError(f"{path} is {reason}")
     if sniff.is_safetensors(head):
-        return read_tensorfile(path, mapped=mapped)
+        return map_aligned(path, cache_dir) if mapped else read_tensorfile(path)
     if sniff.is_zip(head):
         return _load_zip(path, mapped)
     if sniff.is_tar(head):
@@ -78,6 +88,9 @@ def _load(path: Path, mapped: bool) -> Any:
 
 
 def _load_zip(path: Path, mapped: bool) -> Any:
+    if mapped:
+        with suppress(NotPlain):
+            return map_torchfile(path)
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()

@@ -13,18 +13,21 @@ from __future__ import annotations
 
 import json
 import math
-import mmap
-import os
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
-from torch import Tensor
 
 from zoo_core.errors import WeightsError
+from zoo_core.weights.buffers import ALIGNMENT, read_buffer, tensor_of
 
-# Kernels round differently on tensors that start at other than a multiple of this many bytes: those are copied.
-_ALIGNMENT = 16
+if TYPE_CHECKING:
+    import os
+
+    from torch import Tensor
+
+    from zoo_core.weights.buffers import Buffer
+
 _MAX_HEADER = 100_000_000
 _AGAIN = "delete it and fetch it again"
 
@@ -48,42 +51,64 @@ _DTYPES = {
 }
 
 
+class Layout(NamedTuple):
+    """Where the tensors of a file lie."""
+
+    start: int
+    """Of the data, behind the header."""
+    entries: list[tuple[str, torch.dtype, list[int], int, int]]
+    """Name, dtype, shape, offset in the data, count of numbers."""
+
+    def misaligned(self, shift: int) -> int:
+        """Bytes of tensors that would lie misaligned if the data were `shift` bytes further on."""
+        start = self.start + shift
+        return sum(count * dtype.itemsize for _, dtype, _, begin, count in self.entries if (start + begin) % ALIGNMENT)
+
+    def tensors(self, buffer: Buffer) -> dict[str, Tensor]:
+        """The tensors of a file that is in `buffer`."""
+        return {
+            name: tensor_of(buffer, self.start + begin, dtype, shape, count)
+            for name, dtype, shape, begin, count in self.entries
+        }
+
+
 def read_tensorfile(path: str | os.PathLike[str], *, mapped: bool = False) -> dict[str, Tensor]:
     """The tensors of a safetensors file.
 
     Args:
         path: the file.
-        mapped: map it instead of reading it into memory.
+        mapped: map it instead of reading it into memory; tensors that lie misaligned are copied all the same, see
+            `zoo_core.weights.aligned`.
 
     Raises:
         WeightsError: for a file that safetensors' own reader would refuse: truncated, overlapping, of an unknown dtype.
     """
-    path = Path(path)
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size < 8:
-            raise WeightsError(f"{path} is truncated ({size} bytes, its header incomplete): {_AGAIN}")
-        buffer: mmap.mmap | bytearray
-        if mapped:
-            buffer = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-        else:
-            buffer = bytearray(size)
-            size = file.readinto(buffer)
+    layout, buffer = open_tensorfile(Path(path), mapped=mapped)
+    return layout.tensors(buffer)
+
+
+def open_tensorfile(path: Path, *, mapped: bool) -> tuple[Layout, Buffer]:
+    """Where the tensors of a safetensors file lie, and its bytes; as `read_tensorfile`."""
+    buffer = read_buffer(path, mapped=mapped)
+    return _layout(path, buffer), buffer
+
+
+def _layout(path: Path, buffer: Buffer) -> Layout:
+    size = len(buffer)
     length = int.from_bytes(buffer[:8], "little")
-    if length > _MAX_HEADER or 8 + length > size:
+    if size < 8 or length > _MAX_HEADER or 8 + length > size:
         raise WeightsError(f"{path} is truncated ({size:,} bytes, its header incomplete): {_AGAIN}")
     start = 8 + length
     try:
         entries = _check(_parse(bytes(buffer[8:start])))
     except ValueError as error:
         raise WeightsError(f"{path} is a damaged safetensors file: {error}; {_AGAIN}") from None
-    if (
-        end := max((begin + count * dtype.itemsize for _, dtype, _, begin, count in entries), default=0)
-    ) != size - start:
-        if end > size - start:
-            raise WeightsError(f"{path} is truncated ({size:,} of {start + end:,} bytes): {_AGAIN}")
+    end = start + max((begin + count * dtype.itemsize for _, dtype, _, begin, count in entries), default=0)
+    if end > size:
+        raise WeightsError(f"{path} is truncated ({size:,} of {end:,} bytes): {_AGAIN}")
+    if end < size:
         raise WeightsError(f"{path} is a damaged safetensors file: it goes on behind its last tensor; {_AGAIN}")
-    return {name: _tensor(buffer, start + begin, dtype, shape, count) for name, dtype, shape, begin, count in entries}
+    return Layout(start, entries)
 
 
 def _parse(raw: bytes) -> dict[str, Any]:
@@ -138,13 +163,3 @@ def _check(header: dict[str, Any]) -> list[tuple[str, torch.dtype, list[int], in
             raise ValueError(f"its data has a gap or an overlap at byte {position}")
         position = end
     return entries
-
-
-def _tensor(buffer: mmap.mmap | bytearray, offset: int, dtype: torch.dtype, shape: list[int], count: int) -> Tensor:
-    if not count:
-        return torch.empty(shape, dtype=dtype)
-    if offset % dtype.itemsize:
-        raw = torch.frombuffer(buffer, dtype=torch.uint8, count=count * dtype.itemsize, offset=offset)
-        return raw.clone().view(dtype).view(shape)
-    tensor = torch.frombuffer(buffer, dtype=dtype, count=count, offset=offset).view(shape)
-    return tensor.clone() if tensor.data_ptr() % _ALIGNMENT else tensor

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 FAMILIES = ("test_cspnet", "test_densenet", "test_resnet", "test_xception")
 WRAPPERS = ("list", "dict", "hook", "fx", "getter")
+SOME = [
+    *((name, "list") for name in FAMILIES),
+    *(("test_xception", wrapper) for wrapper in WRAPPERS if wrapper != "list"),
+]
+"""Where all of them would take minutes and tell no more: each family, and each wrapper over the family whose maps lie
+inside its blocks."""
 
 
 @cache

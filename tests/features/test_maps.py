@@ -33,8 +33,9 @@ def test_in_eval_mode_maps_are_the_whole_networks(name, wrapper, indices):
     assert [item.shape[1] for item in maps] == extract.feature_info.channels()
 
 
-@pytest.mark.parametrize("indices", [None, (2, 1)], ids=str)
-@pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "recomputed"])
+@pytest.mark.parametrize(
+    ("indices", "checkpointing"), [((2, 1), False), (None, True)], ids=["some kept", "all recomputed"]
+)
 def test_in_train_mode_maps_gradients_and_statistics_are_the_whole_networks(name, wrapper, indices, checkpointing):
     net, x = network(name).train(), images()
     extract = wrap_features(copy.deepcopy(net), {"feature_cls": wrapper, "out_indices": indices})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 import zoo_core as zoo
-from extractors import FAMILIES, WRAPPERS, assert_same_maps, extractor, images, maps_of, maps_of_whole, network
+from extractors import FAMILIES, SOME, WRAPPERS, assert_same_maps, extractor, images, maps_of, maps_of_whole, network
 from torch._dynamo.utils import counters
 from zoo_core.errors import FeatureError
 
@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 WANTED = (2, 1)
 over_each_family = pytest.mark.parametrize("name", FAMILIES)
 in_each_wrapper = pytest.mark.parametrize("wrapper", WRAPPERS)
-# Where minutes would tell no more: each family once, and each wrapper over the family whose maps lie inside its blocks.
-over_some = pytest.mark.parametrize(
-    ("name", "wrapper"),
-    [
-        *((name, "list") for name in FAMILIES),
-        *(("test_xception", wrapper) for wrapper in WRAPPERS if wrapper != "list"),
-    ],
-)
+over_some = pytest.mark.parametrize(("name", "wrapper"), SOME)
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +41,7 @@ def assert_compiles_once(extract, x, **options):
     return maps
 
 
-@over_each_family
-@in_each_wrapper
+@over_some
 def test_compiles_into_one_graph_that_a_second_call_takes_again(name, wrapper):
     x = images()
     with torch.no_grad():

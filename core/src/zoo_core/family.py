@@ -41,7 +41,7 @@ class Family:
     aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Old name to the model name that replaces it, with a deprecation warning."""
     feature_cfg: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """How feature wrappers treat the network, see `zoo_core.features`."""
+    """How feature wrappers treat the network, see `zoo_core.features.wrap.wrap_features`."""
     pretrained_filter: str | None = None
     """``module:function`` of ``(state_dict, model) -> state_dict``, which gives older files the network's names."""
     pruned: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -205,6 +205,18 @@ def test_copies_and_pickles_keep_what_was_dropped_dropped():
         assert list(twin.state_dict()) == list(extractor.state_dict())
 
 
+@pytest.mark.parametrize("feature_cls", WRAPPERS)
+def test_compiles_into_one_graph_that_a_second_call_takes_again(feature_cls):
+    extractor = create_feature_extractor(Pyramid().eval(), ["stages.0", "stem"], feature_cls=feature_cls)
+    compiled = torch.compile(extractor, fullgraph=True, backend="eager")
+    x = torch.randn(1, 3, 16, 16)
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for images in (x, x + 1):
+            for key, value in extractor(images).items():
+                assert torch.equal(compiled(images)[key], value)
+    torch.compiler.reset()
+
+
 def test_exporting_a_forward_that_hooks_cut_short_is_refused():
     extractor = create_feature_extractor(Pyramid().eval(), ["stages.0"])
     with pytest.raises(Exception, match=r"torch.export cannot follow a forward that hooks cut short"):

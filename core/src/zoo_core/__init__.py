@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from zoo_core.weights.checkpoint import resume_checkpoint as resume_checkpoint
     from zoo_core.weights.hub import push_to_hub as push_to_hub
     from zoo_core.weights.hub import save_for_hub as save_for_hub
+    from zoo_core.weights.load import load_custom_pretrained as load_custom_pretrained
     from zoo_core.weights.load import load_pretrained as load_pretrained
     from zoo_core.weights.prune import adapt_model_from_file as adapt_model_from_file
     from zoo_core.weights.prune import adapt_model_from_string as adapt_model_from_string
@@ -69,6 +70,7 @@ _EXPORTS = {
     "get_arch_name": "names",
     "split_model_name_tag": "names",
     "load_pretrained": "weights.load",
+    "load_custom_pretrained": "weights.load",
     "load_state_dict": "weights.checkpoint",
     "load_checkpoint": "weights.checkpoint",
     "resume_checkpoint": "weights.checkpoint",

@@ -64,6 +64,36 @@ def load_pretrained(
     load_adapted(model, state_dict, cfg, strict=strict, assign=assign, device=device, source=f"the weights in {path}")
 
 
+def load_custom_pretrained(
+    model: nn.Module,
+    pretrained_cfg: PretrainedCfg | dict[str, Any] | None = None,
+    *,
+    load_fn: Callable[[nn.Module, str], object] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> None:
+    """Load weights that are no state dict: fetch the file that a default config names, and let the network read it.
+
+    Args:
+        model: whose values are replaced.
+        pretrained_cfg: by default the model's own ``pretrained_cfg``.
+        load_fn: ``(model, path)`` reads the file; by default the model's own ``load_pretrained(path)``.
+        cache_dir: as for `load_pretrained`.
+
+    Raises:
+        WeightsError: when there are no weights, or nothing that reads them.
+    """
+    if load_fn is None and not callable(getattr(model, "load_pretrained", None)):
+        raise WeightsError(
+            f"{type(model).__name__} has no load_pretrained(path), which the weights of its config need: give load_fn"
+        )
+    cfg = _as_cfg(model.pretrained_cfg if pretrained_cfg is None else pretrained_cfg)  # type: ignore[arg-type]
+    path = str(fetch_weights(cfg, cache_dir=cache_dir))
+    if load_fn is None:
+        model.load_pretrained(path)  # type: ignore[operator] # looked at above
+    else:
+        load_fn(model, path)
+
+
 def load_adapted(
     model: nn.Module,
     state_dict: StateDict,

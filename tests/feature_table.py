@@ -1,6 +1,6 @@
 """The table of feature maps against timm's: `python tests/feature_table.py --write docs/feature-parity.md`.
 
-Needs the peers (see constraints.txt). Every architecture of every installed plugin, half an hour in one thread;
+Needs the peers (see constraints.txt). Every architecture of every installed plugin, most of an hour in one thread;
 `--results FILE` keeps what is done, and a second run goes on from there.
 """
 
@@ -31,10 +31,12 @@ architectures, {compared:,} feature maps compared bit for bit, **{equal:,} equal
 
 For each architecture, each `output_stride` ({strides}) and each `in_chans` ({channels}), timm's own extractor of all
 maps is created once, by the wrapper that is timm's default there. Its norms get random scales, shifts and running
-statistics, so that no layer is without effect, and ours gets its weights. Then each of our wrappers ({wrappers}) runs
-on the same images, and `torch.equal` compares each map with timm's, which must be finite. Compared are:
+statistics, so that no layer is without effect, and ours gets its weights. Then each of our wrappers
+({wrappers}) runs on the same images, and `torch.equal` compares each map with timm's,
+which must be finite. Compared are:
 
-- all maps, in eval mode, on images of {sizes} pixels (the first size alone where `in_chans` is not 3);
+- all maps, in eval mode, on images of {sizes} pixels (the first size alone where
+  `in_chans` is not 3);
 - all maps in train mode, batch of two, and the running statistics that the forward leaves behind;
 - `out_indices`: each index alone, all in reverse, two unsorted, two with a negative one, and an int (at the full output
   stride, since dilation has no say in which maps are wanted);
@@ -51,7 +53,7 @@ The numbers of the table are maps; a difference in anything else stands in the n
 - **Sizes.** Where timm's network cannot take an image of some size (its average-pooled halves disagree about an odd
   one), ours must fail as well, and the next multiples of 32 are compared instead.
 - **In-place norms.** timm has no `*_iabn` any more. They scale by |gamma| + eps and end in a leaky ReLU, so timm's
-  network of the same shape, with that activation and that sum for its gamma, must yield the same maps, and does.
+  network of the same shape, with that activation and that sum for its gamma, has to yield the same maps.
 - **Ours alone.** Other architectures without a name in timm are compared with timm's nearest, given the options that
   make it the same network; the notes name it. Two test networks are like none of timm's: their wrappers are compared
   with plain hooks on their own whole network.

@@ -15,7 +15,6 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from zoo_core.weights.buffers import ALIGNMENT
 from zoo_core.weights.cache import Entry, Receipt, cache_folder
 from zoo_core.weights.tensorfile import Layout, open_tensorfile, read_tensorfile
 from zoo_core.weights.verify import sha256_of
@@ -47,7 +46,7 @@ def map_aligned(path: Path, cache_dir: str | os.PathLike[str] | None = None) -> 
     if entry.path.is_file():
         return read_tensorfile(entry.path, mapped=True)
     layout, buffer = open_tensorfile(path, mapped=True)
-    if layout.misaligned(0) >= WORTH and _copy(path, layout, entry):
+    if layout.misaligned() >= WORTH and _copy(path, layout, entry):
         return read_tensorfile(entry.path, mapped=True)
     return layout.tensors(buffer)
 
@@ -67,7 +66,7 @@ def _short(text: str) -> str:
 
 def _copy(path: Path, layout: Layout, entry: Entry) -> bool:
     """Write the copy, whole or not at all; whether it is there."""
-    shift = min(range(0, ALIGNMENT, 4), key=layout.misaligned)
+    shift = layout.best_shift()
     if layout.misaligned(shift) >= WORTH:
         return False
     temporary = entry.path.with_name(f"{entry.path.name}.{os.getpid()}.tmp")

@@ -1,4 +1,4 @@
-"""A file as a buffer that tensors are views of: read into memory, or mapped without copying."""
+"""A file's bytes as a buffer, and tensors that are views of it."""
 
 from __future__ import annotations
 
@@ -19,22 +19,18 @@ ALIGNMENT = 16
 """Kernels round differently on tensors that start at other than a multiple of this many bytes: those are copied."""
 
 
-def read_buffer(path: Path, *, mapped: bool) -> Buffer:
+def map_file(path: Path) -> mmap.mmap | bytearray:
     """The file's bytes, private to this process: what is written to them does not reach the file.
 
-    Mapped, pages are shared with every process that maps the file until something writes to them (MAP_PRIVATE).
-    An empty file is an empty buffer.
+    Pages are shared with every process that maps the file until something writes to them (MAP_PRIVATE).
 
     Raises:
         OSError: when it cannot be read.
     """
     with path.open("rb") as file:
-        size = path.stat().st_size
-        if mapped and size:
-            return mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-        buffer = bytearray(size)
-        read = file.readinto(buffer)
-        return buffer if read == size else buffer[:read]
+        if not path.stat().st_size:  # which cannot be mapped
+            return bytearray()
+        return mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
 
 
 def tensor_of(buffer: Buffer, offset: int, dtype: torch.dtype, shape: Sequence[int], count: int) -> Tensor:

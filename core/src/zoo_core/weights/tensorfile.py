@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 
 from zoo_core.errors import WeightsError
-from zoo_core.weights.buffers import ALIGNMENT, read_buffer, tensor_of
+from zoo_core.weights.buffers import ALIGNMENT, map_file, tensor_of
 
 if TYPE_CHECKING:
-    import os
-
     from torch import Tensor
 
     from zoo_core.weights.buffers import Buffer
@@ -59,10 +58,14 @@ class Layout(NamedTuple):
     entries: list[tuple[str, torch.dtype, list[int], int, int]]
     """Name, dtype, shape, offset in the data, count of numbers."""
 
-    def misaligned(self, shift: int) -> int:
+    def misaligned(self, shift: int = 0) -> int:
         """Bytes of tensors that would lie misaligned if the data were `shift` bytes further on."""
         start = self.start + shift
         return sum(count * dtype.itemsize for _, dtype, _, begin, count in self.entries if (start + begin) % ALIGNMENT)
+
+    def best_shift(self) -> int:
+        """By how many bytes to move the data so that as few as can be lie misaligned."""
+        return min(range(0, ALIGNMENT, 4), key=self.misaligned)
 
     def tensors(self, buffer: Buffer) -> dict[str, Tensor]:
         """The tensors of a file that is in `buffer`."""
@@ -89,18 +92,28 @@ def read_tensorfile(path: str | os.PathLike[str], *, mapped: bool = False) -> di
 
 def open_tensorfile(path: Path, *, mapped: bool) -> tuple[Layout, Buffer]:
     """Where the tensors of a safetensors file lie, and its bytes; as `read_tensorfile`."""
-    buffer = read_buffer(path, mapped=mapped)
-    return _layout(path, buffer), buffer
+    if mapped:
+        mapping = map_file(path)
+        length = int.from_bytes(mapping[:8], "little")
+        return _layout(path, bytes(mapping[: 8 + min(length, _MAX_HEADER)]), len(mapping)), mapping
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        head = file.read(8)
+        layout = _layout(path, head + file.read(min(int.from_bytes(head, "little"), _MAX_HEADER)), size)
+        lead = layout._replace(start=0).best_shift()
+        buffer = bytearray(lead + size - layout.start)
+        if lead + file.readinto(memoryview(buffer)[lead:]) < len(buffer):
+            raise WeightsError(f"{path} was truncated while it was read: {_AGAIN}")
+    return layout._replace(start=lead), buffer
 
 
-def _layout(path: Path, buffer: Buffer) -> Layout:
-    size = len(buffer)
-    length = int.from_bytes(buffer[:8], "little")
-    if size < 8 or length > _MAX_HEADER or 8 + length > size:
+def _layout(path: Path, head: bytes, size: int) -> Layout:
+    """From a file's first bytes, header included, and its size."""
+    start = 8 + int.from_bytes(head[:8], "little")
+    if size < 8 or start > len(head):
         raise WeightsError(f"{path} is truncated ({size:,} bytes, its header incomplete): {_AGAIN}")
-    start = 8 + length
     try:
-        entries = _check(_parse(bytes(buffer[8:start])))
+        entries = _check(_parse(head[8:]))
     except ValueError as error:
         raise WeightsError(f"{path} is a damaged safetensors file: {error}; {_AGAIN}") from None
     end = start + max((begin + count * dtype.itemsize for _, dtype, _, begin, count in entries), default=0)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from zoo_core.weights.buffers import Buffer, read_buffer, tensor_of
+from zoo_core.weights.buffers import Buffer, map_file, tensor_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +106,7 @@ def map_torchfile(path: Path) -> Any:
         OSError: when the file cannot be read.
         NotPlain: for any file that only ``torch.load`` can read, or can say what is wrong with.
     """
-    buffer = read_buffer(path, mapped=True)
+    buffer = map_file(path)
     try:
         records = _records(buffer)
         (root,) = (name.removesuffix("data.pkl") for name in records if name.endswith("/data.pkl"))

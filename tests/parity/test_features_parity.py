@@ -44,6 +44,8 @@ EVERY_BLOCK = {
     "cross stages of edge blocks": "cs3se_edgenet_x",
 }
 
+IMAGE = (65, 97)  # odd, and yet of a size that average-pooled anti-aliasing can take
+
 
 def assert_equal(tally: Tally) -> None:
     assert tally.compared
@@ -62,7 +64,7 @@ def test_every_wrapper_yields_timms_maps(name: str) -> None:
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", EVERY_BLOCK.values(), ids=list(EVERY_BLOCK))
 def test_every_wrapper_yields_timms_maps_of_every_block(name: str) -> None:
-    assert_equal(compare(name, sizes=((33, 48), (75, 91))))
+    assert_equal(compare(name, sizes=((33, 48),)))
 
 
 def test_another_network_is_told_from_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,14 +86,14 @@ def test_without_memory_every_extractor_says_and_yields_the_shapes_of_timms(name
         options: dict[str, Any] = {"in_chans": in_chans} | ({} if stride == 32 else {"output_stride": stride})
         with torch.device(place):
             theirs, their_refusal = attempt(timms, name, count, **options)
-        for wrapper in WRAPPERS if in_chans == 3 else WRAPPERS[:1]:
+        for wrapper in WRAPPERS if options == {"in_chans": 3} else WRAPPERS[:1]:
             create = partial(zoo.create_model, name, device="meta", features_only=True, feature_cls=wrapper)
             ours, refusal = attempt(create, out_indices=range(count), **options)
             assert bool(refusal) == bool(their_refusal), (options, refusal, their_refusal)
-            if refusal:
-                continue
-            assert all(value.is_meta for value in ours.state_dict().values())
-            assert rows(ours.feature_info) == rows(theirs.feature_info), (options, wrapper)
-            maps = ours(torch.empty(1, in_chans, 75, 91, device="meta"))
-            expected = theirs(torch.zeros(1, in_chans, 75, 91, device=place))
-            assert [one.shape for one in listed(maps)] == [one.shape for one in expected], (options, wrapper)
+            if not refusal:
+                assert all(value.is_meta for value in ours.state_dict().values())
+                assert rows(ours.feature_info) == rows(theirs.feature_info), (options, wrapper)
+        if not refusal:
+            maps = ours(torch.empty(1, in_chans, *IMAGE, device="meta"))
+            expected = theirs(torch.zeros(1, in_chans, *IMAGE, device=place))
+            assert [one.shape for one in listed(maps)] == [one.shape for one in expected], options

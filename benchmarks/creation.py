@@ -7,6 +7,8 @@ loading takes; from a `.pth`; a model that is initialised; and a cold process. B
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import os
 import subprocess
 import sys
@@ -53,6 +55,17 @@ def main() -> None:
         for name in args.only:
             if name in zoo.list_models():
                 measure(report, name, Path(folder), args.rounds)
+        keep_freed_memory()
+        for name in args.only:
+            if name in zoo.list_models():
+                pair = interleave(
+                    {
+                        "zoo": lambda name=name: zoo.create_model(name),
+                        "timm": lambda name=name: timm.create_model(name),
+                    },
+                    args.rounds,
+                )
+                report.add(f"{name}: initialised", pair, over="timm", target=TARGETS[name][3])
         if "resnet50" in args.only:
             cold(report, Path(folder) / "resnet50.safetensors", args.rounds)
     report.close()
@@ -65,7 +78,7 @@ def measure(report: Report, name: str, folder: Path, rounds: int) -> None:
     weights = timm.create_model(name).state_dict()
     save_file(weights, files["safetensors"])
     torch.save(weights, files["pth"])
-    load, first, pth, fresh = TARGETS[name]
+    load, first, pth, _ = TARGETS[name]
     images = torch.randn(1, 3, SIZE, SIZE)
 
     def theirs(kind: str) -> torch.nn.Module:
@@ -100,12 +113,22 @@ def measure(report: Report, name: str, folder: Path, rounds: int) -> None:
     mapped, private = ours("safetensors"), theirs("safetensors")
     pair = interleave({"zoo": lambda: forward(mapped), "timm": lambda: forward(private)}, 2 * rounds)
     report.add(f"{name}: second forward", pair, over="timm", target=0.97)
-    pair = interleave({"zoo": lambda: zoo.create_model(name), "timm": lambda: timm.create_model(name)}, rounds)
-    report.add(f"{name}: initialised", pair, over="timm", target=fresh)
     share = private_memory(name, files["safetensors"]) / files["safetensors"].stat().st_size
     verdict = "met" if share <= 0.1 else "MISSED"
     what = f"{name}: private memory taken by the load"
     report.note(f"{what:44s} {share:.3f} of the weights' size   target 0.1: {verdict}")
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep memory that is freed, where that is glibc.
+
+    By default it gives some back to the system, by no rule that a contestant has a hand in, and whoever allocates next
+    waits until the system has cleared it again: 70 ms for a network that takes 120 to draw.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
+        library.mallopt(-3, 1 << 25)  # M_MMAP_THRESHOLD, at its limit
 
 
 MEMORY = """

@@ -40,5 +40,7 @@ def tensor_of(buffer: Buffer, offset: int, dtype: torch.dtype, shape: Sequence[i
     if offset % dtype.itemsize:
         raw = torch.frombuffer(buffer, dtype=torch.uint8, count=count * dtype.itemsize, offset=offset)
         return raw.clone().view(dtype).view(shape)
-    tensor = torch.frombuffer(buffer, dtype=dtype, count=count, offset=offset).view(shape)
+    tensor = torch.frombuffer(buffer, dtype=dtype, count=count, offset=offset)
+    if len(shape) != 1:
+        tensor = tensor.view(shape)
     return tensor.clone() if tensor.data_ptr() % ALIGNMENT else tensor

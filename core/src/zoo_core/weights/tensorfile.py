@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _MAX_HEADER = 100_000_000
 _AGAIN = "delete it and fetch it again"
 
+_FIELDS = {"dtype", "shape", "data_offsets"}
 _DTYPES = {
     "BOOL": torch.bool,
     "U8": torch.uint8,
@@ -148,19 +149,26 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
+def _are_sizes(values: list[Any]) -> bool:
+    for value in values:  # noqa: SIM110 - the generator of `all` takes longer than what it looks at
+        if type(value) is not int or value < 0:
+            return False
+    return True
+
+
 def _check(header: dict[str, Any]) -> list[tuple[str, torch.dtype, list[int], int, int]]:
     """Every entry as (name, dtype, shape, offset, count), the data covered without a gap or an overlap."""
     entries = []
     spans = []
     for name, entry in header.items():
-        if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        if not isinstance(entry, dict) or entry.keys() != _FIELDS:
             raise ValueError(f"entry {name!r} is not dtype, shape and data_offsets")
         shape, offsets = entry["shape"], entry["data_offsets"]
         if (dtype := _DTYPES.get(entry["dtype"])) is None:
             raise ValueError(f"entry {name!r} has unknown dtype {entry['dtype']!r}")
-        if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+        if not isinstance(shape, list) or not _are_sizes(shape):
             raise ValueError(f"entry {name!r} has impossible shape {shape!r}")
-        if not isinstance(offsets, list) or len(offsets) != 2 or not all(type(n) is int and n >= 0 for n in offsets):
+        if not isinstance(offsets, list) or len(offsets) != 2 or not _are_sizes(offsets):
             raise ValueError(f"entry {name!r} has impossible offsets {offsets!r}")
         begin, end = offsets
         count = math.prod(shape)

@@ -177,6 +177,8 @@ def filter_torchvision(state_dict: dict[str, Tensor], model: nn.Module) -> dict[
     Those files say ``denselayer1.norm.1.weight`` and ``denselayer1.conv.1.weight`` for ``norm1`` and ``conv1``.
     """
     del model  # the names say enough
+    if not any(map(_OLD_NAME.search, state_dict)):
+        return state_dict
     return {_OLD_NAME.sub(r"\1\2", name): tensor for name, tensor in state_dict.items()}
 
 

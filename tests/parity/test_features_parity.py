@@ -68,7 +68,7 @@ def test_every_wrapper_yields_timms_maps_of_every_block(name: str) -> None:
 
 
 def test_another_network_is_told_from_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the comparison says of a network that differs in its activations alone, and of one with other channels."""
+    """The weights are the same, the activation is not."""
     substitute = SUBSTITUTES["test_densenet"]
     other = Substitute(substitute.name, {**substitute.options, "act_layer": "leaky_relu"})
     monkeypatch.setitem(SUBSTITUTES, "test_densenet", other)
@@ -93,7 +93,7 @@ def test_without_memory_every_extractor_says_and_yields_the_shapes_of_timms(name
             if not refusal:
                 assert all(value.is_meta for value in ours.state_dict().values())
                 assert rows(ours.feature_info) == rows(theirs.feature_info), (options, wrapper)
-        if not refusal:
+        if not refusal and (stride, in_chans) in zip(STRIDES, CHANNELS, strict=True):  # each of both in one forward
             maps = ours(torch.empty(1, in_chans, *IMAGE, device="meta"))
             expected = theirs(torch.zeros(1, in_chans, *IMAGE, device=place))
             assert [one.shape for one in listed(maps)] == [one.shape for one in expected], options

@@ -17,7 +17,7 @@ from zoo_core.blueprint import Blueprint
 from zoo_core.config import PretrainedCfg
 from zoo_core.derive import derived_fields
 from zoo_core.errors import ConfigError, OptionError, WeightsError, did_you_mean
-from zoo_core.network import Network
+from zoo_core.network import Network, each_module
 from zoo_core.weights.load import FilterFn, load_custom_pretrained, load_pretrained
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ def materialise(model: Network, device: torch.device, *, loaded: bool) -> None:
     lacking: list[tuple[nn.Module, dict[str, Any], str, Tensor]] = []
     elsewhere: list[tuple[nn.Module, dict[str, Any], str, Tensor]] = []
     registry: dict[str, Any]
-    for module in model.modules():
+    for module in each_module(model):
         for registry in (module._parameters, module._buffers):
             for name, tensor in registry.items():
                 if tensor is not None and (tensor.is_meta or tensor.device != device):

@@ -12,10 +12,27 @@ from typing import TYPE_CHECKING, Any, List, Tuple, Union  # noqa: UP035
 import torch
 from torch import Tensor, nn
 
-from zoo_core.draw import draw_as_torch
+from zoo_core.draw import draw_as_torch, fill_batch_norm
 from zoo_core.errors import FeatureError
 from zoo_core.features.adopt import drop_after
 from zoo_core.features.indices import feature_indices
+
+_RESET_BATCH_NORM = nn.BatchNorm2d.reset_parameters
+
+
+def each_module(root: nn.Module) -> list[nn.Module]:
+    """``root.modules()``, in its order; that builds a generator per level for every module, at five times the time."""
+    found: dict[nn.Module, None] = {}
+    _find_modules(root, found)
+    return list(found)
+
+
+def _find_modules(module: nn.Module, found: dict[nn.Module, None]) -> None:
+    if module not in found:
+        found[module] = None
+        for child in module._modules.values():
+            if child is not None:
+                _find_modules(child, found)
 
 
 class Network(nn.Module):
@@ -109,7 +126,7 @@ class Network(nn.Module):
     def init_weights(self) -> None:
         """Draw every parameter and fill every buffer in place, each once; nothing on the meta device."""
         if not self.is_blueprint():
-            for module in self.modules():
+            for module in each_module(self):
                 self.init_module(module)
 
     @torch.jit.ignore
@@ -122,10 +139,13 @@ class Network(nn.Module):
         """Draw one module's own parameters and buffers; a family overrides this where its paper says otherwise."""
         if any(tensor is not None and tensor.is_meta for tensor in module._parameters.values()):
             return
+        reset = getattr(type(module), "reset_parameters", None)
         if type(module) in (nn.Conv2d, nn.Linear) and module.weight.numel():  # type: ignore[operator]
             draw_as_torch(module)  # type: ignore[arg-type]
-        elif callable(reset := getattr(module, "reset_parameters", None)):
-            reset()
+        elif reset is _RESET_BATCH_NORM:
+            fill_batch_norm(module)  # type: ignore[arg-type]
+        elif callable(reset):
+            reset(module)
 
     @torch.jit.ignore
     def set_grad_checkpointing(self, enable: bool = True) -> None:

@@ -73,8 +73,11 @@ class SeparableConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, h, w) to (batch, out_channels, h / stride, w / stride)."""
-        x = self.act_dw(self.bn_dw(self.conv_dw(x)))
-        out: Tensor = self.act_pw(self.bn_pw(self.conv_pw(x)))
+        # Step by step, so that no more than a layer's input and output are alive at once.
+        x = self.conv_dw(x)
+        x = self.act_dw(self.bn_dw(x))
+        x = self.conv_pw(x)
+        out: Tensor = self.act_pw(self.bn_pw(x))
         return out
 
 

@@ -158,7 +158,8 @@ class Bottleneck(nn.Module):
         shortcut = x
         x = self.act1(self.bn1(self.conv1(x)))
         x = self.aa(self.act2(self.drop_block(self.bn2(self.conv2(x)))))
-        x = self.se(self.bn3(self.conv3(x)))
+        x = self.conv3(x)  # by itself, so that its input is not alive while its norm runs
+        x = self.se(self.bn3(x))
         x = self.drop_path(x)
         x += self.downsample(shortcut)  # last, so that it is not alive while the branch runs
         return self.act3(x)

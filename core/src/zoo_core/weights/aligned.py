@@ -1,7 +1,7 @@
 """Copies of weights whose tensors lie misaligned, moved by some bytes, so that they can be mapped.
 
-A safetensors file begins with a header of any length, so that half of the published files have every tensor at 8 bytes
-past a multiple of 16, where kernels round differently. Mapping such a file would mean copying all of it into memory
+A safetensors file begins with a header of any length, so that in many published ones every tensor lies at 8 bytes past
+a multiple of 16, where kernels round differently. Mapping such a file would mean copying all of it into memory
 each time. Instead it is copied once, into Zoo's cache, with spaces after its header: the same format, the same tensors.
 The copy is a file of the cache like any other: listed, verified and pruned by ``zoo cache``. It serves as long as the
 original is the same file of the same size and times; also, nobody truncates or rewrites it, as may happen to a file of

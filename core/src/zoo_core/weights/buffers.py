@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,7 +20,7 @@ ALIGNMENT = 16
 """Kernels round differently on tensors that start at other than a multiple of this many bytes: those are copied."""
 
 
-def map_file(path: Path) -> mmap.mmap | bytearray:
+def map_file(path: Path) -> Buffer:
     """The file's bytes, private to this process: what is written to them does not reach the file.
 
     Pages are shared with every process that maps the file until something writes to them (MAP_PRIVATE).
@@ -28,7 +29,7 @@ def map_file(path: Path) -> mmap.mmap | bytearray:
         OSError: when it cannot be read.
     """
     with path.open("rb") as file:
-        if not path.stat().st_size:  # which cannot be mapped
+        if not os.fstat(file.fileno()).st_size:  # which cannot be mapped
             return bytearray()
         return mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
 

@@ -1,9 +1,10 @@
-"""Build a network without memory and without drawing its weights, because something else will give it its values."""
+"""Build a network without drawing its weights, and without memory for those that something else will bring."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Self, TypeVar, cast
 
@@ -13,7 +14,7 @@ from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # What allocates parameters and buffers. Factories of values that a constructor computes with (arange, linspace, tensor)
 # are left alone, so that such a value is what it should be.
@@ -33,15 +34,23 @@ _DRAWS = frozenset(
 )
 
 
+_META = torch.device("meta")
+
+
 class Blueprint(TorchFunctionMode):
     """Inside this context, tensors are allocated on the meta device, and nothing is drawn into those.
 
     Unlike ``with torch.device("meta")`` it skips the work of drawing, which takes most of the time there, it copies
     instead of constructing (see `construct`), and it holds for the current thread alone.
+
+    Args:
+        place: where copies get their tensors, undrawn: for a network that will be drawn as soon as it is built, where
+            those will be needed. What is constructed instead of copied is on the meta device all the same.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, place: torch.device = _META) -> None:
         super().__init__()
+        self.place = place
         self.prototypes: dict[Any, Prototype | None] = {}
         self._outer: Blueprint | None = None
 
@@ -60,6 +69,8 @@ class Blueprint(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if _current.blueprint is not self:
+            return func(*args, **kwargs)
         if func in _ALLOCATIONS:
             if kwargs.get("device") is None:
                 kwargs["device"] = "meta"
@@ -76,6 +87,22 @@ class _Current(threading.local):
 
 
 _current = _Current()
+
+
+def is_active() -> bool:
+    """Whether this thread is inside a blueprint."""
+    return _current.blueprint is not None
+
+
+@contextmanager
+def suspended() -> Iterator[None]:
+    """Outside of any blueprint for a while: a network may be drawn while one that it is a part of is being built."""
+    outer, _current.blueprint = _current.blueprint, None
+    try:
+        yield
+    finally:
+        _current.blueprint = outer
+
 
 P = ParamSpec("P")
 M = TypeVar("M", bound=nn.Module)
@@ -103,9 +130,13 @@ def construct(constructor: Callable[P, M], /, *args: P.args, **kwargs: P.kwargs)
         except TypeError:  # an argument that has no hash
             break
         if is_new:
-            blueprint.prototypes[key] = _prototype(constructor, len(known), args, kwargs)
+            place, blueprint.place = blueprint.place, _META
+            try:
+                blueprint.prototypes[key] = _prototype(constructor, len(known), args, kwargs)
+            finally:
+                blueprint.place = place
         if (prototype := blueprint.prototypes[key]) is not None:
-            twin: M = prototype.copy(known)
+            twin: M = prototype.copy(known, blueprint.place)
             return twin
     return constructor(*args, **kwargs)
 
@@ -136,7 +167,8 @@ _SIZES: dict[Any, int] = {nn.Conv2d: 2, nn.BatchNorm2d: 1, nn.Linear: 2}
 _MARKS = (1_000_003, 1_000_033)
 
 # What a module may hold to be copied: containers, copied one level deep, of values that nothing changes.
-_CONTAINERS = (dict, OrderedDict, set, list)
+_CONTAINERS = frozenset({dict, OrderedDict, set, list})
+_PLAIN = frozenset({bool, float, str, type(None)})  # the most common constants, which are no mark
 _CONSTANTS = (bool, int, float, complex, str, bytes, tuple, type(None), type, torch.dtype, torch.device, torch.layout)
 
 
@@ -157,8 +189,10 @@ class Prototype(NamedTuple):
     sizes: list[tuple[str, int]]
     """Attribute, and the mark of the size that it is."""
     containers: list[tuple[str, Any]]
-    tensors: list[tuple[str, str, type[Tensor], Tensor, bool, tuple[int, ...] | None]]
-    """Registry, name in it, class, tensor, whether it requires a gradient, its shape where that has a size in it."""
+    undrawn: list[tuple[str, str, type[Tensor], bool, torch.dtype, tuple[int, ...]]]
+    """Registry, name in it, class, whether it requires a gradient, dtype, shape, maybe with a size in it."""
+    computed: list[tuple[str, str, type[Tensor], bool, Tensor]]
+    """Registry, name in it, class, whether it requires a gradient; the value that the constructor computed."""
     children: list[tuple[str, Prototype]]
 
     @classmethod
@@ -168,41 +202,48 @@ class Prototype(NamedTuple):
         sizes: list[tuple[str, int]] = []
         containers: list[tuple[str, Any]] = []
         for name, value in vars(module).items():
-            if name in ("_parameters", "_buffers", "_modules"):
-                containers.append((name, dict.fromkeys(value)))  # in their order; filled below
-            elif type(value) in _CONTAINERS:
-                if not all(map(_is_constant, value.values() if isinstance(value, dict) else value)):
+            if type(value) in _CONTAINERS:
+                if name in ("_parameters", "_buffers", "_modules"):
+                    containers.append((name, dict.fromkeys(value)))  # in their order; filled below
+                elif not value or all(map(_is_constant, value.values() if isinstance(value, dict) else value)):
+                    containers.append((name, value.copy()))
+                else:
                     return None
-                containers.append((name, value.copy()))
+            elif type(value) in _PLAIN:
+                constants[name] = value
             elif value in _MARKS:
                 sizes.append((name, value))
             elif _is_constant(value):
                 constants[name] = value
             else:
                 return None
-        tensors = []
+        undrawn: list[tuple[str, str, type[Tensor], bool, torch.dtype, tuple[int, ...]]] = []
+        computed: list[tuple[str, str, type[Tensor], bool, Tensor]] = []
         for registry in ("_parameters", "_buffers"):
             for name, tensor in vars(module)[registry].items():
-                if tensor is not None:
-                    is_sized = any(size in _MARKS for size in tensor.shape)
-                    if is_sized and not tensor.is_meta:
-                        return None
-                    shape = tuple(tensor.shape) if is_sized else None
-                    tensors.append((registry, name, type(tensor), tensor.detach(), tensor.requires_grad, shape))
+                if tensor is None:
+                    continue
+                known = registry, name, type(tensor), tensor.requires_grad
+                if tensor.is_meta:
+                    undrawn.append((*known, tensor.dtype, tuple(tensor.shape)))
+                elif any(size in _MARKS for size in tensor.shape):
+                    return None
+                else:
+                    computed.append((*known, tensor.detach()))
         children = []
         for name, child in module._modules.items():
             if child is not None:
                 if (prototype := cls.of(child)) is None:
                     return None
                 children.append((name, prototype))
-        return cls(type(module), constants, sizes, containers, tensors, children)
+        return cls(type(module), constants, sizes, containers, undrawn, computed, children)
 
-    def copy(self, sizes: tuple[Any, ...]) -> Any:
-        """A module of these sizes."""
+    def copy(self, sizes: tuple[Any, ...], place: torch.device) -> Any:
+        """A module of these sizes, whose undrawn tensors are in this place."""
         with torch._C.DisableTorchFunction():  # the blueprint has no say in copies, and asking it takes longer
-            return self._copy(dict(zip(_MARKS, sizes, strict=False)))
+            return self._copy(dict(zip(_MARKS, sizes, strict=False)), place)
 
-    def _copy(self, sizes: dict[int, int]) -> Any:
+    def _copy(self, sizes: dict[int, int], place: torch.device) -> Any:
         twin = self.kind.__new__(self.kind)
         state = twin.__dict__
         state.update(self.constants)
@@ -210,16 +251,22 @@ class Prototype(NamedTuple):
             state[name] = sizes.get(mark, mark)
         for name, container in self.containers:
             state[name] = container.copy()
-        for registry, name, kind, tensor, requires_grad, shape in self.tensors:
-            if shape is not None:
-                source = torch.empty([sizes.get(size, size) for size in shape], dtype=tensor.dtype, device="meta")
-            else:
-                # A tensor on the meta device has no memory to share; another has a value that the constructor computed.
-                source = tensor if tensor.is_meta else tensor.clone()
-            state[registry][name] = Tensor._make_subclass(kind, source, requires_grad)  # how nn.Parameter makes itself
+        for registry, name, kind, requires_grad, dtype, shape in self.undrawn:
+            new = _empty([sizes.get(size, size) for size in shape], dtype, place)
+            is_plain = kind is Tensor and not requires_grad
+            state[registry][name] = new if is_plain else Tensor._make_subclass(kind, new, requires_grad)
+        for registry, name, kind, requires_grad, value in self.computed:
+            # `_make_subclass` is how nn.Parameter makes itself.
+            state[registry][name] = Tensor._make_subclass(kind, value.clone(), requires_grad)
         for name, child in self.children:
-            state["_modules"][name] = child._copy(sizes)
+            state["_modules"][name] = child._copy(sizes, place)
         return twin
+
+
+def _empty(shape: list[int], dtype: torch.dtype, place: torch.device) -> Tensor:
+    if not shape:
+        return torch.empty((), dtype=dtype, device=place)
+    return torch.empty(*shape, dtype=dtype, device=place)  # numbers, since a list takes half as long again to read
 
 
 def _is_constant(value: object) -> bool:

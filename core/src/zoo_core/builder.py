@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from zoo_core.blueprint import Blueprint
+from zoo_core.blueprint import Blueprint, suspended
 from zoo_core.config import PretrainedCfg
 from zoo_core.derive import derived_fields
 from zoo_core.errors import ConfigError, OptionError, WeightsError, did_you_mean
@@ -38,7 +38,9 @@ _BUILDER_OPTIONS = (
 def _collector_paused() -> Iterator[None]:
     """Spare the garbage collector looks at what is being built: many objects, none of them garbage.
 
-    In a process that has just imported torch, one such look takes 90 ms.
+    In a process that has just imported torch, one such look takes 90 ms. The look that it would take afterwards, at all
+    that is new, takes as long as building a small network does; freezing and thawing moves what is new to what is old,
+    where it belongs, without a look. What somebody else has frozen stays frozen.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -46,6 +48,9 @@ def _collector_paused() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 
@@ -113,7 +118,8 @@ def build_model_with_cfg(
 
     # A network of ours fills itself on demand: nothing is drawn that the weights replace, and nothing is drawn twice.
     lazily = issubclass(model_cls, Network)
-    with Blueprint() if lazily else place:
+    fills_all = not pretrained and pruned is None
+    with (Blueprint(place) if fills_all else Blueprint()) if lazily else place:
         model = model_cls(*arguments, **options)
     if pruned is not None:
         from zoo_core.weights.prune import adapt_model_to_state_dict
@@ -251,7 +257,7 @@ def materialise(model: Network, device: torch.device, *, loaded: bool) -> None:
         new = torch.empty(old.shape, dtype=old.dtype, device=device) if old.is_meta else old.to(device)
         registry[name] = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
     # Asking a default device to be the default device would put a Python call before every one of torch's.
-    with torch.no_grad(), nullcontext() if device == torch.get_default_device() else device:
+    with suspended(), torch.no_grad(), nullcontext() if device == torch.get_default_device() else device:
         if not loaded:
             model.init_weights()
             return

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -28,16 +31,32 @@ def draw_uniform_(tensor: Tensor, bound: float) -> Tensor:
 
 def fill_batch_norm(norm: nn.BatchNorm2d) -> None:
     """Let a batch norm be the identity that has seen nothing, as its own ``reset_parameters`` does, in fewer calls."""
+    # Looked up where they are: a module's own lookup comes third, after two that fail.
+    parameters, buffers = norm._parameters, norm._buffers
     with torch.no_grad():
         for tensor, value in (
-            (norm.weight, 1),
-            (norm.bias, 0),
-            (norm.running_mean, 0),
-            (norm.running_var, 1),
-            (norm.num_batches_tracked, 0),
+            (parameters["weight"], 1),
+            (parameters["bias"], 0),
+            (buffers["running_mean"], 0),
+            (buffers["running_var"], 1),
+            (buffers["num_batches_tracked"], 0),
         ):
             if tensor is not None:
                 tensor.fill_(value)
+
+
+def draw_he_(weight: Tensor, fan: Literal["fan_in", "fan_out"]) -> Tensor:
+    """Fill the weight of a convolution in place from N(0, 2 / fan), as He did (https://arxiv.org/abs/1502.01852).
+
+    Args:
+        weight: (channels out, channels in per group, height, width).
+        fan: what to keep the variance of: of the forward pass (fan_in), or of the backward pass (fan_out, which counts
+            the channels of all groups, as ``nn.init`` does).
+    """
+    outs, ins, *kernel = weight.shape
+    size = (ins if fan == "fan_in" else outs) * math.prod(kernel)
+    with torch.no_grad():
+        return weight.normal_(0.0, math.sqrt(2 / size)) if weight.numel() else weight
 
 
 def draw_as_torch(module: nn.Conv2d | nn.Linear) -> None:

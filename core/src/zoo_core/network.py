@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, List, Tuple, Union  # noqa: UP035
 import torch
 from torch import Tensor, nn
 
+from zoo_core import blueprint
 from zoo_core.draw import draw_as_torch, fill_batch_norm
 from zoo_core.errors import FeatureError
 from zoo_core.features.adopt import drop_after
@@ -131,20 +132,20 @@ class Network(nn.Module):
 
     @torch.jit.ignore
     def is_blueprint(self) -> bool:
-        """Whether the network was built without memory, on the meta device, so that nothing can be drawn."""
+        """Whether nothing is to be drawn: the network is being built as a blueprint, or has no memory."""
         first = next(self.parameters(), None)
-        return first is not None and first.is_meta
+        return blueprint.is_active() or (first is not None and first.is_meta)
 
     def init_module(self, module: nn.Module) -> None:
         """Draw one module's own parameters and buffers; a family overrides this where its paper says otherwise."""
-        if any(tensor is not None and tensor.is_meta for tensor in module._parameters.values()):
-            return
         reset = getattr(type(module), "reset_parameters", None)
+        if reset is None or any(tensor is not None and tensor.is_meta for tensor in module._parameters.values()):
+            return
         if type(module) in (nn.Conv2d, nn.Linear) and module.weight.numel():  # type: ignore[operator]
             draw_as_torch(module)  # type: ignore[arg-type]
         elif reset is _RESET_BATCH_NORM:
             fill_batch_norm(module)  # type: ignore[arg-type]
-        elif callable(reset):
+        else:
             reset(module)
 
     @torch.jit.ignore

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 from zoo_core.blueprint import Blueprint, construct, repeatable, sized
+from zoo_core.builder import build_model_with_cfg
 from zoo_core.layers.norm_act import BatchNormAct2d
 from zoo_core.layers.plain import conv2d
+from zoo_core.network import Network
 
 CONSTRUCTIONS = [
     (nn.Conv2d, (8, 16, 3), {"bias": False}),
@@ -57,6 +59,42 @@ def test_copies_share_no_tensor_and_no_container():
     assert norms[0].act is not norms[1].act
     norms[0].num_batches_tracked += 5
     assert norms[1].num_batches_tracked == 0
+
+
+@pytest.mark.parametrize("place", ["cpu", "meta"])
+@pytest.mark.parametrize("default", ["cpu", "meta"])
+def test_copies_have_their_tensors_where_they_are_wanted(place, default):
+    expected = described(nn.Sequential(nn.Conv2d(3, 5, 3), BatchNormAct2d(5)))
+    with torch.device(default), Blueprint(torch.device(place)):
+        for _ in range(2):
+            made = construct(nn.Sequential, conv2d(3, 5, 3), construct(BatchNormAct2d, 5))
+    parameters = list(made.parameters())
+    assert {parameter.device.type for parameter in parameters} == {place}
+    assert len({id(parameter) for parameter in parameters}) == 4
+    assert described(made) == expected
+
+
+def test_a_network_that_is_part_of_another_is_drawn_while_the_other_is_built():
+    class Halves(Network):
+        def __init__(self):
+            super().__init__()
+            self.conv = conv2d(3, 4, 1, bias=False)
+
+        def get_classifier(self):
+            return nn.Identity()
+
+        def init_module(self, module):
+            if module is self.conv:
+                nn.init.constant_(module.weight, 0.5)
+
+    class Pair(Halves):
+        def __init__(self):
+            super().__init__()
+            self.inner = build_model_with_cfg(Halves, "halves", pretrained=False)
+            self.drawn = self.inner.conv.weight.detach().clone()
+
+    pair = build_model_with_cfg(Pair, "pair", pretrained=False)
+    assert pair.drawn.eq(0.5).all()
 
 
 def test_one_prototype_serves_all_sizes():

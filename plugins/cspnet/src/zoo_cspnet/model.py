@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, List, Tuple  # noqa: UP035 - TorchScript knows
 
 import torch
 from torch import Tensor, nn
+from zoo_core.draw import draw_he_
 from zoo_core.errors import OptionError
 from zoo_core.layers import create_aa, drop_path_rates
 from zoo_core.layers.conv_norm_act import ConvNormAct
 from zoo_core.layers.head import ClassifierHead
-from zoo_core.network import Network
+from zoo_core.network import Network, each_module
 
 from zoo_cspnet.blocks import BottleneckBlock, DarkBlock, EdgeBlock
 from zoo_cspnet.stages import Place, create_stage
@@ -160,7 +161,7 @@ class CspNet(Network):
         """Draw the weights, and let every block start as the identity unless told otherwise."""
         super().init_weights()
         if self.zero_init_last and not self.is_blueprint():
-            for module in self.modules():
+            for module in each_module(self):
                 if isinstance(module, BottleneckBlock | DarkBlock | EdgeBlock):
                     module.zero_init_last()
 
@@ -171,7 +172,7 @@ class CspNet(Network):
             super().init_module(module)
         elif not module.weight.is_meta:
             if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                draw_he_(module.weight, "fan_out")
             else:
                 nn.init.normal_(module.weight, mean=0.0, std=0.01)
             if module.bias is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, List, Tuple  # noqa: UP035 - TorchScript 
 import torch
 from torch import Tensor, nn
 from zoo_core.blueprint import repeatable
+from zoo_core.draw import draw_he_
 from zoo_core.errors import OptionError
 from zoo_core.layers.blur_pool import create_aa
 from zoo_core.layers.classifier import create_classifier
@@ -137,7 +138,7 @@ class DenseNet(Network):
         """Kaiming's normal draw by fan-in for the convolutions, zeros for the classifier's bias, else PyTorch's own."""
         if isinstance(module, nn.Conv2d):
             if not module.weight.is_meta:
-                nn.init.kaiming_normal_(module.weight)
+                draw_he_(module.weight, "fan_in")
             return
         super().init_module(module)
         if isinstance(module, nn.Linear) and not module.weight.is_meta:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, List, Tuple  # noqa: UP035 - TorchScript knows
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
+from zoo_core.draw import draw_he_
 from zoo_core.errors import OptionError, did_you_mean
 from zoo_core.layers import (
     DropBlock2d,
@@ -22,7 +23,7 @@ from zoo_core.layers import (
 from zoo_core.layers.blur_pool import is_avg_pool
 from zoo_core.layers.drop import check_rate
 from zoo_core.layers.plain import conv2d, identity
-from zoo_core.network import Network
+from zoo_core.network import Network, each_module
 
 from zoo_resnet.blocks import BLOCKS, BasicBlock, BlockStyle, Bottleneck, create_shortcut
 
@@ -220,7 +221,7 @@ class ResNet(Network):
         """Draw the weights, and let every block start as the identity unless told otherwise."""
         super().init_weights()
         if self.zero_init_last and not self.is_blueprint():
-            for module in self.modules():
+            for module in each_module(self):
                 if isinstance(module, BasicBlock | Bottleneck):
                     module.zero_init_last()
 
@@ -230,7 +231,7 @@ class ResNet(Network):
         if not isinstance(module, nn.Conv2d):
             super().init_module(module)
         elif not module.weight.is_meta:
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            draw_he_(module.weight, "fan_out")
             if module.bias is not None:
                 bound = (module.in_channels // module.groups * module.weight[0, 0].numel()) ** -0.5
                 nn.init.uniform_(module.bias, -bound, bound)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 from zoo_core.blueprint import construct
+from zoo_core.draw import draw_he_
 from zoo_core.layers import create_classifier
 from zoo_core.layers.drop import check_rate
 from zoo_core.layers.plain import batch_norm2d, conv2d, relu
@@ -150,4 +151,4 @@ class Xception(Network):
         if not isinstance(module, nn.Conv2d):
             super().init_module(module)
         elif not module.weight.is_meta:
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            draw_he_(module.weight, "fan_out")

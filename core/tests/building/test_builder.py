@@ -1,6 +1,7 @@
 """`build_model_with_cfg` on core's own small network: options, default configs, loading, and what a failure leaves."""
 
 import copy
+import gc
 
 import pytest
 import torch
@@ -273,3 +274,21 @@ def test_a_default_device_and_an_explicit_one_are_honoured():
     with torch.device("meta"):
         assert build().stem.weight.is_meta
     assert build(device="meta").stem.weight.is_meta
+
+
+def test_building_leaves_the_garbage_collector_as_it_was():
+    build()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        gc.disable()
+        build()
+        assert not gc.isenabled()
+        gc.enable()
+        build()
+        assert gc.get_freeze_count() > 0.9 * frozen  # what was dropped meanwhile is gone
+    finally:
+        gc.enable()
+        gc.unfreeze()

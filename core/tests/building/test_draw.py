@@ -3,7 +3,7 @@
 import pytest
 import torch
 from torch import nn
-from zoo_core.draw import draw_as_torch, draw_uniform_
+from zoo_core.draw import draw_as_torch, draw_he_, draw_uniform_
 
 # Kolmogorov and Smirnov: two samples of n draws from one distribution differ by more than 2.2 / sqrt(n / 2) once in
 # thousands of tries. The seed is fixed, so a test that passes goes on passing.
@@ -61,3 +61,15 @@ def test_a_layers_own_draw_is_torchs_in_distribution(layer):
     for ours, other in zip(layer.parameters(), theirs, strict=True):
         difference = largest_difference(ours.detach().flatten(), other.flatten())
         assert difference <= LIMIT / (other.numel() / 2) ** 0.5
+
+
+@pytest.mark.parametrize("fan", ["fan_in", "fan_out"])
+@pytest.mark.parametrize("layer", [nn.Conv2d(32, 64, 3, stride=2), nn.Conv2d(64, 128, (1, 5), groups=8)])
+def test_hes_draw_is_torchs(layer, fan):
+    drawn = []
+    for draw in (draw_he_, lambda weight, mode: nn.init.kaiming_normal_(weight, mode=mode, nonlinearity="relu")):
+        torch.manual_seed(0)
+        drawn.append(draw(layer.weight, fan).detach().clone())
+    assert torch.equal(*drawn)
+    assert layer.weight.requires_grad
+    assert draw_he_(torch.empty(0, 3, 1, 1), fan).numel() == 0

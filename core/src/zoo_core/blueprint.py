@@ -160,6 +160,19 @@ def sized(count: int) -> Callable[[C], C]:
     return declare
 
 
+def actual(size: int) -> int:
+    """`size`, to compute with: halved, rounded, compared, which no stand-in for all sizes bears.
+
+    A `sized` constructor that asks for one gets a prototype for each of its sizes.
+
+    Raises:
+        ValueError: while a prototype for all sizes is made, which catches it.
+    """
+    if size in _MARKS:
+        raise ValueError(f"{size} stands for sizes that are not known yet")
+    return size
+
+
 _SIZES: dict[Any, int] = {nn.Conv2d: 2, nn.BatchNorm2d: 1, nn.Linear: 2}
 
 # What stands for a size while a prototype is made: numbers that nothing else in a layer is, and that nothing divides,

@@ -34,15 +34,12 @@ def fill_batch_norm(norm: nn.BatchNorm2d) -> None:
     # Looked up where they are: a module's own lookup comes third, after two that fail.
     parameters, buffers = norm._parameters, norm._buffers
     with torch.no_grad():
-        for tensor, value in (
-            (parameters["weight"], 1),
-            (parameters["bias"], 0),
-            (buffers["running_mean"], 0),
-            (buffers["running_var"], 1),
-            (buffers["num_batches_tracked"], 0),
-        ):
-            if tensor is not None:
-                tensor.fill_(value)
+        for one in (parameters["weight"], buffers["running_var"]):
+            if one is not None:
+                one.fill_(1)
+        for zero in (parameters["bias"], buffers["running_mean"], buffers["num_batches_tracked"]):
+            if zero is not None:
+                zero.zero_()
 
 
 def draw_he_(weight: Tensor, fan: Literal["fan_in", "fan_out"]) -> Tensor:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from torch import nn
-from zoo_core.blueprint import Blueprint, construct, repeatable, sized
+from zoo_core.blueprint import Blueprint, actual, construct, repeatable, sized
 from zoo_core.builder import build_model_with_cfg
 from zoo_core.layers.norm_act import BatchNormAct2d
 from zoo_core.layers.plain import conv2d
@@ -116,6 +116,18 @@ def test_a_size_that_decides_on_the_shape_of_something_else_is_constructed_with_
     with Blueprint():
         convs = [conv2d(width, width, 3, groups=4) for width in (4, 8, 16)]
     assert [tuple(conv.weight.shape) for conv in convs] == [(4, 1, 3, 3), (8, 2, 3, 3), (16, 4, 3, 3)]
+
+
+def test_a_layer_that_computes_with_an_actual_size_is_constructed_with_it():
+    @sized(1)
+    class Squeeze(nn.Module):
+        def __init__(self, channels):
+            super().__init__()
+            self.conv = conv2d(channels, max(actual(channels) // 4, 8), 1)
+
+    with Blueprint():
+        made = [construct(Squeeze, channels) for channels in (16, 64, 64)]
+    assert [tuple(layer.conv.weight.shape) for layer in made] == [(8, 16, 1, 1), (16, 64, 1, 1), (16, 64, 1, 1)]
 
 
 def test_a_constructor_says_what_is_wrong_in_a_blueprint_too():

@@ -1,62 +1,81 @@
-"""The residual blocks: (batch, channels, h, w) to the same shape."""
+"""The residual blocks: (batch, channels, h, w) to the same shape.
+
+Each is built from its channels, and those in its middle.
+"""
 
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
-from zoo_core.blueprint import repeatable
-from zoo_core.layers import DropPath, create_act, get_attn
+from zoo_core.blueprint import actual, construct, sized
+from zoo_core.layers import DropPath, create_act, create_attn, get_attn
 from zoo_core.layers.conv_norm_act import ConvNormAct
 from zoo_core.layers.plain import identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zoo_core.layers.activation import ActLayer
+    from zoo_core.layers.norm import NormLayer
+
     from zoo_cspnet.config import CspNetConfig, StageConfig
 
 
+@dataclass(frozen=True)
 class BlockStyle:
-    """What the blocks of one stage have in common, made from the configurations of network and stage.
+    """What the blocks of one stage have in common.
 
     Attributes:
-        conv: builds convolution, norm and activation.
-        act: builds an activation.
-        attn: builds what attends to a number of channels; the identity where the stage has no attention.
+        norm_layer: normalises, by name or class.
+        act_layer: activates, by name or class.
+        attn: builds what attends to a number of channels; None for a stage without attention.
         groups: of the 3x3 convolutions.
-        bottle_ratio: channels inside a block, as a share of its own.
         dilation: of the 3x3 convolutions.
     """
 
-    def __init__(self, cfg: CspNetConfig, stage: StageConfig, dilation: int) -> None:
-        self.conv = partial(repeatable(ConvNormAct), norm_layer=cfg.norm_layer, act_layer=cfg.act_layer)
-        self.act = partial(create_act, cfg.act_layer, inplace=False)
-        self.attn: Callable[[int], nn.Module] = lambda channels: identity()
-        attn_layer = get_attn(stage.attn_layer)
-        if attn_layer is not None:
+    norm_layer: NormLayer
+    act_layer: ActLayer
+    attn: Callable[[int], nn.Module] | None
+    groups: int
+    dilation: int
+
+    @classmethod
+    def of(cls, cfg: CspNetConfig, stage: StageConfig, dilation: int) -> BlockStyle:
+        """The style that the configurations of network and stage describe."""
+        layer, attn = get_attn(stage.attn_layer), None
+        if layer is not None:
             args: dict[str, Any] = dict(cfg.attn_args)
-            if "act_layer" in inspect.signature(attn_layer).parameters:
+            if "act_layer" in inspect.signature(layer).parameters:
                 args.setdefault("act_layer", cfg.act_layer)
-            self.attn = partial(attn_layer, **args)
-        self.groups = stage.groups
-        self.bottle_ratio = stage.bottle_ratio
-        self.dilation = dilation
+            attn = partial(create_attn, layer, **args)
+        return cls(cfg.norm_layer, cfg.act_layer, attn, stage.groups, dilation)
+
+    def conv(self, in_chs: int, out_chs: int, kernel_size: int, **options: Any) -> ConvNormAct:
+        """Convolution, norm and activation; `options` are those of `ConvNormAct`."""
+        options.update(norm_layer=self.norm_layer, act_layer=self.act_layer)
+        return construct(ConvNormAct, in_chs, out_chs, kernel_size, **options)
+
+    def attend(self, channels: int) -> nn.Module:
+        """What attends to the channels; the identity where nothing does."""
+        return identity() if self.attn is None else self.attn(actual(channels))
 
 
+@sized(2)
 class BottleneckBlock(nn.Module):
     """1x1, 3x3 and 1x1 convolution, the activation after the sum (https://arxiv.org/abs/1512.03385)."""
 
-    def __init__(self, channels: int, style: BlockStyle, drop_path: float = 0.0) -> None:
+    def __init__(self, channels: int, middle: int, style: BlockStyle, drop_path: float = 0.0) -> None:
         super().__init__()
-        middle = round(channels * style.bottle_ratio)
         self.conv1 = style.conv(channels, middle, 1)
         self.conv2 = style.conv(middle, middle, 3, dilation=style.dilation, groups=style.groups)
-        self.attn2 = style.attn(middle)
+        self.attn2 = style.attend(middle)
         self.conv3 = style.conv(middle, channels, 1, apply_act=False)
         self.drop_path = DropPath(drop_path) if drop_path else identity()
-        self.act3 = style.act()
+        self.act3 = create_act(style.act_layer, inplace=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, h, w) to the same."""
@@ -69,14 +88,14 @@ class BottleneckBlock(nn.Module):
         zero_init_norm(self.conv3)
 
 
+@sized(2)
 class DarkBlock(nn.Module):
     """1x1 and 3x3 convolution, as in Darknet (https://arxiv.org/abs/1804.02767)."""
 
-    def __init__(self, channels: int, style: BlockStyle, drop_path: float = 0.0) -> None:
+    def __init__(self, channels: int, middle: int, style: BlockStyle, drop_path: float = 0.0) -> None:
         super().__init__()
-        middle = round(channels * style.bottle_ratio)
         self.conv1 = style.conv(channels, middle, 1)
-        self.attn = style.attn(middle)
+        self.attn = style.attend(middle)
         self.conv2 = style.conv(middle, channels, 3, dilation=style.dilation, groups=style.groups)
         self.drop_path = DropPath(drop_path) if drop_path else identity()
 
@@ -90,14 +109,14 @@ class DarkBlock(nn.Module):
         zero_init_norm(self.conv2)
 
 
+@sized(2)
 class EdgeBlock(nn.Module):
     """3x3 and 1x1 convolution: a fused inverted bottleneck (https://arxiv.org/abs/2003.02838)."""
 
-    def __init__(self, channels: int, style: BlockStyle, drop_path: float = 0.0) -> None:
+    def __init__(self, channels: int, middle: int, style: BlockStyle, drop_path: float = 0.0) -> None:
         super().__init__()
-        middle = round(channels * style.bottle_ratio)
         self.conv1 = style.conv(channels, middle, 3, dilation=style.dilation, groups=style.groups)
-        self.attn = style.attn(middle)
+        self.attn = style.attend(middle)
         self.conv2 = style.conv(middle, channels, 1)
         self.drop_path = DropPath(drop_path) if drop_path else identity()
 

@@ -77,7 +77,7 @@ class CrossStage(Joining):
 
     def __init__(self, cfg: CspNetConfig, stage: StageConfig, place: Place) -> None:
         super().__init__()
-        style = BlockStyle(cfg, stage, place.dilation)
+        style = BlockStyle.of(cfg, stage, place.dilation)
         channels = stage.out_chs if place.subsamples and stage.down_growth else place.in_chs
         expanded, inner = round(stage.out_chs * stage.expand_ratio), round(stage.out_chs * stage.block_ratio)
         self.conv_down = create_down(cfg, stage, place, channels) if place.subsamples else identity()
@@ -98,7 +98,7 @@ class CrossStage3(Joining):
 
     def __init__(self, cfg: CspNetConfig, stage: StageConfig, place: Place) -> None:
         super().__init__()
-        style = BlockStyle(cfg, stage, place.dilation)
+        style = BlockStyle.of(cfg, stage, place.dilation)
         channels = stage.out_chs if place.subsamples and stage.down_growth else place.in_chs
         expanded, inner = round(stage.out_chs * stage.expand_ratio), round(stage.out_chs * stage.block_ratio)
         self.conv_down = create_down(cfg, stage, place, channels) if place.subsamples else identity()
@@ -117,7 +117,7 @@ class DarkStage(nn.Module):
 
     def __init__(self, cfg: CspNetConfig, stage: StageConfig, place: Place) -> None:
         super().__init__()
-        style = BlockStyle(cfg, stage, place.dilation)
+        style = BlockStyle.of(cfg, stage, place.dilation)
         self.conv_down = create_down(cfg, stage, place, stage.out_chs)
         self.blocks = create_blocks(stage, place, style, stage.out_chs, round(stage.out_chs * stage.block_ratio))
 
@@ -147,7 +147,7 @@ def create_stage(cfg: CspNetConfig, stage: StageConfig, place: Place) -> nn.Modu
 
 def create_down(cfg: CspNetConfig, stage: StageConfig, place: Place, out_chs: int) -> nn.Module:
     """What subsamples: a 3x3 convolution, or average pooling and a 1x1."""
-    conv = BlockStyle(cfg, stage, place.first_dilation).conv
+    conv = BlockStyle.of(cfg, stage, place.first_dilation).conv
     if not stage.avg_down:
         return conv(
             place.in_chs,
@@ -176,4 +176,5 @@ def create_blocks(stage: StageConfig, place: Place, style: BlockStyle, in_chs: i
             f"cannot yield {out_chs}; it is half of expand_ratio in a cross stage, and 1 in a dark stage"
         )
     block = BLOCKS[stage.block_type]
-    return Stage(*(construct(block, out_chs, style, rate) for rate in place.drop_path))
+    middle = round(out_chs * stage.bottle_ratio)
+    return Stage(*(construct(block, out_chs, middle, style, rate) for rate in place.drop_path))

@@ -52,23 +52,26 @@ class Place:
 class Joining(nn.Module):
     """Base of the cross stages: their two halves meet in ``conv_transition``."""
 
-    if TYPE_CHECKING:  # TorchScript would read the annotation, and cannot
+    if TYPE_CHECKING:  # TorchScript would read the annotations, and cannot
         conv_transition: ConvNormAct
 
-    def join(self, halves: List[Tensor]) -> Tensor:  # noqa: UP006
-        """The halves side by side, through the stage's last layer."""
+        def halves(self, x: Tensor) -> List[Tensor]: ...  # noqa: UP006, D102
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_chs, h, w) to (batch, out_chs, h / stride, w / stride)."""
         if self.training and not torch.jit.is_scripting():  # type: ignore[attr-defined]
-            return self._join_training(halves)
-        out: Tensor = self.conv_transition(torch.cat(halves, dim=1))
+            return self._forward_training(x)
+        # Nothing names the halves, so that they are gone once they lie side by side.
+        out: Tensor = self.conv_transition(torch.cat(self.halves(x), dim=1))
         return out
 
     @torch.jit.unused
-    def _join_training(self, halves: List[Tensor]) -> Tensor:  # noqa: UP006
+    def _forward_training(self, x: Tensor) -> Tensor:
         layer = self.conv_transition
         if not isinstance(layer.bn, InplaceAbn):
-            return layer(torch.cat(halves, dim=1))
+            return layer(torch.cat(self.halves(x), dim=1))
         # The halves' norms keep the halves already; keeping them side by side too is what such a norm is to avoid.
-        out: Tensor = layer.aa(layer.bn(conv_of_concatenation(layer.conv, halves)))
+        out: Tensor = layer.aa(layer.bn(conv_of_concatenation(layer.conv, self.halves(x))))
         return out
 
 
@@ -86,11 +89,10 @@ class CrossStage(Joining):
         self.conv_transition_b = style.conv(inner, expanded // 2, 1)
         self.conv_transition = style.conv(expanded, stage.out_chs, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_chs, h, w) to (batch, out_chs, h / stride, w / stride)."""
+    def halves(self, x: Tensor) -> List[Tensor]:  # noqa: UP006
+        """What goes past the blocks, and what comes out of the transition after them."""
         past, through = self.conv_exp(self.conv_down(x)).chunk(2, dim=1)
-        through = self.conv_transition_b(self.blocks(through))
-        return self.join([past, through])
+        return [past, self.conv_transition_b(self.blocks(through))]
 
 
 class CrossStage3(Joining):
@@ -106,10 +108,10 @@ class CrossStage3(Joining):
         self.blocks = create_blocks(stage, place, style, expanded // 2, inner)
         self.conv_transition = style.conv(expanded // 2 + inner, stage.out_chs, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_chs, h, w) to (batch, out_chs, h / stride, w / stride)."""
+    def halves(self, x: Tensor) -> List[Tensor]:  # noqa: UP006
+        """What comes out of the blocks, and what goes past them."""
         through, past = self.conv_exp(self.conv_down(x)).chunk(2, dim=1)
-        return self.join([self.blocks(through), past])
+        return [self.blocks(through), past]
 
 
 class DarkStage(nn.Module):

@@ -12,6 +12,7 @@ from zoo_core.errors import OptionError
 from zoo_core.layers import create_aa, drop_path_rates
 from zoo_core.layers.conv_norm_act import ConvNormAct
 from zoo_core.layers.head import ClassifierHead
+from zoo_core.layers.max_pool import MaxPool2d
 from zoo_core.network import Network, each_module
 
 from zoo_cspnet.blocks import BottleneckBlock, DarkBlock, EdgeBlock
@@ -96,7 +97,7 @@ class CspNet(Network):
         last, channels = next(reversed(layers)), cfg.stem_chs[-1]
         self.feature_info = [{"num_chs": channels, "reduction": cfg.stem_stride, "module": f"stem.{last}"}]
         if cfg.stem_pool:
-            layers["pool"] = nn.MaxPool2d(3, stride=1 if cfg.aa_layer else 2, padding=1)
+            layers["pool"] = MaxPool2d(3, stride=1 if cfg.aa_layer else 2, padding=1)
             if cfg.aa_layer:
                 layers["aa"] = create_aa(cfg.aa_layer, channels, 2)
         return Stem(layers)

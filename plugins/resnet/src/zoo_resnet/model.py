@@ -22,6 +22,7 @@ from zoo_core.layers import (
 )
 from zoo_core.layers.blur_pool import is_avg_pool
 from zoo_core.layers.drop import check_rate
+from zoo_core.layers.max_pool import MaxPool2d
 from zoo_core.layers.plain import conv2d, identity
 from zoo_core.network import Network, each_module
 
@@ -254,10 +255,10 @@ def _create_stem_pool(cfg: ResNetConfig, channels: int) -> nn.Module:
         blur = [create_aa(aa, channels, 2)] if aa else []
         return nn.Sequential(conv, *blur, get_norm_layer(cfg.norm_layer)(channels), create_act(cfg.act_layer))
     if aa is None:
-        return nn.MaxPool2d(3, stride=2, padding=1)
+        return MaxPool2d(3, stride=2, padding=1)
     if is_avg_pool(aa):
         return create_aa(aa, channels, 2)
-    return nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), create_aa(aa, channels, 2))
+    return nn.Sequential(MaxPool2d(3, stride=1, padding=1), create_aa(aa, channels, 2))
 
 
 def _block_kinds(cfg: ResNetConfig) -> list[type[BasicBlock | Bottleneck]]:

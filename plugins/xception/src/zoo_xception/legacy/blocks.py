@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Tuple  # noqa: UP035 - TorchScript knows no other
 
 from torch import Tensor, nn
+from zoo_core.layers.max_pool import MaxPool2d
 from zoo_core.layers.plain import batch_norm2d, conv2d, relu
 
 from zoo_xception.separable import depthwise, pointwise
@@ -64,7 +65,7 @@ class Block(TappedBlock):
             # The block's input is needed again by its shortcut, so its ReLU must leave it alone.
             rep += [relu(inplace=bool(rep)), SeparableConv(ins, outs), batch_norm2d(outs)]
         if stride != 1:
-            rep.append(nn.MaxPool2d(3, stride, padding=1))
+            rep.append(MaxPool2d(3, stride, padding=1))
         self.rep = nn.Sequential(*rep if start_with_relu else rep[1:])
 
     def to_tap(self, x: Tensor) -> Tuple[Tensor, Tensor]:  # noqa: UP006

@@ -23,6 +23,7 @@ DELETED = "(the file is deleted)"
 
 SUPER = "        super().__init__()\n        if cfg.width"
 READY = "        self.init_weights()\n"
+RENEW = '        renew_classifier(self, self, "fc", num_classes, global_pool)\n'
 HEAD = "        x = self.drop(self.global_pool(x))\n"
 
 
@@ -174,11 +175,14 @@ FAULTS = {
         "reset-classifier",
         "num_classes is",
         MODEL,
-        "        self.num_classes = num_classes\n        self.global_pool, self.fc = pool",
-        "        self.global_pool, self.fc = pool",
+        RENEW,
+        f"        known = self.num_classes\n{RENEW}        self.num_classes = known\n",
     ),
     "classifier left on the CPU": Fault(
-        "reset-classifier", "on the CPU", MODEL, "fc.to(next(self.parameters()))", "fc"
+        "reset-classifier",
+        "on the CPU",
+        MODEL,
+        *after(RENEW, "        self.fc = nn.Linear(self.num_features, num_classes) if num_classes else self.fc\n"),
     ),
     "parameter that nothing uses": Fault(
         "training", "spare.weight", MODEL, *before(READY, "        self.spare = nn.Linear(2, 2)\n")

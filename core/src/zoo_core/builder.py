@@ -118,8 +118,8 @@ def build_model_with_cfg(
 
     # A network of ours fills itself on demand: nothing is drawn that the weights replace, and nothing is drawn twice.
     lazily = issubclass(model_cls, Network)
-    fills_all = not pretrained and pruned is None
-    with (Blueprint(place) if fills_all else Blueprint()) if lazily else place:
+    draws_all = not pretrained and pruned is None
+    with Blueprint(place if draws_all else torch.device("meta")) if lazily else place:
         model = model_cls(*arguments, **options)
     if pruned is not None:
         from zoo_core.weights.prune import adapt_model_to_state_dict

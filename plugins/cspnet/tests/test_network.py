@@ -98,6 +98,8 @@ def test_reset_classifier() -> None:
     assert (net.head_hidden_size, net(IMAGES.double()).shape) == (192, (2, 6))
     net.reset_classifier(0, "")
     assert net(IMAGES.double()).shape == (2, 96, 8, 8)
+    net.reset_classifier(5, "avg")
+    assert net(IMAGES.double()).shape == (2, 5)
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,9 @@ def test_reset_classifier() -> None:
     net.reset_classifier(7, "max")
     assert net(x).shape == (2, 7)
     assert net.num_classes == 7
+    with pytest.raises(OptionError, match="unknown global_pool 'mx'"):
+        net.reset_classifier(5, "mx")
+    assert (net.num_classes, net(x).shape) == (7, (2, 7))
 
 
 def test_initial_draws() -> None:

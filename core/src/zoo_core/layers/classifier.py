@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from zoo_core.errors import OptionError
@@ -30,3 +32,26 @@ def create_classifier(
     if pool.is_identity():
         raise OptionError(f"global_pool {pool_type!r} needs num_classes=0: a linear classifier wants pooled features")
     return pool, nn.Linear(num_features * pool.feat_mult(), num_classes)
+
+
+def renew_classifier(net: Any, holder: Any, name: str, num_classes: int, pool_type: str | None) -> None:
+    """Give a network a fresh classifier, and fresh pooling where a kind is named.
+
+    What `zoo_core.network.Network.reset_classifier` does in a network that was made with `create_classifier`.
+
+    Args:
+        net: the network, of whose device and dtype the classifier will be.
+        holder: the module that has the pooling, as `global_pool`, and the classifier: the network or its head.
+        name: of the classifier.
+        num_classes: as for `create_classifier`.
+        pool_type: as for `create_classifier`; None for the kind that there is.
+
+    Raises:
+        OptionError: as `create_classifier` does; nothing has changed then.
+    """
+    pool_type = holder.global_pool.pool_type if pool_type is None else pool_type
+    pool, classifier = create_classifier(net.num_features, num_classes, pool_type)
+    holder.global_pool = pool
+    setattr(holder, name, classifier.to(next(net.parameters())))
+    net.num_classes = num_classes
+    net.head_hidden_size = net.num_features * pool.feat_mult()

@@ -35,17 +35,6 @@ class ClassifierHead(nn.Module):
         """Width of the pooled features, which the classifier takes."""
         return self.in_features * self.global_pool.feat_mult()
 
-    @torch.jit.ignore
-    def reset(self, num_classes: int, pool_type: str | None = None) -> None:
-        """Replace the classifier by a fresh one, and the pooling where one is named.
-
-        A classifier that is there already decides the new one's device and dtype.
-        """
-        like = next(self.fc.parameters(), None)
-        pool_type = self.global_pool.pool_type if pool_type is None else pool_type
-        self.global_pool, fc = create_classifier(self.in_features, num_classes, pool_type)
-        self.fc = fc if like is None else fc.to(like)
-
     def forward(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """(batch, in_features, h, w) to (batch, num_classes), or with `pre_logits` to (batch, hidden_size)."""
         x = self.drop(self.global_pool(x))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from zoo_core.errors import OptionError
-from zoo_core.layers import Stage, create_act, create_classifier
+from zoo_core.layers import Stage, create_act, create_classifier, renew_classifier
 from zoo_core.network import Network
 
 if TYPE_CHECKING:
@@ -94,11 +94,7 @@ class TinyNet(Network):
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace the classifier by a fresh one, and the pooling where one is named."""
-        pool_type = self.global_pool.pool_type if global_pool is None else global_pool
-        pool, fc = create_classifier(self.num_features, num_classes, pool_type)
-        self.num_classes = num_classes
-        self.global_pool, self.fc = pool, fc.to(next(self.parameters()))
-        self.head_hidden_size = self.num_features * pool.feat_mult()
+        renew_classifier(self, self, "fc", num_classes, global_pool)
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Regular expressions that order parameters by depth: the stem, then each block (coarse: each stage)."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from zoo_core.draw import draw_he_
 from zoo_core.errors import OptionError
 from zoo_core.layers import create_aa, drop_path_rates
+from zoo_core.layers.classifier import renew_classifier
 from zoo_core.layers.conv_norm_act import ConvNormAct
 from zoo_core.layers.head import ClassifierHead
 from zoo_core.layers.max_pool import MaxPool2d
@@ -148,9 +149,7 @@ class CspNet(Network):
     @torch.jit.ignore
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace the classifier by a fresh one, and the pooling where one is named."""
-        self.num_classes = num_classes
-        self.head.reset(num_classes, global_pool)
-        self.head_hidden_size = self.head.hidden_size
+        renew_classifier(self, self.head, "fc", num_classes, global_pool)
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:

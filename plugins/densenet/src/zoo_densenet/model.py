@@ -13,7 +13,7 @@ from zoo_core.blueprint import repeatable
 from zoo_core.draw import draw_he_
 from zoo_core.errors import OptionError
 from zoo_core.layers.blur_pool import create_aa
-from zoo_core.layers.classifier import create_classifier
+from zoo_core.layers.classifier import create_classifier, renew_classifier
 from zoo_core.layers.max_pool import MaxPool2d
 from zoo_core.layers.norm_act import get_norm_act_layer
 from zoo_core.layers.plain import conv2d
@@ -120,12 +120,7 @@ class DenseNet(Network):
     @torch.jit.ignore
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace the classifier by a fresh one for `num_classes` (0: none), and the pooling where one is named."""
-        pool_type = self.global_pool.pool_type if global_pool is None else global_pool
-        like = next(self.parameters())
-        self.global_pool, classifier = create_classifier(self.num_features, num_classes, pool_type)
-        self.classifier = classifier.to(like)
-        self.head_hidden_size = self.num_features * self.global_pool.feat_mult()
-        self.num_classes = num_classes
+        renew_classifier(self, self, "classifier", num_classes, global_pool)
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from zoo_core.layers import (
     drop_path_rates,
     get_aa_layer,
     get_norm_layer,
+    renew_classifier,
 )
 from zoo_core.layers.blur_pool import is_avg_pool
 from zoo_core.layers.drop import check_rate
@@ -205,12 +206,7 @@ class ResNet(Network):
     @torch.jit.ignore
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace the classifier by a fresh one, and the pooling where one is named."""
-        pool_type = self.global_pool.pool_type if global_pool is None else global_pool
-        like = next(self.parameters())
-        global_pool_, fc = create_classifier(self.num_features, num_classes, pool_type)
-        self.num_classes = num_classes
-        self.global_pool, self.fc = global_pool_, fc.to(like)
-        self.head_hidden_size = self.num_features * self.global_pool.feat_mult()
+        renew_classifier(self, self, "fc", num_classes, global_pool)
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:

@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 from zoo_core.blueprint import construct
 from zoo_core.draw import draw_he_
-from zoo_core.layers import create_classifier
+from zoo_core.layers import create_classifier, renew_classifier
 from zoo_core.layers.drop import check_rate
 from zoo_core.layers.plain import batch_norm2d, conv2d, relu
 from zoo_core.network import Network
@@ -126,11 +126,7 @@ class Xception(Network):
     @torch.jit.ignore
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace the classifier by a fresh one, and the pooling where one is named."""
-        pool_type = self.global_pool.pool_type if global_pool is None else global_pool
-        pool, fc = create_classifier(self.num_features, num_classes, pool_type)
-        self.num_classes = num_classes
-        self.global_pool, self.fc = pool, fc.to(self.conv1.weight)
-        self.head_hidden_size = self.num_features * pool.feat_mult()
+        renew_classifier(self, self, "fc", num_classes, global_pool)
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:

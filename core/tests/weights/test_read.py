@@ -72,6 +72,12 @@ def test_a_module_that_is_named_module_keeps_its_name(tmp_path: Path) -> None:
     assert read_state_dict(tmp_path / "net.pth").keys() == {"module.weight", "bias"}
 
 
+def test_wrappers_in_either_order_are_taken_off(tmp_path: Path) -> None:
+    for wrappers in ("module._orig_mod.", "_orig_mod.module.", "module.module."):
+        torch.save({f"{wrappers}fc.{name}": torch.ones(1) for name in ("weight", "bias")}, tmp_path / "net.pth")
+        assert read_state_dict(tmp_path / "net.pth").keys() == {"fc.weight", "fc.bias"}
+
+
 @pytest.mark.parametrize("inner", ["net.pth", "net.safetensors"])
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
 def test_archives_around_one_file(tmp_path: Path, inner: str, kind: str) -> None:

@@ -11,17 +11,16 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
-"""Of `DistributedDataParallel`, of `torch.compile`, and what training loops mostly call the model."""
+TRAINING_PREFIXES = ("model.", "net.")
+"""What training loops mostly call the model."""
 
 
 @hookimpl(trylast=True)
 def zoo_adapt_state_dict(state_dict: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor] | None:
     """Take wrappers' names off, outermost first; None where there are none, or the model itself has such a child."""
-    children = tuple(f"{name}." for name, _ in model.named_children())
-    adapted: dict[str, Tensor] = dict(state_dict)
-    while prefix := next(
-        (p for p in PREFIXES if p not in children and adapted and all(k.startswith(p) for k in adapted)), ""
-    ):
-        adapted = {key.removeprefix(prefix): tensor for key, tensor in adapted.items()}
+    from zoo_core.weights.read import WRAPPER_PREFIXES, unwrapped  # with torch, which whoever has tensors has
+
+    children = {f"{name}." for name, _ in model.named_children()}
+    prefixes = (*WRAPPER_PREFIXES, *TRAINING_PREFIXES)
+    adapted = unwrapped(state_dict, [prefix for prefix in prefixes if prefix not in children])
     return None if adapted.keys() == state_dict.keys() else adapted

@@ -11,7 +11,7 @@ import tarfile
 import threading
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
@@ -190,8 +190,12 @@ def select_state_dict(loaded: Any, path: Path, *, use_ema: bool = True) -> dict[
         )
     if not loaded:
         raise WeightsError(f"{path} holds no tensors")
-    names = dict(loaded)
-    for prefix in WRAPPER_PREFIXES:
-        if all(name.startswith(prefix) for name in names):
-            names = {name.removeprefix(prefix): tensor for name, tensor in names.items()}
+    return unwrapped(loaded, WRAPPER_PREFIXES)
+
+
+def unwrapped(state_dict: Mapping[str, Tensor], prefixes: Sequence[str]) -> dict[str, Tensor]:
+    """A state dict without those of the prefixes that lead all its names, in whatever order they stand."""
+    names = dict(state_dict)
+    while prefix := next((p for p in prefixes if names and all(name.startswith(p) for name in names)), ""):
+        names = {name.removeprefix(prefix): tensor for name, tensor in names.items()}
     return names

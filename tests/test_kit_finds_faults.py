@@ -23,7 +23,7 @@ DELETED = "(the file is deleted)"
 
 SUPER = "        super().__init__()\n        if cfg.width"
 READY = "        self.init_weights()\n"
-RENEW = '        renew_classifier(self, self, "fc", num_classes, global_pool)\n'
+RENEW = '        renew_classifier(self, "fc", num_classes, global_pool)\n'
 HEAD = "        x = self.drop(self.global_pool(x))\n"
 
 

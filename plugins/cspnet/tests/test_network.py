@@ -113,6 +113,10 @@ def test_reset_classifier() -> None:
         ({"norm_layer": "groupnrm"}, "'groupnrm'. Did you mean 'groupnorm'"),
         ({"norm_layer": nn.InstanceNorm2d}, "norm layer InstanceNorm2d has no form with an activation"),
         ({"attn_layer": "see"}, "unknown attention layer 'see'. Did you mean 'se'"),
+        (
+            {"attn_layer": "se", "attn_args": {"rd_rato": 0.1}},
+            "'se' has no attn_args 'rd_rato'. Did you mean 'rd_ratio'",
+        ),
         ({"output_stride": 4}, "output_stride 4: 8, 16 or 32"),
         ({"drop_rate": 1.0}, "drop_rate 1.0: a drop rate is at least 0 and below 1"),
         ({"stem_cha": (8,)}, "has no option 'stem_cha'. Did you mean 'stem_chs'"),

@@ -18,6 +18,7 @@ class MaxPool2d(nn.MaxPool2d):
         """(batch, channels, h, w) to (batch, channels, about h / stride, about w / stride)."""
         if not torch.jit.is_scripting():  # type: ignore[attr-defined]
             return self._forward(x)
+        # As nn.MaxPool2d has it, spelt out: TorchScript knows no `super()`.
         return F.max_pool2d(  # type: ignore[call-overload]
             x,
             self.kernel_size,

@@ -94,7 +94,7 @@ class TinyNet(Network):
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace the classifier by a fresh one, and the pooling where one is named."""
-        renew_classifier(self, self, "fc", num_classes, global_pool)
+        renew_classifier(self, "fc", num_classes, global_pool)
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Regular expressions that order parameters by depth: the stem, then each block (coarse: each stage)."""

@@ -51,7 +51,7 @@ class BlockStyle:
             args: dict[str, Any] = dict(cfg.attn_args)
             if "act_layer" in inspect.signature(layer).parameters:
                 args.setdefault("act_layer", cfg.act_layer)
-            attn = partial(create_attn, layer, **args)
+            attn = partial(create_attn, stage.attn_layer, **args)
         return cls(cfg.norm_layer, cfg.act_layer, attn, stage.groups, dilation)
 
     def conv(self, in_chs: int, out_chs: int, kernel_size: int, **options: Any) -> ConvNormAct:

@@ -9,11 +9,9 @@ import torch
 from torch import Tensor, nn
 from zoo_core.draw import draw_he_
 from zoo_core.errors import OptionError
-from zoo_core.layers import create_aa, drop_path_rates
-from zoo_core.layers.classifier import renew_classifier
+from zoo_core.layers import MaxPool2d, create_aa, drop_path_rates, renew_classifier
 from zoo_core.layers.conv_norm_act import ConvNormAct
 from zoo_core.layers.head import ClassifierHead
-from zoo_core.layers.max_pool import MaxPool2d
 from zoo_core.network import Network, each_module
 
 from zoo_cspnet.blocks import BottleneckBlock, DarkBlock, EdgeBlock
@@ -149,7 +147,7 @@ class CspNet(Network):
     @torch.jit.ignore
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace the classifier by a fresh one, and the pooling where one is named."""
-        renew_classifier(self, self.head, "fc", num_classes, global_pool)
+        renew_classifier(self, "head.fc", num_classes, global_pool)
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:

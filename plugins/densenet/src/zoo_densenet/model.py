@@ -120,7 +120,7 @@ class DenseNet(Network):
     @torch.jit.ignore
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace the classifier by a fresh one for `num_classes` (0: none), and the pooling where one is named."""
-        renew_classifier(self, self, "classifier", num_classes, global_pool)
+        renew_classifier(self, "classifier", num_classes, global_pool)
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from zoo_core.errors import OptionError, did_you_mean
 from zoo_core.layers import (
     DropBlock2d,
     DropPath,
+    MaxPool2d,
     Stage,
     create_aa,
     create_act,
@@ -23,7 +24,6 @@ from zoo_core.layers import (
 )
 from zoo_core.layers.blur_pool import is_avg_pool
 from zoo_core.layers.drop import check_rate
-from zoo_core.layers.max_pool import MaxPool2d
 from zoo_core.layers.plain import conv2d, identity
 from zoo_core.network import Network, each_module
 
@@ -206,7 +206,7 @@ class ResNet(Network):
     @torch.jit.ignore
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace the classifier by a fresh one, and the pooling where one is named."""
-        renew_classifier(self, self, "fc", num_classes, global_pool)
+        renew_classifier(self, "fc", num_classes, global_pool)
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:

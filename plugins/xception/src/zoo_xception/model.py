@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, List, Tuple  # noqa: UP035 - TorchScript knows
 import torch
 from torch import Tensor, nn
 from zoo_core.errors import OptionError
-from zoo_core.layers import create_act, drop_path_rates
-from zoo_core.layers.classifier import renew_classifier
+from zoo_core.layers import create_act, drop_path_rates, renew_classifier
 from zoo_core.layers.conv_norm_act import ConvNormAct
 from zoo_core.layers.head import ClassifierHead
 from zoo_core.layers.plain import conv2d
@@ -129,7 +128,7 @@ class XceptionAligned(Network):
     @torch.jit.ignore
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace the classifier by a fresh one, and the pooling where one is named."""
-        renew_classifier(self, self.head, "fc", num_classes, global_pool)
+        renew_classifier(self, "head.fc", num_classes, global_pool)
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:

@@ -27,6 +27,13 @@ class Resource:
     """After how many bytes of its body each of the first answers is cut off."""
     gate: threading.Event | None = None
     """Half of the body is sent; the rest once this is set."""
+    says_length: bool = True
+    """False: the body ends with the connection, as servers without Content-Length do."""
+    minds_if_range: bool = True
+    """False: a range is sent even of another version than the one that was asked for."""
+    drip_s: float | None = None
+    """Seconds between two bytes of the body; with `drips_headers` of the headers, too."""
+    drips_headers: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Server:
     def __init__(self) -> None:
         self.resources: dict[str, Resource] = {}
         self.log: list[Request] = []
+        self.closing = threading.Event()
         self.commits: dict[str, dict[str, bytes]] = {}
         """What was pushed: repository to files."""
         server = self
@@ -71,7 +79,7 @@ class Server:
     @property
     def key(self) -> str:
         """The server's folder in the cache."""
-        return f"127.0.0.1_{self.port}"
+        return f"127.0.0.1+{self.port}+http"
 
     def add(self, path: str, content: bytes, **behaviour: object) -> str:
         """Serve `content` at a path; returns its URL."""
@@ -106,6 +114,7 @@ class Server:
         return [each for each in self.log if each.method == method and path in (None, each.path)]
 
     def close(self) -> None:
+        self.closing.set()
         for resource in self.resources.values():
             if resource.gate:
                 resource.gate.set()
@@ -150,11 +159,32 @@ class _Handler(BaseHTTPRequestHandler):
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
             content, status = content[start:], 206
         cut = resource.cuts.pop(0) if resource.cuts and body else None
-        self._answer(status, headers, content, body=body, cut=cut, gate=resource.gate if body else None)
+        if resource.drip_s is not None and body:
+            self._drip(resource, headers)
+            return
+        gate = resource.gate if body else None
+        self._answer(status, headers, content, body=body, cut=cut, gate=gate, says_length=resource.says_length)
+
+    def _drip(self, resource: Resource, headers: dict[str, str]) -> None:
+        """Send a byte at a time, until nobody listens."""
+        lines = [f"{name}: {value}" for name, value in {**headers, "Content-Length": len(resource.content)}.items()]
+        head = "\r\n".join([f"{self.protocol_version} 200 OK", *lines, "", ""]).encode()
+        self.server_state.log.append(Request(self.command, unquote(urlsplit(self.path).path), dict(self.headers), 200))
+        self.close_connection = True
+        if not resource.drips_headers:
+            self.wfile.write(head)
+        for byte in (head if resource.drips_headers else b"") + resource.content:
+            try:
+                self.wfile.write(bytes([byte]))
+            except OSError:
+                return
+            if self.server_state.closing.wait(resource.drip_s):
+                return
 
     def _range_start(self, resource: Resource) -> int | None:
         asked, only_if = self.headers.get("Range"), self.headers.get("If-Range")
-        if not asked or not resource.ranges or (only_if and only_if != resource.etag):
+        changed = resource.minds_if_range and only_if and only_if != resource.etag
+        if not asked or not resource.ranges or changed:
             return None
         return int(asked.removeprefix("bytes=").partition("-")[0])
 
@@ -196,12 +226,14 @@ class _Handler(BaseHTTPRequestHandler):
         body: bool,
         cut: int | None = None,
         gate: threading.Event | None = None,
+        says_length: bool = True,
     ) -> None:
         path = urlsplit(self.path).path
         self.server_state.log.append(Request(self.command, unquote(path), dict(self.headers), status))
         self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+        for name, value in {**headers, **({"Content-Length": str(len(content))} if says_length else {})}.items():
             self.send_header(name, value)
+        self.close_connection = self.close_connection or not says_length
         self.end_headers()
         if not body:
             return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.config import PretrainedCfg
@@ -59,13 +61,16 @@ def create_model(
     name = parse_model_name(model_name)
     options = {key: value for key, value in options.items() if value is not None}
     cfg: PretrainedCfg | None = None
+    limits: AbstractContextManager[None] = nullcontext()
     if name.scheme:
         from zoo_core.weights.hub import read_hub_config
+        from zoo_core.weights.hub_options import checked_options, modules_limited
 
         hub = read_hub_config(model_name, cache_dir=cache_dir)
         found = find_model(hub.architecture)
         cfg = hub.pretrained_cfg
-        options = {**hub.model_args, **options}
+        options = {**checked_options(hub.model_args, model_name, _callers_options()), **options}
+        limits = modules_limited(model_name)
     else:
         if isinstance(pretrained_cfg, str):
             name = type(name)(name.architecture, pretrained_cfg, name.distribution)
@@ -92,6 +97,15 @@ def create_model(
         options["pretrained_cfg"] = cfg
     hooks = hook_manager().hook
     hooks.zoo_before_create(found=found, pretrained=pretrained, options=options)
-    model: nn.Module = load_constructor(found)(pretrained=pretrained, **options)
+    with limits:
+        model: nn.Module = load_constructor(found)(pretrained=pretrained, **options)
     hooks.zoo_after_create(found=found, pretrained=pretrained, model=model)
     return model
+
+
+def _callers_options() -> frozenset[str]:
+    """Options that are no network's: those of `create_model` and of the builder, which a repository may not set."""
+    from zoo_core.builder import build_model_with_cfg
+
+    own = [*signature(create_model).parameters, *signature(build_model_with_cfg).parameters]
+    return frozenset(own) - {"options"}

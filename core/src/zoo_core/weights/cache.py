@@ -8,6 +8,8 @@
 
 ``<cache>`` is the argument ``cache_dir``, else the variable ``ZOO_CACHE``, else the platform's cache folder. The layout
 is that of ``wget --force-directories``: ``<cache>/weights`` behind a web server is a mirror for ``ZOO_MIRROR``.
+
+Names come from `zoo_core.weights.address`, and every path is made by `Entry`, which refuses one that leaves its folder.
 """
 
 from __future__ import annotations
@@ -19,21 +21,29 @@ import json
 import os
 import shutil
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from zoo_core.errors import WeightsError
-from zoo_core.weights.verify import Expected, sha256_of
+from zoo_core.weights.paths import only_ours_to_write, stays_inside, user_path
+from zoo_core.weights.verify import Expected, is_sha256, sha256_of
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The errors of a full disk, a quota, and a limit on a file's size."""
+_LONGEST_RECEIPT = 100_000
 
 
 def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Zoo's cache folder: `cache_dir`, else ``ZOO_CACHE``, else the platform's."""
+    """Zoo's cache folder: `cache_dir`, else ``ZOO_CACHE``, else the platform's.
+
+    Raises:
+        WeightsError: for a name that no folder can have.
+    """
     if chosen := cache_dir or os.environ.get("ZOO_CACHE"):
-        return Path(chosen).expanduser().absolute()
+        folder = user_path(chosen).absolute()
+        if "\0" in str(folder):
+            raise WeightsError(f"no folder can be named {str(folder)!r}: correct ZOO_CACHE or cache_dir")
+        return folder
     import platformdirs
 
     return Path(platformdirs.user_cache_path("zoo", appauthor=False))
@@ -44,6 +54,9 @@ class Receipt:
     """What is known of a file; written before its transfer and completed after it."""
 
     url: str
+    """What the file stands for; without a hash it serves no other URL."""
+    mirror: str | None = None
+    """The mirror's URL, where the bytes came from one."""
     validator: str | None = None
     """The server's ETag or modification date; a transfer is only resumed from the same."""
     size: int | None = None
@@ -59,6 +72,16 @@ class Receipt:
     commit: str | None = None
     """The Hub repository's commit that the file is of."""
 
+    def __post_init__(self) -> None:
+        """Refuse what is no receipt: the file may have been damaged, or written by somebody else."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            kind = int if field.name in ("size", "mtime_ns") else str
+            if type(value) is not kind and (value is not None or field.name == "url"):
+                raise TypeError(f"{field.name} of a receipt is {value!r}")
+        if self.sha256 is not None and not is_sha256(self.sha256):
+            raise ValueError(f"sha256 of a receipt is {self.sha256!r}")
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
@@ -67,7 +90,12 @@ class Entry:
     folder: Path
     """The cache folder."""
     key: str
-    """``host/path``, see `key_of`."""
+    """Relative path of the file in ``weights``: of a URL, see `zoo_core.weights.address.key_of`."""
+
+    def __post_init__(self) -> None:
+        """Refuse a path outside of the cache, whoever made the key."""
+        if not stays_inside(self.key):
+            raise WeightsError(f"{self.key!r} is no place in the cache {self.folder}")
 
     @property
     def path(self) -> Path:
@@ -100,8 +128,9 @@ class Entry:
     def read_receipt(self) -> Receipt | None:
         """The receipt; None where there is none that can be read."""
         try:
-            return Receipt(**json.loads(self.receipt_path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            with self.receipt_path.open("rb") as file:
+                return Receipt(**json.loads(file.read(_LONGEST_RECEIPT)))
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
 
     def write_receipt(self, receipt: Receipt) -> None:
@@ -110,47 +139,38 @@ class Entry:
         _write_atomically(self.receipt_path, json.dumps(known, indent=1).encode())
 
 
-def key_of(url: str) -> str:
-    """The cache's name for a URL: its host and path, safe as a path on every platform.
+def verified(entry: Entry, path: Path, expected: Expected | None, *, url: str) -> bool:
+    """Whether a file on disk has the expected content; where nothing is expected, what was once fetched from `url`.
 
-    A query is part of what a URL names, and becomes a short hash before the file's name.
-    """
-    parts = urlsplit(url)
-    segments = [segment for segment in PurePosixPath(unquote(parts.path)).parts if segment not in ("/", "..")]
-    if parts.query:
-        segments.insert(-1, hashlib.sha256(parts.query.encode()).hexdigest()[:12])
-    return "/".join(_portable(segment) for segment in (parts.netloc.rpartition("@")[2], *segments))
-
-
-def _portable(segment: str) -> str:
-    return "".join("_" if character in '<>:"|?*\\/' or character < " " else character for character in segment)
-
-
-def verified(entry: Entry, path: Path, expected: Expected | None) -> bool:
-    """Whether a file on disk has the expected content and, in the cache itself, the content that it once had.
-
-    The receipt answers while the file's size and time are what they were; otherwise the file is hashed and the receipt
-    renewed, which for a file of another program's cache makes the first receipt.
+    The receipt answers while the file's size and time are what they were, and nobody else could have written either.
+    Otherwise the file is hashed and the receipt renewed, which for a file of another program's cache makes the first.
     """
     where = None if path == entry.path else str(path)
     receipt = entry.read_receipt()
     if receipt and (receipt.sha256 is None or receipt.path != where):
         receipt = None
+    if receipt and expected is None and receipt.url != url:
+        return False  # another URL's file, under a name that the file system takes for the same
     status = path.stat()
-    if receipt and receipt.sha256 and (receipt.size, receipt.mtime_ns) == (status.st_size, status.st_mtime_ns):
+    unchanged = receipt and (receipt.size, receipt.mtime_ns) == (status.st_size, status.st_mtime_ns)
+    if receipt and receipt.sha256 and unchanged and only_ours_to_write(path, entry.receipt_path):
         return expected is None or expected.matches(receipt.sha256)
     sha256 = sha256_of(path)
     if not expected.matches(sha256) if expected else receipt and where is None and receipt.sha256 != sha256:
         return False
+    if receipt and unchanged and receipt.sha256 == sha256:
+        return True
     with suppress(OSError):  # a cache that can only be read, a shared one for example, serves as well
         entry.write_receipt(
             Receipt(
-                url=receipt.url if receipt else f"https://{entry.key}",
+                url=url,
+                mirror=receipt.mirror if receipt else None,
                 size=status.st_size,
                 sha256=sha256,
                 mtime_ns=status.st_mtime_ns,
                 verified_by=expected.named_by if expected else receipt.verified_by if receipt else None,
                 path=where,
+                commit=receipt.commit if receipt else None,
             )
         )
     return True
@@ -189,9 +209,11 @@ def no_space(folder: Path, what: str, needed: int | None = None) -> WeightsError
 
 def _write_atomically(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{id(content):x}.tmp")
+    # A new file ("x") under a name that nobody can foresee: neither another writer's, nor a link to somewhere else.
+    temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}.tmp")
     try:
-        temporary.write_bytes(content)
+        with temporary.open("xb") as file:
+            file.write(content)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,26 +1,39 @@
-"""HTTP by requests: what fails is told apart into what passes, what another source may have, and what is final."""
+"""HTTP by requests. Failures are classified as passing, missing (another source may have it), or final."""
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import Future
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NoReturn
 
+import requests
+from urllib3.exceptions import HTTPError
+
+from zoo_core.weights.address import parse_url
 from zoo_core.weights.request import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from requests import Response
+    from requests import PreparedRequest, Response
 
 TIMEOUT_S = (10.0, 60.0)
 """To connect, and between two packets."""
+ANSWER_S = 120.0
+"""Until a server, and those that it redirects to, have sent their headers whole."""
+LEAST_PROGRESS = (60_000, 60.0)
+"""Bytes that must come in so many seconds; a slower transfer is broken off, to be resumed later."""
 LONGEST_WAIT_S = 120.0
 """A server that asks for more is not waited for."""
 PASSING_STATUS = (408, 425, 429, 500, 502, 503, 504)
 ATTEMPTS = 5
 FIRST_BACKOFF_S = 0.5
+PACKET_BYTES = 1 << 16  # small, as what was not written yet when a connection is cut is lost
+LARGEST_SMALL_FILE = 10_000_000
+"""Bytes of a file that is kept in memory, such as a repository's config."""
 
 
 class PassingError(Exception):
@@ -34,20 +47,24 @@ class PassingError(Exception):
 
 @contextmanager
 def open_url(url: str, name: str, headers: Mapping[str, str] | None = None) -> Iterator[Response]:
-    """A streamed answer: 200, 206, or 416 to a range. Proxies and netrc are as requests has them.
+    """Ask for a URL and yield the streamed answer: 200, 206, or 416 to a range. Read its body by `read_body`.
+
+    Proxies and netrc are as requests has them.
 
     Raises:
         PassingError: for what may pass, while the body is read, too.
         NotFoundError: where there is no such file.
         UnavailableError: for everything else.
+        WeightsError: for a URL that is refused, see `zoo_core.weights.address.parse_url`.
     """
-    import requests
-
     from zoo_core import __version__
 
+    url = parse_url(url).url
+    if requests.Request("GET", url).prepare().url != url:
+        raise UnavailableError(f"{name}: {url} is refused: the library that connects takes it for another address")
     sent = {"User-Agent": f"zoo-core/{__version__}", "Accept-Encoding": "identity", **(headers or {})}
     try:
-        with requests.Session() as session, session.get(url, headers=sent, stream=True, timeout=TIMEOUT_S) as response:
+        with _Session() as session, _answer(session, url, sent) as response:
             _check_status(response, url, name)
             yield response
     except requests.exceptions.SSLError as error:
@@ -60,23 +77,107 @@ def open_url(url: str, name: str, headers: Mapping[str, str] | None = None) -> I
         requests.exceptions.Timeout,
         requests.exceptions.ChunkedEncodingError,
         requests.exceptions.ContentDecodingError,
+        HTTPError,  # of urllib3, from under requests, while the body is read
     ) as error:
         raise PassingError(_innermost(error)) from error
-    except requests.exceptions.RequestException as error:
+    except (requests.exceptions.RequestException, ValueError) as error:
+        # urllib3 and http.client raise various ValueErrors for headers and redirects that make no sense.
         raise UnavailableError(f"{name}: {url} cannot be fetched: {error}") from error
+
+
+class _Session(requests.Session):
+    """A session that does not read the bodies of redirects, which may never end."""
+
+    def get_redirect_target(self, resp: Response) -> str | None:
+        target = super().get_redirect_target(resp)
+        if target is not None:
+            resp.close()
+        return target
+
+    def rebuild_method(self, prepared_request: PreparedRequest, response: Response) -> None:
+        """Follow a redirect, unless it leads from HTTPS to what anybody on the way can change."""
+        if response.url.startswith("https:") and str(prepared_request.url).startswith("http:"):
+            raise requests.exceptions.InvalidURL(f"it redirects from HTTPS to HTTP: {prepared_request.url}")
+        super().rebuild_method(prepared_request, response)
+
+
+def _answer(session: requests.Session, url: str, headers: Mapping[str, str]) -> Response:
+    """Send the request and wait for the headers of the answer, up to `ANSWER_S` seconds.
+
+    requests limits the time between two bytes, not that of all. So another thread waits, and is left if need be.
+    """
+    outcome: Future[Response] = Future()
+
+    def ask() -> None:
+        try:
+            outcome.set_result(session.get(url, headers=headers, stream=True, timeout=TIMEOUT_S))
+        except BaseException as error:  # for the thread that waits
+            outcome.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return outcome.result(ANSWER_S)
+    except TimeoutError:
+        outcome.add_done_callback(_close)
+        raise PassingError(f"the server did not answer within {ANSWER_S:.0f} s") from None
+
+
+def _close(late: Future[Response]) -> None:
+    """Close an answer that nobody waits for any more."""
+    if late.exception() is None:
+        late.result().close()
+
+
+def read_body(response: Response) -> Iterator[bytes]:
+    """The answer's body in packets of at most `PACKET_BYTES`, each as soon as it has come.
+
+    Raises:
+        PassingError: for a transfer that is slower than `LEAST_PROGRESS`.
+    """
+    least, seconds = LEAST_PROGRESS
+    received, stalled, ended = 0, threading.Event(), threading.Event()
+
+    def watch() -> None:
+        before = 0
+        while not ended.wait(seconds):
+            if received - before < least:
+                stalled.set()
+                response.raw.shutdown()  # which ends a read that waits in the other thread
+                return
+            before = received
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        while packet := response.raw.read1(PACKET_BYTES, decode_content=True):
+            received += len(packet)
+            yield packet
+    except Exception:  # whatever a reader stumbles over whose socket was shut
+        if not stalled.is_set():
+            raise
+    finally:
+        ended.set()
+    if stalled.is_set():
+        raise PassingError(f"the transfer is too slow: less than {least:,} bytes came in {seconds:.0f} s")
 
 
 def get_small(url: str, name: str, headers: Mapping[str, str]) -> tuple[bytes, Mapping[str, str]]:
     """A small file's content and the headers of the first answer, which on the Hub are those that say something.
 
     Raises:
-        UnavailableError: when it cannot be had.
+        UnavailableError: when it cannot be had, or is larger than `LARGEST_SMALL_FILE`.
     """
     failures = 0
     while True:
         try:
             with open_url(url, name, headers) as response:
-                return response.content, (response.history or [response])[0].headers
+                if response.status_code != 200:
+                    raise UnavailableError(f"{name}: {url} answers {response.status_code} to a plain request")
+                content = bytearray()
+                for packet in read_body(response):
+                    content += packet
+                    if len(content) > LARGEST_SMALL_FILE:
+                        raise UnavailableError(f"{name}: {url} is larger than {LARGEST_SMALL_FILE:,} bytes")
+                return bytes(content), (response.history or [response])[0].headers
         except PassingError as problem:
             failures += 1
             back_off(problem, failures, url, name)
@@ -124,10 +225,10 @@ def _seconds(retry_after: str | None) -> float | None:
     if not retry_after:
         return None
     if retry_after.strip().isdigit():
-        return float(retry_after)
+        return float(retry_after[:20])
     try:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

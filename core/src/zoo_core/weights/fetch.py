@@ -13,6 +13,7 @@ from zoo_core.errors import WeightsError
 from zoo_core.hooks.manager import hook_manager
 from zoo_core.weights.cache import cache_folder
 from zoo_core.weights.licence import notice_licence
+from zoo_core.weights.paths import is_file
 from zoo_core.weights.request import FetchRequest, UnavailableError
 from zoo_core.weights.sources import MODULES, local
 
@@ -98,7 +99,7 @@ def is_cached(cfg: PretrainedCfg, *, cache_dir: str | os.PathLike[str] | None = 
 def cached_path(cfg: PretrainedCfg, *, cache_dir: str | os.PathLike[str] | None = None) -> Path | None:
     """Where a file of the config's weights lies on this machine, unverified; None where there is none."""
     requests = requests_for(cfg, cache_dir=cache_dir)
-    return next((place for request in requests for place in places(request) if place.is_file()), None)
+    return next((place for request in requests for place in places(request) if is_file(place)), None)
 
 
 def places(request: FetchRequest) -> list[Path]:

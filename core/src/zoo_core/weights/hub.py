@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import ConfigError, WeightsError
 from zoo_core.names import parse_model_name
-from zoo_core.weights.sources.hub import WEIGHT_FILES, split_reference
+from zoo_core.weights.address import split_reference
+from zoo_core.weights.hub_options import MOST_CLASSES
+from zoo_core.weights.paths import is_file, user_path
+from zoo_core.weights.sources.hub import WEIGHT_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
 CONFIG_FILE = "config.json"
 _FIELDS = frozenset(field.name for field in dataclasses.fields(PretrainedCfg))
 # Where the weights are is the repository itself, whatever the config was copied from.
-_SOURCES = frozenset({"url", "file", "hf_hub_id", "sha256", "architecture", "tag"})
+_SOURCES = frozenset({"url", "file", "hf_hub_id", "hf_hub_filename", "sha256", "architecture", "tag"})
+_LARGEST_CONFIG = 10_000_000  # bytes; names and descriptions of 22,000 classes take two
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,7 +41,8 @@ class HubModel:
     pretrained_cfg: PretrainedCfg
     """With the repository as source: the folder's file, or the Hub's at the commit of the config."""
     model_args: Mapping[str, Any]
-    """Options of the architecture that the weights were made with."""
+    """Options of the architecture that the weights were made with, as the repository has them: not yet checked, see
+    `zoo_core.weights.hub_options`."""
 
 
 def read_hub_config(ref: str, *, cache_dir: str | PathLike[str] | None = None) -> HubModel:
@@ -53,8 +58,8 @@ def read_hub_config(ref: str, *, cache_dir: str | PathLike[str] | None = None) -
     if name.path is None:
         raise WeightsError(f"{ref!r} is no repository: expected 'hf-hub:org/repo[@revision]' or 'local-dir:path'")
     if name.scheme == "local-dir":
-        folder = Path(name.path).expanduser()
-        weights = next((path for file in WEIGHT_FILES if (path := folder / file).is_file()), None)
+        folder = user_path(name.path).absolute()
+        weights = next((path for file in WEIGHT_FILES if is_file(path := folder / file)), None)
         return _parse(_read(folder / CONFIG_FILE, ref), ref, {"file": str(weights) if weights else None})
     from zoo_core.weights.hub_config import fetch_config
 
@@ -118,10 +123,16 @@ def push_to_hub(
 
 
 def _read(path: Path, ref: str) -> dict[str, Any]:
+    if not is_file(path):  # a pipe would be waited for
+        raise WeightsError(f"{ref}: there is no {path}")
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise WeightsError(f"{ref}: there is no {path}") from error
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_CONFIG + 1)
+        if len(content) > _LARGEST_CONFIG:
+            raise ValueError(f"it is larger than {_LARGEST_CONFIG:,} bytes")
+        config = json.loads(content)
+    except RecursionError as error:
+        raise WeightsError(f"{ref}: {path} cannot be read: it is nested too deep") from error
     except (OSError, ValueError) as error:
         raise WeightsError(f"{ref}: {path} cannot be read: {error}") from error
     if not isinstance(config, dict) or not isinstance(config.get("architecture"), str):
@@ -145,6 +156,8 @@ def _parse(config: Mapping[str, Any], ref: str, source: Mapping[str, Any]) -> Hu
         cfg = PretrainedCfg.from_dict({**known, **source, "architecture": config["architecture"]})
     except (ConfigError, TypeError) as error:
         raise WeightsError(f"{ref}: its {CONFIG_FILE} cannot be used: {error}") from error
+    if not 0 <= cfg.num_classes <= MOST_CLASSES:
+        raise WeightsError(f"{ref}: its {CONFIG_FILE} cannot be used: no classifier has {cfg.num_classes:,} classes")
     return HubModel(
         architecture=config["architecture"], pretrained_cfg=cfg, model_args=dict(config.get("model_args") or {})
     )

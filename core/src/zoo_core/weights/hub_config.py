@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import WeightsError
-from zoo_core.weights.cache import Entry, cache_folder, key_of, store
+from zoo_core.weights.address import is_commit, key_of, parse_url, split_reference
+from zoo_core.weights.cache import Entry, cache_folder, store
 from zoo_core.weights.request import UnavailableError
 from zoo_core.weights.sources import hub
 
@@ -23,7 +24,7 @@ def fetch_config(ref: str, location: str, *, cache_dir: str | PathLike[str] | No
     """
     from zoo_core.weights.fetch import offline_variable
 
-    repo, revision = hub.split_reference(location)
+    repo, revision = split_reference(location)
     hub_cache = hub.hub_cache_folder(Path(cache_dir) if cache_dir else None)
     folder = cache_folder(cache_dir)
     failure = None
@@ -41,10 +42,11 @@ def fetch_config(ref: str, location: str, *, cache_dir: str | PathLike[str] | No
     snapshot = hub.snapshot_path(hub_cache, repo, revision, "config.json")
     if snapshot.is_file():
         return snapshot, snapshot.parent.name
-    entry = _entry(repo, revision, folder)
-    if entry.path.is_file():
-        receipt = entry.read_receipt()
-        return entry.path, receipt.commit if receipt and receipt.commit else revision
+    url = parse_url(hub.file_url(repo, revision, "config.json")).url
+    entry = Entry(folder, key_of(url))
+    receipt = entry.read_receipt()
+    if entry.path.is_file() and not (receipt and receipt.url != url):
+        return entry.path, receipt.commit if receipt and receipt.commit and is_commit(receipt.commit) else revision
     if failure:
         raise failure
     raise WeightsError(
@@ -56,11 +58,8 @@ def fetch_config(ref: str, location: str, *, cache_dir: str | PathLike[str] | No
 def _download(ref: str, repo: str, revision: str, folder: Path) -> tuple[Path, str]:
     from zoo_core.weights.connect import get_small
 
-    url = hub.file_url(repo, revision, "config.json")
+    url = parse_url(hub.file_url(repo, revision, "config.json")).url
     content, headers = get_small(url, ref, hub.authorization())
-    commit = headers.get("X-Repo-Commit") or revision
+    commit = headers.get("X-Repo-Commit", "")
+    commit = commit if is_commit(commit) else revision
     return store(content, folder, key_of(url), url=url, commit=commit).path, commit
-
-
-def _entry(repo: str, revision: str, folder: Path) -> Entry:
-    return Entry(folder, key_of(hub.file_url(repo, revision, "config.json")))

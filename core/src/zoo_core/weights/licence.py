@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from contextlib import suppress
@@ -27,7 +28,8 @@ def notice_licence(cfg: PretrainedCfg, cache_dir: Path) -> None:
     if not is_non_commercial(cfg.license) or name in _shown:
         return
     _shown.add(name)
-    marker = cache_dir / "licences" / f"{name or 'unnamed'}.{cfg.license}"
+    # A hash, since a licence's text is anybody's, and no name of a file.
+    marker = cache_dir / "licences" / hashlib.sha256(f"{name}\n{cfg.license}".encode(errors="replace")).hexdigest()
     if marker.exists():
         return
     _log.warning(

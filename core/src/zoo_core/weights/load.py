@@ -14,9 +14,14 @@ from zoo_core.derive import derived_fields
 from zoo_core.errors import WeightsError
 from zoo_core.hooks.manager import hook_manager
 from zoo_core.weights.adapt import adapt_classifiers, adapt_first_convs
+from zoo_core.weights.cache import cache_folder
 from zoo_core.weights.fetch import fetch_weights
+from zoo_core.weights.installed import is_installed
 from zoo_core.weights.read import read_state_dict
+from zoo_core.weights.request import split_source
 from zoo_core.weights.slots import Slots, check_fit, fill, loads_itself, slots
+from zoo_core.weights.sources import local
+from zoo_core.weights.sources.http import torch_checkpoints
 
 if TYPE_CHECKING:
     import os
@@ -56,7 +61,8 @@ def load_pretrained(
     if derived := derived_fields(model, cfg):
         cfg = dataclasses.replace(cfg, **derived)
     path = fetch_weights(cfg, cache_dir=cache_dir)
-    state_dict = read_state_dict(path, mapped=_is_ours(cfg, path) if mmap is None else mmap, cache_dir=cache_dir)
+    mapped = _is_ours(cfg, path, cache_folder(cache_dir)) if mmap is None else mmap
+    state_dict = read_state_dict(path, mapped=mapped, cache_dir=cache_dir)
     if filter_fn is not None:
         state_dict = filter_fn(dict(state_dict), model)
     adapt = hook_manager().hook.zoo_adapt_state_dict
@@ -141,15 +147,18 @@ def put(
     model.load_state_dict(kept, strict=False, assign=assign)
 
 
-def _is_ours(cfg: PretrainedCfg, path: Path) -> bool:
-    """Whether the file lies in a cache or a package, where files are replaced by renaming and never rewritten.
+def _is_ours(cfg: PretrainedCfg, path: Path, cache: Path) -> bool:
+    """Whether files there are replaced by renaming and never rewritten: in a cache, or where an installer put them.
 
-    torch.hub's folder does not count: people put files there by hand.
+    torch.hub's folder does not count: people put files there by hand. Nor does a path that a person names.
     """
-    if cfg.file or (cfg.url or "").startswith("file:"):
+    if path.is_relative_to(cache):
+        return True
+    scheme, location = split_source(cfg.file or cfg.url or "")
+    if scheme == "package":
+        return is_installed(path, location)
+    if cfg.file or (cfg.url and scheme in local.SCHEMES):
         return False
-    from zoo_core.weights.sources.http import torch_checkpoints
-
     return path.parent != torch_checkpoints()
 
 

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
 
 
+def split_source(source: str) -> tuple[str, str]:
+    """The scheme of a source, in lower case and empty for a plain path, and what follows it."""
+    match = _SCHEME.match(source)
+    return (match[1].lower(), source[match.end() :]) if match else ("", source)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FetchRequest:
     """One place where a model's weights may be. The argument of the hook ``zoo_fetch_weights``."""
@@ -38,13 +44,12 @@ class FetchRequest:
     @property
     def scheme(self) -> str:
         """The source's scheme in lower case; empty for a plain path."""
-        match = _SCHEME.match(self.source)
-        return match[1].lower() if match else ""
+        return split_source(self.source)[0]
 
     @property
     def location(self) -> str:
         """The source without its scheme."""
-        return self.source[len(self.scheme) + 1 :] if self.scheme else self.source
+        return split_source(self.source)[1]
 
 
 class UnavailableError(WeightsError):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 20
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[^/]+$", re.IGNORECASE)
+_DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +45,14 @@ def update_from(digest: _Hash, path: Path) -> None:
 
 
 def hash_in_name(name: str) -> str | None:
-    """The first characters of the SHA-256 in a torch-style file name: ``resnet18-f37072fd.pth`` to ``f37072fd``."""
+    """The first characters of the SHA-256 in a torch-style file name: ``resnet18-f37072fd.pth`` to ``f37072fd``.
+
+    A number is one only where it has eight digits, as torch writes them, and is no date: ``net-20240131.pth`` has none.
+    """
     match = _HASH_IN_NAME.search(name)
-    return match[1].lower() if match else None
+    if not match or (match[1].isdigit() and (len(match[1]) != 8 or _DATE.fullmatch(match[1]))):
+        return None
+    return match[1].lower()
 
 
 def is_sha256(text: str) -> bool:

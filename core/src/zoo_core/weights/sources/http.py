@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
+from zoo_core.errors import WeightsError
 from zoo_core.hooks import hookimpl
-from zoo_core.weights.cache import Entry, key_of, verified
+from zoo_core.weights.address import parse_url
+from zoo_core.weights.cache import Entry, verified
+from zoo_core.weights.paths import is_file
 from zoo_core.weights.verify import Expected, hash_in_name
 
 if TYPE_CHECKING:
@@ -23,9 +25,9 @@ def zoo_fetch_weights(request: FetchRequest) -> Path | None:
     """The file from a cache, else downloaded."""
     if request.scheme not in SCHEMES:
         return None
-    entry, expected = entry_of(request), expected_of(request)
+    address, entry, expected = parse_url(request.source), entry_of(request), expected_of(request)
     for path in places(request):
-        if path.is_file() and verified(entry, path, expected):
+        if is_file(path) and verified(entry, path, expected, url=address.url):
             return path
     if request.local_only:
         return None
@@ -35,23 +37,30 @@ def zoo_fetch_weights(request: FetchRequest) -> Path | None:
 
 
 def places(request: FetchRequest) -> list[Path]:
-    """Zoo's cache, and torch.hub's for a file whose hash is known: there, the name alone could mean another file."""
+    """Zoo's cache, and torch.hub's for a file whose hash is known: there, the name alone could mean another file.
+
+    Nowhere for another scheme, or a URL that is refused.
+    """
     if request.scheme not in SCHEMES:
         return []
-    own = entry_of(request).path
-    return [own, torch_checkpoints() / _file_name(request.source)] if expected_of(request) else [own]
+    try:
+        own, name = entry_of(request).path, parse_url(request.source).file_name
+    except WeightsError:
+        return []
+    in_hub = torch_checkpoints() / name
+    return [own, in_hub] if expected_of(request) and in_hub.parent == torch_checkpoints() else [own]
 
 
 def entry_of(request: FetchRequest) -> Entry:
     """The URL's place in Zoo's cache."""
-    return Entry(request.cache_dir, key_of(request.source))
+    return Entry(request.cache_dir, parse_url(request.source).key)
 
 
 def expected_of(request: FetchRequest) -> Expected | None:
     """The hash that the config names, else the one in the file's name."""
     if request.sha256:
         return Expected(request.sha256, "config")
-    in_name = hash_in_name(_file_name(request.source))
+    in_name = hash_in_name(parse_url(request.source).file_name)
     return Expected(in_name, "name") if in_name else None
 
 
@@ -62,7 +71,3 @@ def torch_checkpoints() -> Path:
     caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("TORCH_HOME") or Path(caches) / "torch"
     return Path(os.path.expandvars(Path(home).expanduser())) / "hub" / "checkpoints"
-
-
-def _file_name(url: str) -> str:
-    return PurePosixPath(unquote(urlsplit(url).path)).name

@@ -14,7 +14,9 @@ from urllib.parse import quote
 
 from zoo_core.errors import WeightsError
 from zoo_core.hooks import hookimpl
-from zoo_core.weights.cache import Entry, key_of, verified
+from zoo_core.weights.address import is_revision, key_of, parse_url, split_reference
+from zoo_core.weights.cache import Entry, verified
+from zoo_core.weights.paths import is_file, stays_inside
 from zoo_core.weights.request import NotFoundError
 from zoo_core.weights.verify import Expected, is_sha256, sha256_of
 
@@ -31,9 +33,10 @@ def zoo_fetch_weights(request: FetchRequest) -> Path | None:
     """The repository's file of weights from a cache, else fetched."""
     if request.scheme != SCHEME:
         return None
-    for path in places(request):
-        if path.is_file() and verified(_entry(request, _file_of(path, request)), path, expected_of(request, path)):
-            return path
+    for filename in file_names(request):
+        for path in _places_of(request, filename):
+            if is_file(path) and _is_verified(request, filename, path):
+                return path
     if request.local_only:
         return None
     fetch = _fetch_by_client if find_spec("huggingface_hub") else _fetch_by_https
@@ -46,19 +49,31 @@ def zoo_fetch_weights(request: FetchRequest) -> Path | None:
 
 
 def file_names(request: FetchRequest) -> tuple[str, ...]:
-    """The files to look for in the repository, the preferred one first."""
-    return (request.filename,) if request.filename else WEIGHT_FILES
+    """The files to look for in the repository, the preferred one first.
+
+    Raises:
+        WeightsError: for a name that leads out of the repository.
+    """
+    if not request.filename:
+        return WEIGHT_FILES
+    if len(request.filename) > 200 or not stays_inside(request.filename):
+        raise WeightsError(f"{request.name}: {request.filename!r} is no file inside of a Hub repository")
+    return (request.filename,)
 
 
 def places(request: FetchRequest) -> list[Path]:
-    """For every file name, its place in the Hub client's cache and in Zoo's."""
+    """For every file name, its place in the Hub client's cache and in Zoo's; nowhere for a name that is refused."""
     if request.scheme != SCHEME:
         return []
-    cache, (repo, revision) = hub_cache_folder(request.hub_cache), split_reference(request.location)
-    found: list[Path] = []
-    for filename in file_names(request):
-        found += [snapshot_path(cache, repo, revision, filename), _entry(request, filename).path]
-    return found
+    try:
+        return [path for filename in file_names(request) for path in _places_of(request, filename)]
+    except WeightsError:
+        return []
+
+
+def _places_of(request: FetchRequest, filename: str) -> list[Path]:
+    theirs = snapshot_path(hub_cache_folder(request.hub_cache), *split_reference(request.location), filename)
+    return [theirs, _entry(request, filename).path]
 
 
 def expected_of(request: FetchRequest, path: Path | None = None) -> Expected | None:
@@ -67,12 +82,6 @@ def expected_of(request: FetchRequest, path: Path | None = None) -> Expected | N
         return Expected(request.sha256, "config")
     blob = path.resolve().name if path else ""
     return Expected(blob, "hub") if is_sha256(blob) else None
-
-
-def split_reference(location: str) -> tuple[str, str]:
-    """``org/repo@revision`` to repository and revision, which is ``main`` unless it is named."""
-    repo, _, revision = location.partition("@")
-    return repo, revision or "main"
 
 
 def endpoint() -> str:
@@ -104,8 +113,8 @@ def snapshot_path(cache: Path, repo: str, revision: str, filename: str) -> Path:
     """Where the Hub client's cache has a file of a branch, tag or commit; reading it needs no client."""
     folder = cache / f"models--{repo.replace('/', '--')}"
     ref = folder / "refs" / revision
-    commit = ref.read_text(encoding="utf-8").strip() if ref.is_file() else revision
-    return folder / "snapshots" / commit / filename
+    commit = ref.read_bytes()[:200].decode("utf-8", "replace").strip() if is_file(ref) else revision
+    return folder / "snapshots" / (commit if is_revision(commit) else revision) / filename
 
 
 def _hub_home() -> Path:
@@ -117,8 +126,9 @@ def _entry(request: FetchRequest, filename: str) -> Entry:
     return Entry(request.cache_dir, key_of(file_url(*split_reference(request.location), filename)))
 
 
-def _file_of(path: Path, request: FetchRequest) -> str:
-    return next(name for name in file_names(request) if path.match(name))
+def _is_verified(request: FetchRequest, filename: str, path: Path) -> bool:
+    url = parse_url(file_url(*split_reference(request.location), filename)).url
+    return verified(_entry(request, filename), path, expected_of(request, path), url=url)
 
 
 def _fetch_by_https(request: FetchRequest, filename: str) -> Path:
@@ -142,10 +152,9 @@ def _fetch_by_client(request: FetchRequest, filename: str) -> Path:
             name=request.name,
             progress=request.progress,
         )
-        expected = expected_of(request, path)
-        if verified(_entry(request, filename), path, expected):
+        if _is_verified(request, filename, path):
             return path
-        actual = sha256_of(path)
+        expected, actual = expected_of(request, path), sha256_of(path)
         if expected is None or expected.named_by == "config":
             break
         # The client compares sizes alone, and would serve a damaged blob again for as long as it lies there.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from zoo_core.errors import WeightsError
 from zoo_core.hooks import hookimpl
+from zoo_core.weights.paths import is_file, stays_inside, user_path
 from zoo_core.weights.verify import Expected, sha256_of
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def zoo_fetch_weights(request: FetchRequest) -> Path | None:
     if request.scheme not in SCHEMES:
         return None
     path = locate(request)
-    if not path.is_file():
+    if not is_file(path):
         raise WeightsError(f"{request.name}: there is no file {path} (from {request.source!r})")
     if request.sha256 and not Expected(request.sha256, "config").matches(actual := sha256_of(path)):
         raise WeightsError(
@@ -38,15 +39,15 @@ def locate(request: FetchRequest) -> Path:
         return _in_package(request)
     if request.scheme == "file":
         location = request.location
-        # Both file:relative/path and the standard's file:///absolute/path.
-        return Path(unquote(urlsplit(request.source).path) if location.startswith("//") else location).expanduser()
-    return Path(request.source).expanduser()
+        # Both file:relative/path and the standard's file://host/absolute/path, whose host is this machine.
+        return user_path(unquote("/" + location[2:].partition("/")[2]) if location.startswith("//") else location)
+    return user_path(request.source)
 
 
 def _in_package(request: FetchRequest) -> Path:
     package, _, inside = request.location.partition("/")
     # A dotted name would make find_spec import the parent package.
-    if not inside or not package.isidentifier():
+    if not stays_inside(inside) or not package.isidentifier():
         raise WeightsError(
             f"{request.name}: {request.source!r} is no place in a package; it reads 'package:package_name/path/to/file'"
         )
@@ -54,7 +55,7 @@ def _in_package(request: FetchRequest) -> Path:
     if spec is None:
         raise WeightsError(f"{request.name}: its weights are in the package {package!r}, which is not installed")
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
-    found = [path for folder in folders if (path := folder / inside).is_file()]
+    found = [path for folder in folders if is_file(path := folder / inside)]
     if found:
         return found[0]
     if not folders:

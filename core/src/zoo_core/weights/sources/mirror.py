@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from zoo_core.hooks import hookimpl
-from zoo_core.weights.cache import Entry, key_of
+from zoo_core.weights.address import key_of, split_reference
+from zoo_core.weights.cache import Entry
 from zoo_core.weights.request import NotFoundError
 from zoo_core.weights.sources import http, hub
 
@@ -30,7 +31,7 @@ def zoo_fetch_weights(request: FetchRequest) -> Path | None:
     if request.scheme in http.SCHEMES:
         urls, expected = [request.source], http.expected_of(request)
     elif request.scheme == hub.SCHEME:
-        reference = hub.split_reference(request.location)
+        reference = split_reference(request.location)
         urls, expected = [hub.file_url(*reference, name) for name in hub.file_names(request)], hub.expected_of(request)
     else:
         return None
@@ -39,8 +40,8 @@ def zoo_fetch_weights(request: FetchRequest) -> Path | None:
     for url in urls:
         key = key_of(url)
         try:
-            entry = Entry(request.cache_dir, key)
-            return download(f"{mirror}/{quote(key)}", entry, expected, name=request.name, progress=request.progress)
+            entry, there = Entry(request.cache_dir, key), f"{mirror}/{quote(key)}"
+            return download(url, entry, expected, name=request.name, progress=request.progress, mirror=there)
         except NotFoundError:
             continue
     return None

@@ -1,0 +1,154 @@
+"""URLs and Hub references: checked, in one spelling, and their names in the cache.
+
+Whatever another parser could take for something else is refused here, before anything is looked up or connected to: a
+URL means the same host and path to the cache as to the library that connects, and a name never leaves its folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from zoo_core.errors import WeightsError
+from zoo_core.weights.paths import stays_inside
+
+LONGEST_URL = 2000
+"""Characters. Longer ones do not fit into a path either."""
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?"
+_URL = re.compile(
+    rf"(?P<scheme>https?)://(?P<host>{_LABEL}(\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{{1,5}}))?"
+    r"(?P<path>/[^?#]*)?(\?(?P<query>[^#]*))?(#.*)?",
+    re.IGNORECASE | re.ASCII,
+)
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\\\\\ud800-\udfff]")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
+_IN_PATH = "/%!$&'()*+,;=:@"  # and what `quote` never touches: letters, digits, _.-~
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.~!$&'()+,;=@ %-]{1,120}(?<![. ])")
+_TAKEN = re.compile(
+    r".*\.(receipt|part|lock|rejected|tmp)|aligned|package|(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE
+)
+"""Names that mean something else in the cache, or to Windows."""
+_REPOSITORY = re.compile(r"[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?", re.ASCII)
+_REVISION = re.compile(r"[\w.+=,-]+(/[\w.+=,-]+)*", re.ASCII)
+
+
+class Address(NamedTuple):
+    """A URL in the one spelling that is connected to and kept."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    """Percent-encoded, as it is sent; begins with a slash."""
+    query: str | None
+
+    @property
+    def url(self) -> str:
+        """The whole of it, without a fragment."""
+        port = "" if self.port == _DEFAULT_PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{self.host}{port}{self.path}{'' if self.query is None else f'?{self.query}'}"
+
+    @property
+    def key(self) -> str:
+        """The cache's name for it: ``host/path``, safe as a path on every platform.
+
+        Two addresses have one key only if they are the same. What cannot stand in a path as it is (a query, a name that
+        is too long or taken) is followed by ``%-`` and a hash. Another port than that of HTTPS, and plain HTTP, follow
+        the host: ``host+8080+http``.
+        """
+        port = "" if self.port == _DEFAULT_PORTS[self.scheme] else f"+{self.port}"
+        *folders, name = self.path.split("/")[1:]
+        if self.query is not None:
+            name += f"?{self.query}"
+        authority = f"{self.host}{port}{'' if self.scheme == 'https' else '+http'}"
+        return "/".join(map(_name_on_disk, (authority, *folders, name)))
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the path, decoded."""
+        return unquote(self.path).rpartition("/")[2]
+
+
+def parse_url(url: str) -> Address:
+    """Take a URL apart, strictly.
+
+    Raises:
+        WeightsError: for what is no ``http`` or ``https`` URL with a plain host, or what parsers disagree about.
+    """
+    match = _URL.fullmatch(url)
+    if len(url) > LONGEST_URL:
+        raise _refused(url, f"it is longer than {LONGEST_URL:,} characters")
+    if _FORBIDDEN.search(url):
+        raise _refused(url, "it holds a backslash, a control character or half a character")
+    if not match:
+        reason = "it names a user: credentials go into ~/.netrc" if "@" in url.partition("?")[0] else "it is malformed"
+        raise _refused(url, f"{reason}; expected https://host[:port]/path, the host in ASCII")
+    scheme = match["scheme"].lower()
+    port = int(match["port"] or _DEFAULT_PORTS[scheme])
+    path = _quoted(url, match["path"] or "/", _IN_PATH)
+    if any(unquote(segment) in (".", "..") for segment in path.split("/")):
+        raise _refused(url, "its path holds '.' or '..' as a folder")
+    if not 0 < port < 65536:
+        raise _refused(url, f"there is no port {port}")
+    query = _quoted(url, match["query"], _IN_PATH + "?") if match["query"] else None
+    return Address(scheme, match["host"].lower(), port, path, query)
+
+
+def key_of(url: str) -> str:
+    """The cache's name for a URL, see `Address.key`."""
+    return parse_url(url).key
+
+
+def split_reference(location: str) -> tuple[str, str]:
+    """``org/repo@revision`` to repository and revision, which is ``main`` unless it is named.
+
+    Raises:
+        WeightsError: for what cannot be a repository's name, or a branch, tag or commit in it.
+    """
+    repo, at, revision = location.partition("@")
+    if not _REPOSITORY.fullmatch(repo) or ".." in repo:
+        raise WeightsError(f"{location!r} is no Hub repository: expected 'org/repo' or 'org/repo@revision'")
+    if at and not is_revision(revision):
+        raise WeightsError(f"{revision!r} is no branch, tag or commit of the Hub repository {repo}")
+    return repo, revision or "main"
+
+
+def is_revision(text: str) -> bool:
+    """Whether a branch, tag or commit can be named so, and lies in the folder that is named after it."""
+    return len(text) <= 200 and bool(_REVISION.fullmatch(text)) and stays_inside(text)
+
+
+def is_commit(text: str) -> bool:
+    """Whether a text is a whole commit's hash."""
+    return re.fullmatch("[0-9a-f]{40}", text) is not None
+
+
+def _quoted(url: str, text: str, safe: str) -> str:
+    """`text` percent-encoded where it must be, and nowhere else: RFC 3986, 6.2.2."""
+    if _BAD_ESCAPE.search(text):
+        raise _refused(url, "a % in it begins no percent-encoded character")
+
+    def spelled(match: re.Match[str]) -> str:
+        character = chr(int(match[0][1:], 16))
+        return character if _UNRESERVED.fullmatch(character) else match[0].upper()
+
+    return quote(_ESCAPE.sub(spelled, text), safe=safe)
+
+
+def _name_on_disk(segment: str) -> str:
+    """A part of an address as the name of a file or folder; two parts never have one name."""
+    shown = segment.replace("%20", " ")
+    if _PLAIN_NAME.fullmatch(shown) and not _TAKEN.fullmatch(shown):
+        return shown
+    readable = re.sub(r"[^A-Za-z0-9_.=-]", "_", unquote(shown))[:80]
+    return f"{readable}%-{hashlib.sha256(segment.encode()).hexdigest()[:24]}"
+
+
+def _refused(url: str, reason: str) -> WeightsError:
+    shown = url if len(url) <= 200 else f"{url[:200]}..."
+    return WeightsError(f"the URL {shown!r} is refused: {reason}")

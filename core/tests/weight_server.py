@@ -6,8 +6,10 @@ import base64
 import dataclasses
 import hashlib
 import json
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 
@@ -49,7 +51,8 @@ class Request:
 class Server:
     """The server, its resources by path, and a log of what was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: tuple[Path, Path] | None = None) -> None:
+        """Serve by plain HTTP, or by HTTPS with a certificate and its key."""
         self.resources: dict[str, Resource] = {}
         self.log: list[Request] = []
         self.closing = threading.Event()
@@ -63,6 +66,11 @@ class Server:
         Handler.server_state = server
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
+        self.scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
         # A client that is killed resets its connection: that is the test, not a fault.
         self._http.handle_error = lambda *_: None  # type: ignore[method-assign]
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -74,7 +82,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
     def key(self) -> str:

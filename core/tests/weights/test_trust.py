@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -342,6 +343,27 @@ def test_a_redirect_whose_body_never_ends_is_followed(server: Server, weights: b
     target = server.add("/there.safetensors", weights)
     server.add("/here.safetensors", b"", redirect=target)
     assert fetch_weights(PretrainedCfg(url=f"{server.url}/here.safetensors")).read_bytes() == weights
+
+
+def test_https_does_not_lead_to_http(
+    server: Server, weights: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What HTTPS protects on its way is not exchanged for what anybody can change."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject, *files]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    safe = Server(certificate=(certificate, key))
+    try:
+        assert fetch_weights(PretrainedCfg(url=safe.add("/net.safetensors", weights))).read_bytes() == weights
+        safe.add("/moved.safetensors", b"", redirect=server.add("/net.safetensors", weights))
+        with pytest.raises(WeightsError, match="redirects from HTTPS to HTTP"):
+            fetch_weights(PretrainedCfg(url=f"{safe.url}/moved.safetensors"))
+        assert not server.log
+    finally:
+        safe.close()
 
 
 # 11. Receipts, links, and files that others can write.

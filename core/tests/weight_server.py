@@ -210,6 +210,8 @@ class _Handler(BaseHTTPRequestHandler):
             repo = "/".join(filter(None, (asked.get("organization"), asked["name"])))
             state.commits.setdefault(repo, {})
             self._json({"url": f"{state.url}/{repo}", "id": repo})
+        elif path == "/api/validate-yaml":
+            self._json({"errors": [], "warnings": []})
         elif "/preupload/" in path:
             files = [{**each, "uploadMode": "regular", "shouldIgnore": False} for each in json.loads(body)["files"]]
             self._json({"files": files})

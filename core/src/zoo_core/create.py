@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.config import PretrainedCfg
-from zoo_core.errors import OptionError
+from zoo_core.errors import OptionError, WeightsError
 from zoo_core.hooks.manager import hook_manager
 from zoo_core.names import parse_model_name
-from zoo_core.registry import find_model, find_pretrained_cfg, load_constructor
+from zoo_core.registry import find_model, find_pretrained_cfg, is_model, load_constructor
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from zoo_core.registry import FoundModel
 
 
 def create_model(
@@ -58,17 +61,20 @@ def create_model(
         WeightsError: when the weights do not exist, cannot be had or do not fit.
         FeatureError: for feature maps that do not exist.
     """
+    pretrained = _flag(pretrained)
     name = parse_model_name(model_name)
     options = {key: value for key, value in options.items() if value is not None}
     cfg: PretrainedCfg | None = None
     limits: AbstractContextManager[None] = nullcontext()
     if name.scheme:
-        from zoo_core.weights.hub import read_hub_config
+        from zoo_core.weights.hub_config import read_hub_config
         from zoo_core.weights.hub_options import checked_options, modules_limited
 
         hub = read_hub_config(model_name, cache_dir=cache_dir)
-        found = find_model(hub.architecture)
+        found = find_model(hub.qualified if hub.qualified and is_model(hub.qualified) else hub.architecture)
         cfg = hub.pretrained_cfg
+        if pretrained and not (cfg.has_weights or checkpoint_path or pretrained_cfg or pretrained_cfg_overlay):
+            raise WeightsError(f"{model_name} holds no file of weights, such as model.safetensors")
         options = {**checked_options(hub.model_args, model_name, _callers_options()), **options}
         limits = modules_limited(model_name)
     else:
@@ -83,7 +89,7 @@ def create_model(
         cfg = pretrained_cfg
     elif pretrained_cfg is not None:
         raise OptionError(f"pretrained_cfg {pretrained_cfg!r}: expected a PretrainedCfg, a dict or a tag")
-    if checkpoint_path is not None:
+    if checkpoint_path:  # timm's scripts pass "" for none
         cfg = (cfg or PretrainedCfg()).overlaid({"file": os.fspath(checkpoint_path)})
         pretrained = True
     placed = {
@@ -99,10 +105,36 @@ def create_model(
     hooks.zoo_before_create(found=found, pretrained=pretrained, options=options)
     with limits:
         model: nn.Module = load_constructor(found)(pretrained=pretrained, **options)
+    model.made_with = _made_with(found, options, cfg if pretrained else None)  # type: ignore[assignment] # plain data
     hooks.zoo_after_create(found=found, pretrained=pretrained, model=model)
     return model
 
 
+def _flag(pretrained: object) -> bool:
+    """`pretrained` as a bool, also where it was 0, 1 or None; another number was meant for another argument."""
+    if pretrained not in (True, False, None):
+        hint = f"; did you mean num_classes={pretrained}?" if type(pretrained) is int else ""
+        raise OptionError(f"pretrained is True or False, not {pretrained!r}{hint}")
+    return bool(pretrained)
+
+
+def _made_with(found: FoundModel, options: Mapping[str, Any], weights: PretrainedCfg | None) -> dict[str, Any]:
+    """What a model carries of its making, so that it can be made again: plain data, see `zoo_core.save_for_hub`.
+
+    Returns:
+        ``architecture``, qualified; ``options`` of the network; ``weights`` that it began with: name, licence, Hub id.
+    """
+    made: dict[str, Any] = {
+        "architecture": f"{found.distribution}/{found.architecture}",
+        "options": {name: value for name, value in options.items() if name not in _callers_options()},
+    }
+    if weights is not None and not weights.file:
+        name = ".".join(filter(None, (weights.architecture, weights.tag)))
+        made["weights"] = {"name": name, "license": weights.license, "hf_hub_id": weights.hf_hub_id}
+    return made
+
+
+@cache
 def _callers_options() -> frozenset[str]:
     """Options that are no network's: those of `create_model` and of the builder, which a repository may not set."""
     from zoo_core.builder import build_model_with_cfg

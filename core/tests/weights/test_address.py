@@ -19,7 +19,7 @@ from zoo_core.errors import ConfigError, WeightsError, ZooError
 from zoo_core.weights.address import key_of, parse_url, split_reference
 from zoo_core.weights.cache import Entry, cache_folder, store
 from zoo_core.weights.fetch import cached_path, fetch_weights
-from zoo_core.weights.hub import read_hub_config
+from zoo_core.weights.hub_config import read_hub_config
 from zoo_core.weights.licence import notice_licence
 
 

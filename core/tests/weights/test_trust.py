@@ -188,7 +188,7 @@ def test_a_folder_s_config_names_no_other_place(tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps({**config, "pretrained_cfg": {**config, "url": "file:/x"}}))
     assert is_good(zoo_core.create_model(f"local-dir:{folder}", pretrained=True))
     (folder / "model.safetensors").unlink()
-    with pytest.raises(WeightsError, match="no pretrained weights"):
+    with pytest.raises(WeightsError, match="holds no file of weights"):
         zoo_core.create_model(f"local-dir:{folder}", pretrained=True)
 
 

@@ -65,7 +65,7 @@ def _config(name: str, cache_dir: str | None) -> PretrainedCfg:
     from zoo_core.registry import find_model, find_pretrained_cfg
 
     if parse_model_name(name).scheme:
-        from zoo_core.weights.hub import read_hub_config
+        from zoo_core.weights.hub_config import read_hub_config
 
         return read_hub_config(name, cache_dir=cache_dir).pretrained_cfg
     found = find_model(name)

@@ -50,7 +50,7 @@ def adapt_input_conv(weight: Tensor, in_chans: int, channels: int = 3) -> Tensor
 def adapt_first_convs(state_dict: StateDict, cfg: PretrainedCfg, shapes: Mapping[str, torch.Size]) -> StateDict:
     """Adapt every first convolution that the config names to the input channels that the network's `shapes` have."""
     adapted = dict(state_dict)
-    for name in _names(cfg.first_conv):
+    for name in names_of(cfg.first_conv):
         key = f"{name}.weight"
         if key not in shapes or key not in state_dict:
             continue
@@ -75,7 +75,7 @@ def adapt_classifiers(
     """
     adapted = dict(state_dict)
     fresh: set[str] = set()
-    for name in _names(cfg.classifier):
+    for name in names_of(cfg.classifier):
         keys = [key for key in (f"{name}.weight", f"{name}.bias") if key in state_dict]
         wanted = shapes.get(f"{name}.weight")
         rows = state_dict[keys[0]].shape[0] if keys else None
@@ -91,5 +91,6 @@ def adapt_classifiers(
     return adapted, fresh
 
 
-def _names(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
+def names_of(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """The modules that a field of a default config names: none, one or several."""
     return () if value is None else (value,) if isinstance(value, str) else tuple(value)

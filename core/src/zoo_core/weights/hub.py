@@ -1,94 +1,97 @@
-"""Repositories of models, on the Hub or in a folder: ``config.json`` and the weights beside it.
+"""Save a model as a repository: on the Hub, or in a folder.
 
-``config.json`` is timm's: ``architecture``, ``num_classes``, ``pretrained_cfg`` and ``model_args``; a repository that
-timm made is read, and timm reads one that is made here.
+A repository holds the weights as safetensors, a model card, and a ``config.json`` that Zoo, timm and the image
+pipelines of transformers read. It says what is true of this model, and nothing of the weights that it may have started
+from: those were somebody else's, under another licence perhaps, and measured on other data.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from zoo_core.config import PretrainedCfg
-from zoo_core.errors import ConfigError, WeightsError
-from zoo_core.names import parse_model_name
-from zoo_core.weights.address import split_reference
-from zoo_core.weights.hub_options import MOST_CLASSES
-from zoo_core.weights.paths import is_file, user_path
+from zoo_core.derive import derived_fields
+from zoo_core.errors import OptionError, WeightsError
+from zoo_core.weights.adapt import names_of
+from zoo_core.weights.hub_card import model_card
+from zoo_core.weights.hub_config import CONFIG_FILE, SOURCE_FIELDS
+from zoo_core.weights.hub_options import checked_options
 from zoo_core.weights.sources.hub import WEIGHT_FILES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from os import PathLike
 
-    from torch import nn
+    from torch import Tensor, nn
 
-CONFIG_FILE = "config.json"
-_FIELDS = frozenset(field.name for field in dataclasses.fields(PretrainedCfg))
-# Where the weights are is the repository itself, whatever the config was copied from.
-_SOURCES = frozenset({"url", "file", "hf_hub_id", "hf_hub_filename", "sha256", "architecture", "tag"})
-_LARGEST_CONFIG = 10_000_000  # bytes; names and descriptions of 22,000 classes take two
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class HubModel:
-    """What a repository says of its model."""
-
-    architecture: str
-    pretrained_cfg: PretrainedCfg
-    """With the repository as source: the folder's file, or the Hub's at the commit of the config."""
-    model_args: Mapping[str, Any]
-    """Options of the architecture that the weights were made with, as the repository has them: not yet checked, see
-    `zoo_core.weights.hub_options`."""
-
-
-def read_hub_config(ref: str, *, cache_dir: str | PathLike[str] | None = None) -> HubModel:
-    """Read a model name's repository: ``hf-hub:org/repo[@revision]`` or ``local-dir:path``.
-
-    On the Hub the branch is looked up anew, so that a new commit is noticed; the weights are then those of that commit.
-
-    Raises:
-        WeightsError: for a repository that cannot be had, or is none of an image model.
-        ModelNameError: for a malformed reference.
-    """
-    name = parse_model_name(ref)
-    if name.path is None:
-        raise WeightsError(f"{ref!r} is no repository: expected 'hf-hub:org/repo[@revision]' or 'local-dir:path'")
-    if name.scheme == "local-dir":
-        folder = user_path(name.path).absolute()
-        weights = next((path for file in WEIGHT_FILES if is_file(path := folder / file)), None)
-        return _parse(_read(folder / CONFIG_FILE, ref), ref, {"file": str(weights) if weights else None})
-    from zoo_core.weights.hub_config import fetch_config
-
-    path, commit = fetch_config(ref, name.path, cache_dir=cache_dir)
-    repo, _ = split_reference(name.path)
-    return _parse(_read(path, ref), ref, {"hf_hub_id": f"{repo}@{commit}"})
+CARD_FILE = "README.md"
+_PROVENANCE = frozenset(
+    {
+        "tag",
+        "size",
+        "license",
+        "description",
+        "origin_url",
+        "paper_name",
+        "paper_ids",
+        "notes",
+        "metrics",
+        "custom_load",
+    }
+)
+"""Fields that are true of published weights, not of every model that was made from their config."""
+_TEST_FIELDS = ("test_input_size", "test_crop_pct", "min_input_size")
+_CLASSES = ("num_classes", "label_offset", "label_names", "label_descriptions")
 
 
-def save_for_hub(model: nn.Module, path: str | PathLike[str], *, model_args: Mapping[str, Any] | None = None) -> None:
-    """Write a folder that ``local-dir:path``, a Hub repository and timm read: the weights and their config.
+class Details(TypedDict, total=False):
+    """What a model does not know of itself."""
+
+    model_args: Mapping[str, Any] | None
+    """Options of the architecture beside those that it was made with, as JSON."""
+    label_names: Sequence[str] | None
+    """The classes' names, in the order of the logits."""
+    label_descriptions: Mapping[str, str] | None
+    """A class's name to a longer one."""
+    input_size: tuple[int, int] | None
+    """Height and width in pixels that the model was trained on; None for its default config's."""
+    license: str | None
+    """Of these weights, as SPDX: ``"mit"``."""
+    metrics: Mapping[str, float] | None
+    """Measured figures, such as ``{"accuracy": 0.98}``."""
+    description: str | None
+    """What the model is for, in a sentence or two."""
+
+
+def save_for_hub(model: nn.Module, path: str | PathLike[str], **details: Unpack[Details]) -> None:
+    """Write a folder that ``local-dir:path``, a Hub repository, timm and transformers read.
+
+    >>> save_for_hub(net, "digits", label_names=[str(n) for n in range(10)], input_size=(32, 32), license="mit")
 
     Args:
-        model: made by `create_model`; its weights are those of now, its config the one that it was made with, with the
-            classes and channels that it has.
-        path: the folder, made if it does not exist.
-        model_args: options that the model was made with, beside classes and channels, as JSON.
+        model: made by `create_model`; its weights are those of now. The options that it was made with are written, so
+            that the same network comes back.
+        path: the folder, made if it does not exist. A model card that lies there already stays.
+        details: see `Details`.
 
     Raises:
+        OptionError: for a detail that does not fit the model, or an option that JSON cannot hold.
         WeightsError: for a model without a config, or a folder that cannot be written.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    config = {**_describe(model), "model_args": dict(model_args or {})}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    config = describe(model, details)
+    card = model_card(config, getattr(model, "made_with", {}), sum(p.numel() for p in model.parameters()))
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, folder / WEIGHT_FILES[0], metadata={"format": "pt"})
-        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        _write(folder / WEIGHT_FILES[0], save(_savable(model.state_dict()), metadata={"format": "pt"}))
+        _write(folder / CONFIG_FILE, (json.dumps(config, indent=2, allow_nan=False) + "\n").encode())
+        if not (folder / CARD_FILE).exists():
+            _write(folder / CARD_FILE, card.encode())
     except OSError as error:
         raise WeightsError(f"{folder} cannot be written: {error.strerror or error}") from error
 
@@ -97,100 +100,147 @@ def push_to_hub(
     model: nn.Module,
     repo_id: str,
     *,
-    model_args: Mapping[str, Any] | None = None,
     token: str | None = None,
     private: bool | None = None,
     commit_message: str = "Add model",
+    **details: Unpack[Details],
 ) -> str:
     """Send a model to a Hub repository, which is made if need be; returns the commit's address.
 
     Args:
         model: see `save_for_hub`.
         repo_id: ``org/repo``.
-        model_args: see `save_for_hub`.
         token: of the account; None for ``HF_TOKEN`` or the one that the Hub's tools keep.
         private: whether a new repository is; None for the organisation's default.
         commit_message: of the commit.
+        details: see `Details`.
 
     Raises:
-        WeightsError: without huggingface_hub, or when the Hub refuses.
+        WeightsError: without huggingface_hub, or when the Hub refuses; and as `save_for_hub`.
     """
     from zoo_core.weights.hub_client import upload_folder
 
     with tempfile.TemporaryDirectory() as folder:
-        save_for_hub(model, folder, model_args=model_args)
+        save_for_hub(model, folder, **details)
         return upload_folder(repo_id, Path(folder), token=token, private=private, message=commit_message)
 
 
-def _read(path: Path, ref: str) -> dict[str, Any]:
-    if not is_file(path):  # a pipe would be waited for
-        raise WeightsError(f"{ref}: there is no {path}")
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_CONFIG + 1)
-        if len(content) > _LARGEST_CONFIG:
-            raise ValueError(f"it is larger than {_LARGEST_CONFIG:,} bytes")
-        config = json.loads(content)
-    except RecursionError as error:
-        raise WeightsError(f"{ref}: {path} cannot be read: it is nested too deep") from error
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{ref}: {path} cannot be read: {error}") from error
-    if not isinstance(config, dict) or not isinstance(config.get("architecture"), str):
-        raise WeightsError(f"{ref}: {path} names no architecture; it is no repository of an image model")
-    for key in ("pretrained_cfg", "model_args"):
-        if not isinstance(config.get(key) or {}, dict):
-            raise WeightsError(f"{ref}: {path} cannot be used: its {key} is no object")
-    return config
+def describe(model: nn.Module, details: Details) -> dict[str, Any]:
+    """The ``config.json`` of a model."""
+    from zoo_core import __version__
 
-
-def _parse(config: Mapping[str, Any], ref: str, source: Mapping[str, Any]) -> HubModel:
-    # Before 2023 timm wrote the default config's fields beside the architecture.
-    values = dict(config.get("pretrained_cfg") or config)
-    for key in ("num_classes", "label_names", "label_descriptions"):
-        if config.get(key) is not None:
-            values[key] = config[key]
-    # Other programs' fields are theirs: only what is known is read, unlike in our own tables.
-    known = {key: value for key, value in values.items() if key in _FIELDS - _SOURCES and value is not None}
-    known["custom_load"] = bool(known.get("custom_load"))
-    try:
-        cfg = PretrainedCfg.from_dict({**known, **source, "architecture": config["architecture"]})
-    except (ConfigError, TypeError) as error:
-        raise WeightsError(f"{ref}: its {CONFIG_FILE} cannot be used: {error}") from error
-    if not 0 <= cfg.num_classes <= MOST_CLASSES:
-        raise WeightsError(f"{ref}: its {CONFIG_FILE} cannot be used: no classifier has {cfg.num_classes:,} classes")
-    return HubModel(
-        architecture=config["architecture"], pretrained_cfg=cfg, model_args=dict(config.get("model_args") or {})
-    )
-
-
-def _describe(model: nn.Module) -> dict[str, Any]:
-    """The ``config.json`` of a model, without `model_args`."""
+    if unknown := sorted(details.keys() - Details.__annotations__.keys()):
+        raise OptionError(f"save_for_hub has no option {unknown[0]!r}; it has {', '.join(Details.__annotations__)}")
     given = getattr(model, "pretrained_cfg", None)
-    cfg = given if isinstance(given, PretrainedCfg) else PretrainedCfg.from_dict(given or {})
+    cfg = given if isinstance(given, PretrainedCfg) else PretrainedCfg.from_dict(dict(given or {}))
     if not cfg.architecture:
         raise WeightsError(f"a {type(model).__name__} without an architecture in its pretrained_cfg cannot be saved")
-    num_classes = int(getattr(model, "num_classes", cfg.num_classes))
-    changed: dict[str, Any] = {"num_classes": num_classes, "label_offset": 0}
-    if num_classes != cfg.num_classes - cfg.label_offset:
-        changed |= {"label_names": None, "label_descriptions": None}
-    if (channels := _in_channels(model, cfg)) != cfg.input_size[0]:
-        # The mean over the colours is what images of other channels are normalised with.
-        sizes = ("input_size", "test_input_size", "min_input_size")
-        changed |= {name: (channels, *size[1:]) for name in sizes if (size := getattr(cfg, name))}
-        changed |= {key: (sum(value) / len(value),) * channels for key, value in (("mean", cfg.mean), ("std", cfg.std))}
-    cfg = cfg.overlaid(changed)
-    shared = {key: value for key, value in cfg.to_json().items() if key not in _SOURCES | {"metrics"}}
-    defaults = {key: getattr(cfg, key) for key in ("input_size", "interpolation", "crop_pct", "mean", "std")}
+    # An option may have moved the convolution that the published weights name.
+    modules = {name for name, _ in model.named_modules()}
+    cfg = cfg.overlaid(
+        {key: None for key in ("first_conv", "classifier") if not {*names_of(getattr(cfg, key))} <= modules}
+    )
+    cfg = cfg.overlaid(derived_fields(model, cfg))
+    made_with: Mapping[str, Any] = getattr(model, "made_with", {})
+    num_classes, channels = int(getattr(model, "num_classes", cfg.num_classes)), _in_channels(model, cfg)
+    cfg = _as_it_is_now(model, cfg, num_classes, channels, details.get("input_size"))
+    names, descriptions = _labels(cfg, num_classes, details)
+    options = {**made_with.get("options", {}), **(details.get("model_args") or {})}
+    written = {
+        key: value for key, value in cfg.to_json().items() if key not in {*SOURCE_FIELDS, *_PROVENANCE, *_CLASSES}
+    }
+    always = {key: getattr(cfg, key) for key in ("input_size", "interpolation", "crop_pct", "mean", "std")}
+    said = {key: details.get(key) for key in ("license", "description")}
     return {
         "architecture": cfg.architecture,
         "num_classes": num_classes,
         "num_features": int(getattr(model, "num_features", 0)),
-        "pretrained_cfg": {"num_classes": num_classes, **defaults, **shared},
-        **({"metrics": dict(cfg.metrics)} if cfg.metrics else {}),
+        **({"label_names": list(names)} if names else {}),
+        **({"label_descriptions": dict(descriptions)} if descriptions else {}),
+        "pretrained_cfg": {
+            "num_classes": num_classes,
+            **always,
+            **written,
+            **{key: value for key, value in said.items() if value is not None},
+        },
+        "model_args": _model_args(options, channels),
+        **({"metrics": dict(metrics)} if (metrics := details.get("metrics")) else {}),
+        "zoo": {"architecture": made_with.get("architecture", cfg.architecture), "version": __version__},
     }
 
 
+def _as_it_is_now(
+    model: nn.Module, cfg: PretrainedCfg, num_classes: int, channels: int, size: tuple[int, int] | None
+) -> PretrainedCfg:
+    """The default config with the classes, channels and image size that the model has."""
+    changed: dict[str, Any] = {"num_classes": num_classes, "label_offset": 0, "pool_size": None}
+    if num_classes != cfg.num_classes - cfg.label_offset:
+        changed |= {"label_names": None, "label_descriptions": None}
+    if size is not None:
+        changed |= {"input_size": (cfg.input_size[0], *size), **dict.fromkeys(_TEST_FIELDS)}
+    cfg = cfg.overlaid(changed)
+    if channels != cfg.input_size[0]:
+        # The mean over the colours is what images of other channels are normalised with.
+        sizes = ("input_size", "test_input_size", "min_input_size")
+        changed = {name: (channels, *size[1:]) for name in sizes if (size := getattr(cfg, name))}
+        changed |= {key: (sum(value) / len(value),) * channels for key, value in (("mean", cfg.mean), ("std", cfg.std))}
+        cfg = cfg.overlaid(changed)
+    return cfg.overlaid(derived_fields(model, cfg))
+
+
+def _labels(cfg: PretrainedCfg, num_classes: int, details: Details) -> tuple[Sequence[str], Mapping[str, str]]:
+    names = details.get("label_names")
+    if names is None:
+        if details.get("label_descriptions"):
+            raise OptionError("label_descriptions need label_names, which they describe")
+        return cfg.label_names or (), cfg.label_descriptions or {}
+    if len(names) != num_classes or isinstance(names, str) or len(set(names)) != num_classes:
+        raise OptionError(f"label_names are {len(set(names))} different names, the model has {num_classes} classes")
+    descriptions = details.get("label_descriptions") or {}
+    if odd := sorted(descriptions.keys() - set(names)):
+        raise OptionError(f"label_descriptions describe {odd[0]!r}, which is none of label_names")
+    return names, descriptions
+
+
+def _model_args(options: Mapping[str, Any], channels: int) -> dict[str, Any]:
+    """The options as JSON, as they will be read again."""
+    written = {name: value for name, value in options.items() if name not in ("num_classes", "in_chans")}
+    for name, value in written.items():
+        try:
+            written[name] = json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise OptionError(
+                f"the option {name!r} of this model is {value!r}, which a config.json cannot hold: make the model with "
+                f"its name, or give save_for_hub model_args={{{name!r}: ...}}"
+            ) from error
+    # Whoever reads the channels off the input's size needs no option; timm does not.
+    return checked_options({**written, **({"in_chans": channels} if channels != 3 else {})}, "save_for_hub", ())
+
+
+def _savable(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, each with a memory of its own, as safetensors wants them."""
+    seen: set[int] = set()
+    savable = {}
+    for name, tensor in state_dict.items():
+        own = tensor.detach().cpu().contiguous()
+        storage = own.untyped_storage()
+        if storage.data_ptr() in seen or storage.nbytes() != own.nbytes:
+            own = own.clone()
+        seen.add(storage.data_ptr())
+        savable[name] = own
+    return savable
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: the model may be mapped from the one that it replaces."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def _in_channels(model: nn.Module, cfg: PretrainedCfg) -> int:
-    names = (cfg.first_conv,) if isinstance(cfg.first_conv, str) else cfg.first_conv or ()
-    convs: list[Any] = [model.get_submodule(name) for name in names]
+    convs: list[Any] = [model.get_submodule(name) for name in names_of(cfg.first_conv)]
     return int(convs[0].in_channels) if convs else cfg.input_size[0]

@@ -12,6 +12,7 @@ from zoo_core.errors import WeightsError
 from zoo_core.hooks import hookimpl
 from zoo_core.hooks.manager import hook_manager
 from zoo_core.weights.fetch import cached_path, fetch_weights, is_cached
+from zoo_core.weights.inventory import damage, inventory
 from zoo_core.weights.request import FetchRequest, UnavailableError
 
 EXPLODING = "raise RuntimeError('a package with weights was imported')"
@@ -135,6 +136,29 @@ def bucket(file: Path) -> Iterator[Bucket]:
 def test_another_package_can_add_a_source(bucket: Bucket, file: Path) -> None:
     assert fetch_weights(PretrainedCfg(url="s3://bucket/net.pth")) == file
     assert bucket.asked == [("//bucket/net.pth", True), ("//bucket/net.pth", False)], "asked on disk, then at large"
+
+
+def test_what_another_package_s_source_fetched_is_known(bucket: Bucket, file: Path, cache: Path) -> None:
+    cfg = PretrainedCfg(url="s3://bucket/net.pth")
+    assert not is_cached(cfg)
+    fetch_weights(cfg)
+    assert cached_path(cfg) == file
+    (item,) = inventory(cache)
+    assert (item.state, item.path, item.size) == ("elsewhere", file, file.stat().st_size)
+    assert damage(item) is None
+    assert not is_cached(PretrainedCfg(url="s3://bucket/other.pth"))
+    file.unlink()
+    assert not is_cached(cfg)
+
+
+def test_another_package_s_source_is_held_against_the_config(bucket: Bucket, file: Path) -> None:
+    right = hashlib.sha256(b"weights").hexdigest()
+    assert fetch_weights(PretrainedCfg(url="s3://bucket/net.pth", sha256=right)) == file
+    with pytest.raises(WeightsError, match="has not the SHA-256 of its config, 0badc0de"):
+        fetch_weights(PretrainedCfg(url="s3://bucket/net.pth", sha256="0badc0de"))
+    file.unlink()
+    with pytest.raises(WeightsError, match="where there is no file"):
+        fetch_weights(PretrainedCfg(url="s3://bucket/net.pth"))
 
 
 def test_another_package_s_source_is_not_asked_for_more_than_disk_offline(

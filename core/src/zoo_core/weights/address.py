@@ -30,7 +30,7 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 _IN_PATH = "/%!$&'()*+,;=:@"  # and what `quote` never touches: letters, digits, _.-~
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.~!$&'()+,;=@ %-]{1,120}(?<![. ])")
 _TAKEN = re.compile(
-    r".*\.(receipt|part|lock|rejected|tmp)|aligned|package|(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE
+    r".*\.(receipt|part|lock|rejected|tmp)|aligned|package|sources|(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE
 )
 """Names that mean something else in the cache, or to Windows."""
 _REPOSITORY = re.compile(r"[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?", re.ASCII)

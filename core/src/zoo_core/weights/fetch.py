@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
+import re
 import threading
 from importlib import import_module
 from pathlib import Path
@@ -11,11 +13,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from zoo_core.errors import WeightsError
 from zoo_core.hooks.manager import hook_manager
-from zoo_core.weights.cache import cache_folder
+from zoo_core.weights.cache import Entry, cache_folder, verified
 from zoo_core.weights.licence import notice_licence
 from zoo_core.weights.paths import is_file
 from zoo_core.weights.request import FetchRequest, UnavailableError
 from zoo_core.weights.sources import MODULES, local
+from zoo_core.weights.verify import Expected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +49,7 @@ def fetch_weights(
     fetch = _fetch_hook()
     for request in requests:
         if path := fetch(request=dataclasses.replace(request, local_only=True)):
-            notice_licence(cfg, request.cache_dir)
-            return path
+            return _noted(cfg, request, path)
     if variable := offline_variable():
         raise WeightsError(_missing_offline(requests, variable))
     failures = []
@@ -59,9 +61,27 @@ def fetch_weights(
             continue
         if path is None:
             raise WeightsError(f"{request.name}: no source of weights knows {request.source!r}")
-        notice_licence(cfg, request.cache_dir)
-        return path
+        return _noted(cfg, request, path)
     raise WeightsError("; ".join(failures))
+
+
+def _noted(cfg: PretrainedCfg, request: FetchRequest, path: Path) -> Path:
+    """The path, once a licence was told of, and a file from another package's source was looked at and written down."""
+    if path not in places(request):
+        if not is_file(path):
+            raise WeightsError(f"{request.name}: its source of weights names {path}, where there is no file")
+        expected = Expected(request.sha256, "config") if request.sha256 else None
+        if not verified(_elsewhere(request), path, expected, url=request.source):
+            raise WeightsError(f"{request.name}: {path} has not the SHA-256 of its config, {request.sha256}")
+    notice_licence(cfg, request.cache_dir)
+    return path
+
+
+def _elsewhere(request: FetchRequest) -> Entry:
+    """Where it is written down which file another package's source has for a request."""
+    digest = hashlib.sha256(f"{request.source}\n{request.filename}".encode(errors="replace")).hexdigest()
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", request.source.rpartition("/")[2])[-80:].lstrip(".") or "file"
+    return Entry(request.cache_dir, f"sources/{digest[:32]}/{name}")
 
 
 def requests_for(
@@ -103,12 +123,13 @@ def cached_path(cfg: PretrainedCfg, *, cache_dir: str | os.PathLike[str] | None 
 
 
 def places(request: FetchRequest) -> list[Path]:
-    """Where the built-in sources look for a request's file on disk."""
+    """Where the built-in sources look for a request's file on disk, and where another source once had it."""
     found: list[Path] = []
     for module in MODULES:
         look = getattr(import_module(module), "places", None)
         found += look(request) if look else []
-    return found
+    receipt = _elsewhere(request).read_receipt()
+    return [*found, Path(receipt.path)] if receipt and receipt.path else found
 
 
 def model_name(cfg: PretrainedCfg) -> str:

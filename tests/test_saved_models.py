@@ -78,6 +78,13 @@ def test_what_timm_saves_is_read(timm, name: str, tmp_path: Path) -> None:
     assert same(theirs, zoo.create_model(f"local-dir:{tmp_path}", pretrained=True))
 
 
+TRANSFORMERS = """
+import sys
+from peers import prepare
+prepare()
+from transformers import TimmWrapperForImageClassification
+TimmWrapperForImageClassification.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[2])
+"""
 PIPELINE = """
 import json, sys
 from peers import prepare
@@ -95,13 +102,28 @@ def test_transformers_reads_it(tmp_path: Path) -> None:
     torch.manual_seed(1)
     net = zoo.create_model("resnet18", num_classes=3, act_layer="silu")
     zoo.save_for_hub(net, tmp_path, label_names=["cat", "dog", "cow"], input_size=(96, 96))
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(
-        [sys.executable, "-c", PIPELINE, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    (best,) = json.loads(done.stdout.splitlines()[-1])
+    (best,) = json.loads(run(PIPELINE, tmp_path).splitlines()[-1])
     assert best["label"] in ("cat", "dog", "cow")
+
+
+@pytest.mark.peers
+def test_what_transformers_saves_is_read(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    net = zoo.create_model("densenet121", num_classes=3)
+    zoo.save_for_hub(net, tmp_path / "ours", label_names=["cat", "dog", "cow"])
+    run(TRANSFORMERS, tmp_path / "ours", tmp_path / "theirs")
+    back = zoo.create_model(f"local-dir:{tmp_path}/theirs", pretrained=True)
+    assert same(net, back)
+    assert back.pretrained_cfg["label_names"] == ("cat", "dog", "cow")
+
+
+def run(code: str, *arguments: Path) -> str:
+    """What a program prints, in a process of its own that opens no socket."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
 
 
 def test_what_is_not_true_of_the_model_is_not_written(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from zoo_core.config_fields import check_fields, shortened
 from zoo_core.errors import ConfigError, did_you_mean
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -23,6 +24,9 @@ class PretrainedCfg:
 
     Sizes are (channels, height, width) in pixels, mean and std are per channel of an image in 0..1.
     The field names are those of the field (timm's), so that a Hub repository's ``config.json`` reads as it is.
+
+    Raises:
+        ConfigError: for a value that its field cannot have, see `zoo_core.config_fields`.
     """
 
     # Where the weights are; which of these is used, see `zoo_core.weights.fetch.requests_for`.
@@ -77,6 +81,10 @@ class PretrainedCfg:
     metrics: Mapping[str, float] | None = None
     """Measured figures, such as ``{"accuracy": 0.98}``, by a name that `notes` explains."""
 
+    def __post_init__(self) -> None:
+        """Check every field once, where it is made."""
+        check_fields(vars(self), _DEFAULTS)
+
     @property
     def has_weights(self) -> bool:
         """Whether there is a place to load weights from."""
@@ -99,11 +107,15 @@ class PretrainedCfg:
         """Read a mapping, lists becoming tuples.
 
         Raises:
-            ConfigError: for a key that is no field, with the nearest one.
+            ConfigError: for what is no mapping, a key that is no field, with the nearest one, or a wrong value.
         """
-        if unknown := sorted(set(values) - _FIELDS):
-            raise ConfigError(f"unknown default config field {unknown[0]!r}{did_you_mean(unknown[0], _FIELDS)}")
-        return cls(**{key: _hashable(value) for key, value in values.items()})
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"a default config must be a mapping, not {shortened(values)}")
+        if not values.keys() <= _DEFAULTS.keys():
+            unknown = min(map(str, values.keys() - _DEFAULTS.keys()))
+            raise ConfigError(f"unknown default config field {shortened(unknown)}{did_you_mean(unknown, _DEFAULTS)}")
+        fields: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in values.items()}
+        return cls(**fields)
 
     def overlaid(self, values: Mapping[str, Any]) -> PretrainedCfg:
         """A copy with some fields replaced (an overlay). A new source of weights is the only one."""
@@ -112,11 +124,7 @@ class PretrainedCfg:
 
 
 _SOURCE_FIELDS = ("url", "file", "hf_hub_id", "hf_hub_filename", "sha256")
-_FIELDS = frozenset(field.name for field in dataclasses.fields(PretrainedCfg))
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(_hashable(item) for item in value) if isinstance(value, list) else value
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(PretrainedCfg)}
 
 
 def _jsonable(value: Any) -> Any:

@@ -171,7 +171,7 @@ def _plugin(plugin: Plugin) -> Iterator[Problem]:
     for name, values in configs.items():
         try:
             PretrainedCfg.from_dict(values)
-        except (ZooError, TypeError) as error:
+        except ZooError as error:
             yield Problem(
                 entry.distribution, f"plugin {entry} has a broken default config {name!r}: {error}", _report(entry)
             )

@@ -180,7 +180,7 @@ def read_pretrained_cfg(found: FoundModel) -> PretrainedCfg | None:
         if values is None:
             return None
         return PretrainedCfg.from_dict({**values, "architecture": found.architecture, "tag": found.tag})
-    except (PluginError, ConfigError, TypeError) as error:
+    except (PluginError, ConfigError) as error:
         raise PluginError(
             f"plugin {found.plugin.entry_point} has a broken default config {found.name!r}: {error}"
         ) from error

@@ -162,7 +162,7 @@ def _parse(config: Mapping[str, Any], ref: str, source: Mapping[str, Any]) -> Hu
     known["custom_load"] = bool(known.get("custom_load"))
     try:
         cfg = PretrainedCfg.from_dict({**known, **source, "architecture": config["architecture"]})
-    except (ConfigError, TypeError) as error:
+    except ConfigError as error:
         raise WeightsError(f"{ref}: its {CONFIG_FILE} cannot be used: {error}") from error
     if not 0 <= cfg.num_classes <= MOST_CLASSES:
         raise WeightsError(f"{ref}: its {CONFIG_FILE} cannot be used: no classifier has {cfg.num_classes:,} classes")

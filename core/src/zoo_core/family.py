@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cache, cached_property
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from zoo_core.config import PretrainedCfg
+from zoo_core.discovery.imports import import_object
+from zoo_core.names import normalize_distribution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,7 +51,7 @@ class Family:
     @cached_property
     def network_class(self) -> type[nn.Module]:
         """The network's class. Imports the module that defines it."""
-        return cast("type[nn.Module]", _load(self.network))
+        return cast("type[nn.Module]", self._load(self.network))
 
     def tags(self, architecture: str) -> dict[str, PretrainedCfg]:
         """The tags of one architecture, its default first, as the table has them."""
@@ -94,7 +95,7 @@ class Family:
                 pretrained,
                 model_cfg=self.architectures[architecture],
                 feature_cfg=dict(self.feature_cfg),
-                pretrained_filter_fn=_load(self.pretrained_filter) if self.pretrained_filter else None,
+                pretrained_filter_fn=self._load(self.pretrained_filter) if self.pretrained_filter else None,
                 pruned=self.pruned_shapes(architecture),
                 **options,
             )
@@ -104,8 +105,7 @@ class Family:
         construct.__doc__ = f"Build {architecture}; options as `zoo_core.create_model` takes them."
         return construct
 
-
-def _load(reference: str) -> Any:
-    """What ``module:attribute`` names. Imports the module."""
-    module, _, attribute = reference.partition(":")
-    return getattr(import_module(module), attribute)
+    def _load(self, reference: str) -> Any:
+        """What ``module:attribute`` names. Imports the module; a failure is the plugin's, and says so."""
+        distribution = normalize_distribution(self.package.partition(".")[0])
+        return import_object(reference, distribution, f"plugin {distribution} (family {self.name!r})")

@@ -2,38 +2,89 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import ZooError
+from zoo_core.cli.parser import Parser, foreign_code, print_error, print_warning
+from zoo_core.config_fields import shortened
+from zoo_core.errors import PluginError
+from zoo_core.names import is_architecture
 
 if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
     from types import ModuleType
 
 
 def add_commands(subparsers: Any, commands: dict[str, ModuleType]) -> None:
-    """Ask the hook plugins for commands, and add them to `subparsers` and, by name, to `commands`."""
-    from zoo_core.hooks.manager import hook_manager
+    """Ask the hook plugins for commands, and add them to `subparsers` and, by name, to `commands`.
 
-    try:
-        offers = hook_manager().hook.zoo_add_commands()
-    except ZooError as error:
-        _report(error)
-        return
-    for name, module_name in ((name, module) for offer in offers for name, module in dict(offer).items()):
-        if name in commands:
-            _report(f"the command {name!r} of {module_name} is left out: the name is taken")
-            continue
+    What they print meanwhile goes to stderr.
+    """
+    with contextlib.redirect_stdout(sys.stderr):
+        for name, target in _offers():
+            if name in commands:
+                print_warning(f"the command {name!r} of {target} is left out: the name is taken")
+                continue
+            try:
+                module = import_module(target)
+                _rehearse(module, name)
+                module.add_parser(subparsers)
+            except (Exception, SystemExit) as error:
+                print_warning(f"the command {name!r} of {target} is left out: {type(error).__name__}: {error}")
+            else:
+                commands[name] = module
+
+
+def run_added(module: ModuleType, args: argparse.Namespace) -> int:
+    """Run an added command. Returns its exit code, 0 where it gives none.
+
+    Raises:
+        ZooError: naming the command, when it fails.
+    """
+    with foreign_code(f"the command {args.command!r} of {module.__name__} failed"):
         try:
-            module = import_module(module_name)
-            module.add_parser(subparsers)
-            module.run  # noqa: B018 - without it the command could be listed and not run
-        except Exception as error:
-            _report(f"the command {name!r} of {module_name} is left out: {type(error).__name__}: {error}")
+            return int(module.run(args) or 0)
+        except SystemExit as exit_:  # its way to say its exit code
+            if isinstance(exit_.code, str):
+                print_error(exit_.code)
+            return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+
+
+def _offers() -> Iterator[tuple[str, str]]:
+    """(name, module) of every command that is offered in earnest; the rest is reported, plugin by plugin."""
+    from zoo_core.hooks.manager import call_each, hook_problems
+
+    for plugin, problem in hook_problems().items():
+        print_warning(f"hook plugin {plugin} is left out: {problem}")
+    for plugin, offer in call_each("zoo_add_commands"):
+        if isinstance(offer, PluginError):
+            print_warning(offer)
+        elif not isinstance(offer, Mapping):
+            print_warning(
+                f"hook plugin {plugin} adds no commands: {shortened(offer)} is no mapping of names to modules"
+            )
         else:
-            commands[name] = module
+            for name, target in offer.items():
+                if not isinstance(name, str) or not is_architecture(name) or name.startswith("-"):
+                    print_warning(f"hook plugin {plugin} adds a command that cannot be named {shortened(name)}")
+                elif not isinstance(target, str) or not target:
+                    print_warning(f"hook plugin {plugin} names no module for {name!r}, but {shortened(target)}")
+                else:
+                    yield name, target
 
 
-def _report(problem: object) -> None:
-    print(f"zoo: warning: {problem}", file=sys.stderr)
+def _rehearse(module: Any, name: str) -> None:
+    """Have the module add its parser to one that is thrown away: a fault in it must not spoil the help of all."""
+    parser = Parser(prog="zoo")
+    subparsers = parser.add_subparsers()
+    module.add_parser(subparsers)
+    if list(subparsers.choices) != [name]:
+        raise TypeError(f"its add_parser adds {shortened(list(subparsers.choices))}, not {name!r}")
+    parser.format_help()
+    subparsers.choices[name].format_help()
+    if not callable(module.run):
+        raise TypeError("its run cannot be called")

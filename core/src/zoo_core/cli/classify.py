@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.cli.output import print_json, print_table
-from zoo_core.cli.parser import add_input_size_option, add_json_option, examples
+from zoo_core.cli.parser import add_input_size_option, add_json_option, examples, foreign_code, positive
 from zoo_core.errors import OptionError
 
 if TYPE_CHECKING:
+    import argparse
+
     from zoo_core.config import PretrainedCfg
 
 
@@ -47,13 +48,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def positive(text: str) -> int:
-    """A whole number from 1 up."""
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
-    return int(text)
-
-
 def classify(
     name: str, images: list[str], *, top: int, input_size: tuple[int, int] | None = None
 ) -> list[dict[str, Any]]:
@@ -69,14 +63,19 @@ def classify(
     from zoo_core.images import open_image, transform_image
 
     opened = [open_image(image) for image in images]  # Before the model: a wrong path need not wait for a download.
-    net = zoo_core.create_model(name, pretrained=True).eval()
+    with foreign_code(f"cannot create {name!r}"):
+        net = zoo_core.create_model(name, pretrained=True).eval()
     cfg = config_of(net, input_size)
     if not cfg.num_classes:
         raise OptionError(f"the weights of {name!r} have no classes: use `zoo features`")
     results = []
     for path, image in zip(images, opened, strict=True):
-        with torch.inference_mode():
-            probabilities = net(transform_image(image, cfg).unsqueeze(0))[0].softmax(dim=0)
+        x = transform_image(image, cfg).unsqueeze(0)
+        with (
+            foreign_code(f"{name!r} cannot take images of {' x '.join(map(str, x.shape[1:]))}"),
+            torch.inference_mode(),
+        ):
+            probabilities = net(x)[0].softmax(dim=0)
         best = probabilities.topk(min(top, len(probabilities)))
         classes = [
             {"index": index, "label": label_of(cfg, index), "probability": round(probability, 6)}
@@ -88,5 +87,6 @@ def classify(
 
 def label_of(cfg: PretrainedCfg, index: int) -> str:
     """What a class is called: its description, else its name, else its number."""
-    name = cfg.label_names[index] if cfg.label_names else f"class {index}"
+    names = cfg.label_names or ()
+    name = names[index] if index < len(names) else f"class {index}"
     return (cfg.label_descriptions or {}).get(name, name)

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.cli.output import print_json
-from zoo_core.cli.parser import MISTAKE, add_json_option, examples, print_error
+from zoo_core.cli.parser import MISTAKE, add_json_option, examples, positive, print_error
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +23,7 @@ def add_parser(subparsers: Any) -> None:
         epilog=examples("zoo download resnet50.a1_in1k", "zoo download resnet18 densenet121 hf-hub:org/repo --jobs 2"),
     )
     parser.add_argument("names", metavar="NAME", nargs="+", help="a model; without a tag, its default weights")
-    parser.add_argument("--jobs", type=int, default=4, metavar="N", help="how many at once (default: 4)")
+    parser.add_argument("--jobs", type=positive, default=4, metavar="N", help="how many at once (default: 4)")
     parser.add_argument("--cache-dir", metavar="DIR", help="another cache than ZOO_CACHE or the platform's")
     add_json_option(parser)
 

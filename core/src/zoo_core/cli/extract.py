@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo_core
+from zoo_core.cli.parser import foreign_code
 from zoo_core.config import PretrainedCfg
 from zoo_core.images import crop_image, normalise, open_image
 
@@ -75,10 +76,12 @@ def extract(
     """
     opened = [open_image(image) for image in images]  # Before the model: a wrong path need not wait for a download.
     torch.manual_seed(0)
-    net = zoo_core.create_model(name, pretrained=not random, features_only=True, out_indices=out_indices).eval()
+    with foreign_code(f"cannot create {name!r}"):
+        net = zoo_core.create_model(name, pretrained=not random, features_only=True, out_indices=out_indices).eval()
     cfg = config_of(net, input_size)
     inputs = [crop_image(image, cfg) for image in opened]
-    with torch.inference_mode():
+    size = " x ".join(map(str, cfg.input_size))
+    with foreign_code(f"{name!r} cannot take images of {size}"), torch.inference_mode():
         maps = [net(normalise(image, cfg).unsqueeze(0)) for image in inputs]
     return Extraction(
         model=name,

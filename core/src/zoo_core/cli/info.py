@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.cli.output import print_fields, print_json, print_table
-from zoo_core.cli.parser import add_input_size_option, add_json_option, examples
+from zoo_core.cli.parser import add_input_size_option, add_json_option, examples, foreign_code
 from zoo_core.config import PretrainedCfg
 
 if TYPE_CHECKING:
@@ -117,20 +117,22 @@ def build(name: str, cfg: PretrainedCfg, input_size: tuple[int, int] | None) -> 
     from zoo_core.features.wrap import wrap_features
 
     size = (cfg.input_size[0], *(input_size or cfg.input_size[1:]))
-    net = zoo_core.create_model(name, device="meta").eval()
+    with foreign_code(f"cannot build {name!r}"):
+        net = zoo_core.create_model(name, device="meta").eval()
     network: dict[str, Any] = {
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "input_size": size,
         "feature_maps": [],
     }
     if getattr(net, "feature_info", None):
-        extractor = wrap_features(net, {})
-        maps = extractor(torch.empty(1, *size, device="meta"))
-        network["feature_maps"] = [
-            {"module": info["module"], "channels": map_.shape[1], "reduction": info["reduction"]}
-            | {"height": map_.shape[2], "width": map_.shape[3]}
-            for info, map_ in zip(extractor.feature_info.get_dicts(), maps, strict=True)  # type: ignore[operator,union-attr] # a FeatureInfo
-        ]
+        with foreign_code(f"{name!r} cannot take images of {' x '.join(map(str, size))}"):
+            extractor = wrap_features(net, {})
+            maps = extractor(torch.empty(1, *size, device="meta"))
+            network["feature_maps"] = [
+                {"module": info["module"], "channels": map_.shape[1], "reduction": info["reduction"]}
+                | {"height": map_.shape[2], "width": map_.shape[3]}
+                for info, map_ in zip(extractor.feature_info.get_dicts(), maps, strict=True)  # type: ignore[operator,union-attr] # a FeatureInfo
+            ]
     return network
 
 

@@ -5,13 +5,14 @@ Nothing heavy is imported here, nor by a subcommand before it runs: ``zoo --help
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from zoo_core.cli.added import add_commands
+from zoo_core.cli.added import add_commands, run_added
 from zoo_core.cli.parser import MISTAKE, Parser, examples, print_error
+from zoo_core.cli.terminal import guarded_streams, reserved_output
 from zoo_core.errors import ZooError
 
 if TYPE_CHECKING:
@@ -68,8 +69,36 @@ def build_parser(commands: dict[str, ModuleType] | None = None, *, added: bool =
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``zoo`` with `argv` (None: the process's) and return its exit code: 0, or 2 for a mistake of the user's."""
-    argv = sys.argv[1:] if argv is None else argv
+    """Run ``zoo`` with `argv` (None: the process's) and return its exit code: 0, or 2 with one line that says why."""
+    with guarded_streams():
+        try:
+            return _run(sys.argv[1:] if argv is None else argv)
+        except ZooError as error:
+            print_error(error)
+        except BrokenPipeError:
+            return 0  # whoever reads (`zoo list | head`) has seen enough
+        except KeyboardInterrupt:
+            return 130
+        except RecursionError:
+            print_error("what was read is nested too deep")
+        except MemoryError:
+            print_error("this machine has not enough memory for it")
+        except OSError as error:
+            where = f"{error.filename!r}: " if error.filename else ""
+            print_error(f"{where}{error.strerror or error}")
+        except UnicodeError as error:
+            print_error(error)
+        return MISTAKE
+
+
+def _run(argv: Sequence[str]) -> int:
+    try:
+        return _dispatch(argv)
+    finally:
+        sys.stdout.flush()
+
+
+def _dispatch(argv: Sequence[str]) -> int:
     commands = command_modules()
     word = next((word for word in argv if not word.startswith("-")), None)
     parser = build_parser(commands, added=word not in commands and "--version" not in argv)
@@ -82,16 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser.print_help()
         return 0
-    try:
-        code = int(commands[args.command].run(args))
-        sys.stdout.flush()
-        return code
-    except ZooError as error:
-        print_error(error)
-        return MISTAKE
-    except BrokenPipeError:
-        # Whoever reads (`zoo list | head`) has seen enough. Python flushes stdout once more at exit: to nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        return 130
+    module = commands[args.command]
+    if args.command not in COMMANDS:
+        return run_added(module, args)
+    with reserved_output() if getattr(args, "json", False) else contextlib.nullcontext():
+        return int(module.run(args))

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     names = names_of(args.name, args.architecture)
     values = values_of(names, licence=args.license)
     replaced: dict[str, str] = {}
-    if args.source:
+    if args.source is not None:
         from zoo_core.scaffold.wrap import wrap
 
         more, replaced = wrap(args.source, names, args.input_size)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from zoo_core.errors import did_you_mean
+from zoo_core.config_fields import MAX_SIDE, shortened
+from zoo_core.errors import ZooError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 MISTAKE = 2
 """The exit code for what the user can put right."""
+_LONGEST = 4000
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,6 +45,10 @@ class Parser(argparse.ArgumentParser):
             there_are = f"; there are {', '.join(choices)}"
             self.error(f"unknown {what} {value!r}{did_you_mean(str(value), choices) or there_are}")
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # argparse's own loses what a full disk does not take, and says nothing.
+        (sys.stderr if file is None else file).write(message)
+
     def error(self, message: str) -> NoReturn:
         """Print one line and exit."""
         print_error(message)
@@ -49,8 +56,35 @@ class Parser(argparse.ArgumentParser):
 
 
 def print_error(message: object) -> None:
-    """One ``zoo: error:`` line on stderr, whatever the message was wrapped into."""
-    print(f"zoo: error: {' '.join(str(message).split())}", file=sys.stderr)
+    """One ``zoo: error:`` line on stderr, whatever the message was wrapped into; cut where it would fill a screen."""
+    print(f"zoo: error: {_one_line(message)}", file=sys.stderr)
+
+
+def print_warning(message: object) -> None:
+    """The same of what does not end the command."""
+    print(f"zoo: warning: {_one_line(message)}", file=sys.stderr)
+
+
+def _one_line(message: object) -> str:
+    text = " ".join(str(message).split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} [...] {text[-_LONGEST // 4 :]}"
+
+
+@contextlib.contextmanager
+def foreign_code(what: str) -> Iterator[None]:
+    """Turn whatever a network's or an added command's own code raises, or its exit, into one line that begins `what`.
+
+    Raises:
+        ZooError: in place of it.
+    """
+    try:
+        yield
+    except (ZooError, MemoryError, BrokenPipeError):
+        raise
+    except SystemExit as error:
+        raise ZooError(f"{what}: it called exit({error.code!r})") from error
+    except Exception as error:
+        raise ZooError(f"{what}: {type(error).__name__}: {error}") from error
 
 
 def examples(*lines: str) -> str:
@@ -76,11 +110,23 @@ def add_input_size_option(parser: argparse.ArgumentParser, meaning: str = "") ->
     )
 
 
+def positive(text: str) -> int:
+    """A whole number from 1 up."""
+    if not _is_whole(text, 10**9):
+        raise argparse.ArgumentTypeError(f"{shortened(text)} is no whole number from 1 up")
+    return int(text)
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """``"320"`` or ``"320x480"`` as (height, width)."""
     sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and int(side) > 0 for side in sides):
+    if len(sides) > 2 or not all(_is_whole(side, MAX_SIDE) for side in sides):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no size: expected pixels such as 320, or 320x480 (height x width)"
+            f"{shortened(text)} is no size: expected pixels such as 320, or 320x480 (height x width)"
         )
     return int(sides[0]), int(sides[-1])
+
+
+def _is_whole(text: str, most: int) -> bool:
+    """Whether it is a number from 1 to `most`; Python refuses to read one of thousands of digits."""
+    return text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 0 < int(text) <= most

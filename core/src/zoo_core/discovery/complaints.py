@@ -56,28 +56,6 @@ def unusable(plugin: Plugin, name: str) -> PluginError:
     return PluginError(f"cannot create {name!r}: plugin {plugin.entry_point} is {plugin.state}: {plugin.problem}")
 
 
-def broken_import(plugin: Plugin, constructor: str, error: BaseException) -> PluginError:
-    """The plugin failed while its constructor was imported. Raise it from `error`."""
-    return PluginError(
-        f"plugin {plugin.entry_point} is broken: {import_problem(plugin.distribution, constructor, error)}"
-    )
-
-
-def import_problem(distribution: str, target: str, error: BaseException) -> str:
-    """Why importing ``module:attribute`` failed, telling a plugin's own missing module from a missing dependency."""
-    module = target.partition(":")[0]
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        if error.name.partition(".")[0] == module.partition(".")[0]:
-            return (
-                f"its own module {error.name!r} is missing, the installation is incomplete: "
-                f"pip install --force-reinstall {distribution}"
-            )
-        return f"it needs the module {error.name!r}, which is not installed"
-    if isinstance(error, SystemExit):
-        return f"importing {module} called exit({error.code!r})"
-    return f"importing {target} failed: {type(error).__name__}: {error}"
-
-
 def _hints(index: Index, name: ModelName) -> list[str]:
     """Sentences on who would offer the name if something else were installed, enabled or repaired."""
     from zoo_core.discovery.catalogue import distribution_for

@@ -149,21 +149,17 @@ def load_constructor(found: FoundModel) -> Callable[..., Any]:
     Raises:
         PluginError: naming distribution, entry point and cause, when the plugin fails to.
     """
-    from importlib import import_module
-
     if isinstance(found.plugin, LocalPlugin):
         return found.plugin.constructors[found.architecture]
-    module, _, attribute = found.constructor.partition(":")
-    try:
-        constructor: Any = import_module(module)
-        for part in attribute.split("."):
-            constructor = getattr(constructor, part)
-        if not callable(constructor):
-            raise TypeError(f"it is of type {type(constructor).__name__}, and cannot be called")
-    except (Exception, SystemExit) as error:
-        from zoo_core.discovery.complaints import broken_import
+    from zoo_core.discovery.imports import import_object
 
-        raise broken_import(found.plugin, found.constructor, error) from error
+    plugin = f"plugin {found.plugin.entry_point}"
+    constructor = import_object(found.constructor, found.distribution, plugin)
+    if not callable(constructor):
+        raise PluginError(
+            f"{plugin} is broken: importing {found.constructor} failed: TypeError: "
+            f"it is of type {type(constructor).__name__}, and cannot be called"
+        )
     return constructor
 
 

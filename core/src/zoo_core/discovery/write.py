@@ -37,8 +37,9 @@ def families_of(package: str) -> list[Family]:
     """
     try:
         module: ModuleType = import_module(package)
-    except ImportError as error:
-        raise PluginError(f"cannot import the package {package!r}: {error}") from error
+    except (Exception, SystemExit) as error:
+        kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
+        raise PluginError(f"cannot import the package {package!r}: {kind}{error}") from error
     families = {id(value): value for value in vars(module).values() if isinstance(value, Family)}
     found = sorted(families.values(), key=lambda family: family.name)
     if not found:

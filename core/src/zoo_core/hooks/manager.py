@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 import warnings
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from zoo_core.discovery.complaints import import_problem
+from zoo_core.discovery.imports import import_object
 from zoo_core.errors import PluginError, ZooError, did_you_mean
 from zoo_core.hooks import PROJECT, specs, wrapped
 from zoo_core.registry import current_index
@@ -68,6 +67,20 @@ def hook_problems() -> dict[str, str]:
     return dict(_problems)
 
 
+def call_each(hook_name: str) -> list[tuple[str, Any]]:
+    """Name of each plugin that implements a hook without arguments, and what it returns, or the error that names it.
+
+    One that fails does not keep the others from answering, as it would in a call of the hook.
+    """
+    answers = []
+    for impl in reversed(getattr(hook_manager().hook, hook_name).get_hookimpls()):
+        try:
+            answers.append((impl.plugin_name, impl.function()))
+        except (Exception, SystemExit) as error:
+            answers.append((impl.plugin_name, _blamed([impl.plugin_name], hook_name, error)))
+    return answers
+
+
 def plugin_name(entry: EntryPoint) -> str:
     """The name of an installed hook plugin in the manager."""
     return f"{entry.distribution}:{entry.name}"
@@ -84,12 +97,9 @@ def _new_manager() -> pluggy.PluginManager:
 def _import(entry: EntryPoint) -> Any:
     """The module or object that an entry point names; or, as a str, why it cannot be had."""
     try:
-        plugin: Any = import_module(entry.module)
-        for part in filter(None, entry.attribute.split(".")):
-            plugin = getattr(plugin, part)
-    except (Exception, SystemExit) as error:
-        return import_problem(entry.distribution, entry.value, error)
-    return plugin
+        return import_object(entry.value.partition("[")[0], entry.distribution)
+    except PluginError as error:
+        return str(error)
 
 
 def _register(manager: pluggy.PluginManager, entry: EntryPoint, plugin: object) -> str:
@@ -124,9 +134,9 @@ def _report(entry: EntryPoint, problem: str) -> None:
 def _name_the_culprit(
     outcome: pluggy.Result[Any], hook_name: str, impls: Sequence[pluggy.HookImpl], _: Mapping[str, object]
 ) -> None:
-    """Say whose implementation raised. An error that it raised on purpose stays as it is."""
+    """Say whose implementation raised or exited. An error that it raised on purpose stays as it is."""
     error = outcome.exception
-    if error is None or isinstance(error, ZooError) or not isinstance(error, Exception):
+    if not isinstance(error, Exception | SystemExit) or isinstance(error, ZooError):
         return
     codes = set()
     trace = error.__traceback__
@@ -134,6 +144,11 @@ def _name_the_culprit(
         codes.add(trace.tb_frame.f_code)
         trace = trace.tb_next
     culprits = [impl.plugin_name for impl in impls if getattr(impl.function, "__code__", None) in codes]
-    blamed = PluginError(f"hook plugin {', '.join(culprits)} failed in {hook_name}: {type(error).__name__}: {error}")
+    outcome.force_exception(_blamed(culprits, hook_name, error))
+
+
+def _blamed(culprits: Sequence[str], hook_name: str, error: Exception | SystemExit) -> PluginError:
+    what = f"it called exit({error.code!r})" if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
+    blamed = PluginError(f"hook plugin {', '.join(culprits)} failed in {hook_name}: {what}")
     blamed.__cause__ = error
-    outcome.force_exception(blamed)
+    return blamed

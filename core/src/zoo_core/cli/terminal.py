@@ -1,0 +1,139 @@
+"""What the command may send to a terminal, in one place: text, and nothing that steers it.
+
+Names, labels, paths and reasons come from plugins, servers and files. `guarded_streams` puts a stream before standard
+output and standard error, so that prints, warnings, log lines and argparse's own messages all pass through `escaped`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_STEERING = "\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_CELL = re.compile(f"[{_STEERING}]")
+_TEXT = re.compile(f"(?!\n)[{_STEERING}]")
+_BAR = re.compile(r"\r|(?:\n|\x1b\[A)+\Z")
+"""What a progress bar begins a write with, or writes alone, to draw over its last state."""
+
+
+def escaped(text: str, *, one_line: bool = False) -> str:
+    r"""Write out control characters, line separators, bidirectional overrides and surrogates: ``\x1b``, ``\u202e``.
+
+    Line feeds stay, unless it must be `one_line`; all other text is as it was.
+    """
+    return text if text.isprintable() else (_CELL if one_line else _TEXT).sub(_written_out, text)
+
+
+def escaped_json(text: str) -> str:
+    r"""Write them out in a JSON text as ``\u001b``, which reads as the same value."""
+    return text if text.isprintable() else _TEXT.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _written_out(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+class Guarded:
+    """A text stream that escapes what is written to it, whose encoding lacks nothing, and that may be closed or full.
+
+    Whatever else it is asked for is the stream's own.
+    """
+
+    def __init__(self, stream: TextIO | None, name: str) -> None:
+        self.stream = stream
+        self.name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return self.stream is not None and self.stream.isatty()
+
+    def write(self, text: str) -> int:
+        """Write the text escaped. Raises OSError where standard output takes nothing; standard error loses it."""
+        kept = ""
+        if self.name == "stderr" and (bar := _BAR.match(text)) and self.isatty():
+            kept = bar[0]
+        self.write_raw(kept + escaped(text[len(kept) :]))
+        return len(text)
+
+    def write_raw(self, text: str) -> None:
+        """Write text that was escaped before, such as a table with colours."""
+        with self._failing():
+            if self.stream is None:
+                raise OSError(errno.EBADF, "it is closed")
+            try:
+                self.stream.write(text)
+            except UnicodeEncodeError:
+                encoding = self.stream.encoding
+                self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+    def writelines(self, lines: Any) -> None:
+        """Write each."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Flush; errors as `write`."""
+        if self.stream is not None:
+            with self._failing():
+                self.stream.flush()
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:  # ValueError: somebody closed the stream
+            # Python flushes once more at exit, and would complain: what is left goes nowhere.
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), cast("TextIO", self.stream).fileno())
+            if self.name == "stdout":
+                number = getattr(error, "errno", None) or errno.EBADF
+                reason = getattr(error, "strerror", None) or str(error)
+                raise OSError(number, f"cannot write to standard output: {reason}") from error
+
+
+@contextlib.contextmanager
+def guarded_streams() -> Iterator[None]:
+    """Put a `Guarded` stream before standard output and standard error."""
+    if isinstance(sys.stdout, Guarded):
+        yield
+        return
+    before = sys.stdout, sys.stderr
+    guarded = Guarded(before[0], "stdout"), Guarded(before[1], "stderr")
+    sys.stdout, sys.stderr = cast("tuple[TextIO, TextIO]", guarded)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+        with contextlib.suppress(OSError):
+            guarded[0].flush()
+
+
+_output: TextIO | None = None
+
+
+@contextlib.contextmanager
+def reserved_output() -> Iterator[None]:
+    """Keep standard output for `output`: what others print, plugins above all, goes to standard error."""
+    global _output
+    _output, before = sys.stdout, _output
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _output = before
+
+
+def output() -> TextIO:
+    """Standard output, reserved or not."""
+    return _output or sys.stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.cli.parser import add_json_option, examples
+from zoo_core.cli.parser import add_json_option, examples, print_warning
 
 if TYPE_CHECKING:
     import argparse
@@ -70,9 +70,16 @@ def print_long(names: list[str], *, as_json: bool) -> None:
     """Print what is known of each set of weights, from the default configs and the caches' folders."""
     from zoo_core.cli.info import size_of
     from zoo_core.cli.output import print_json, print_table
+    from zoo_core.errors import ZooError
     from zoo_core.registry import get_pretrained_cfg
 
-    rows = [describe_weights(name, cfg) for name in names if (cfg := get_pretrained_cfg(name))]
+    rows = []
+    for name in names:
+        try:
+            if cfg := get_pretrained_cfg(name):
+                rows.append(describe_weights(name, cfg))
+        except ZooError as error:  # one plugin's mistake, which must not hide what the others offer
+            print_warning(error)
     if as_json:
         print_json(rows)
         return
@@ -92,7 +99,7 @@ def describe_weights(name: str, cfg: PretrainedCfg) -> dict[str, Any]:
         "name": name,
         "bytes": file.stat().st_size if file else cfg.size,
         "on_disk": file is not None,
-        "licence": cfg.license,
+        "license": cfg.license,
         "origin": cfg.origin_url,
         "paper": [cfg.paper_ids] if isinstance(cfg.paper_ids, str) else list(cfg.paper_ids or ()),
     }

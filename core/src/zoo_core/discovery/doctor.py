@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core import __version__
 from zoo_core.config import PretrainedCfg
-from zoo_core.discovery.entry_points import MARK, EntryPoint
+from zoo_core.discovery.entry_points import MARK, EntryPoint, identity, read_metadata
 from zoo_core.discovery.manifest import API
-from zoo_core.discovery.resources import find_spec
+from zoo_core.discovery.resources import find_spec, read_file
 from zoo_core.discovery.selection import ALLOW, DENY
 from zoo_core.errors import ModelNameError, ZooError, did_you_mean
-from zoo_core.names import normalize_distribution, parse_model_name
+from zoo_core.names import is_word, parse_model_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,12 +35,21 @@ def examine(index: Index) -> list[Problem]:
     """Everything that is wrong with the installed plugins, and with the settings that select them."""
     problems = [*_selection(index), *_metadata(index), *_conflicts(index)]
     for plugin in index.plugins:
-        problems += _plugin(plugin)
+        problems += _told(plugin.entry_point, _plugin(plugin))
     for entry in index.hooks:
-        problems += _module(entry, entry.module)
+        problems += _told(entry, _module(entry, entry.module))
     for entry in {entry.path: entry for entry in _entries(index)}.values():
-        problems += _requirements(entry)
+        problems += _told(entry, _requirements(entry))
     return problems
+
+
+def _told(entry: EntryPoint, problems: Iterator[Problem]) -> Iterator[Problem]:
+    """The problems of one plugin; what keeps it from being examined is one, too, and not the end of the others."""
+    try:
+        yield from problems
+    except Exception as error:  # a custom finder's, a metadata parser's: whatever it is, it is of this plugin
+        what = f"plugin {entry} cannot be examined: {type(error).__name__}: {error}"
+        yield Problem(entry.distribution, what, _reinstall(entry))
 
 
 def describe(index: Index) -> list[dict[str, Any]]:
@@ -68,7 +77,7 @@ def versions() -> dict[str, str]:
     found = {"Python": platform.python_version(), "zoo-core": __version__, "plugin API": str(API)}
     try:
         found["torch"] = version("torch")
-    except PackageNotFoundError:
+    except (PackageNotFoundError, KeyError):  # KeyError: metadata without a version
         found["torch"] = "not installed"
     return found
 
@@ -220,6 +229,10 @@ def _requirements(entry: EntryPoint) -> Iterator[Problem]:
         name = requirement
         for stop in " <>=!~[(@":
             name = name.partition(stop)[0]
+        if not is_word(name):
+            what = f"plugin {entry} needs {requirement!r}, which is no requirement"
+            yield Problem(entry.distribution, what, _report(entry))
+            continue
         try:
             version(name)
         except PackageNotFoundError:
@@ -229,27 +242,19 @@ def _requirements(entry: EntryPoint) -> Iterator[Problem]:
 
 def _declared(location: str) -> list[str]:
     """The unconditional requirements in a metadata directory."""
-    for name in ("METADATA", "PKG-INFO"):
-        try:
-            with open(os.path.join(location, name), encoding="utf-8", errors="replace") as file:
-                header = file.read().partition("\n\n")[0]
-        except OSError:
-            continue
-        lines = [line.partition(":")[2].strip() for line in header.splitlines() if line.startswith("Requires-Dist:")]
-        return [line for line in lines if ";" not in line]
-    return []
+    lines = [line for line in read_metadata(location) if line.startswith("Requires-Dist:")]
+    return [line.partition(":")[2].strip() for line in lines if ";" not in line]
 
 
 def _concerns_us(location: str) -> bool:
     try:
-        with open(os.path.join(location, "entry_points.txt"), "rb") as file:
-            return MARK in file.read()
+        return MARK in read_file(os.path.join(location, "entry_points.txt"))
     except OSError:
         return False
 
 
 def _name(location: str) -> str:
-    return normalize_distribution(os.path.basename(location).rpartition(".")[0].partition("-")[0].lstrip("~"))
+    return identity(location)[0]
 
 
 def _reinstall(entry: EntryPoint) -> str:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import sys
 
-from zoo_core.names import normalize_distribution
+from zoo_core.discovery.resources import read_file
+from zoo_core.names import is_word, normalize_distribution
 from zoo_core.record import Record
 
 TYPE_CHECKING = False
@@ -24,6 +25,7 @@ GROUPS = (MODELS_GROUP, HOOKS_GROUP)
 
 MARK = b"zoo_core."  # what the file of a distribution that concerns us contains
 _SUFFIXES = (".dist-info", ".egg-info")
+_LIMIT_BYTES = 4 << 20
 
 
 class EntryPoint(Record):
@@ -118,11 +120,14 @@ def parse(text: str, groups: tuple[str, ...] = GROUPS) -> Iterator[tuple[str, st
 def _add(found: Scan, key: str, location: str, data: bytes, version: str | None = None) -> None:
     if MARK not in data:
         return
+    if not is_word(key):
+        found.damaged.append((location, f"a distribution {key!r}, and none can have that name"))
+        return
     # One byte in Latin-1, or a byte-order mark, must not cost the distribution its other lines.
     text = data.decode("utf-8", "replace").removeprefix("\ufeff")
     if "\ufffd" in text:
         found.damaged.append((location, "a byte that is not UTF-8"))
-    version = _version(location) if version is None else version
+    version = identity(location)[1] if version is None else version
     for group, name, value in parse(text):
         if name and value:
             found.entry_points.append(EntryPoint(key, version, group, name, value, location))
@@ -148,7 +153,7 @@ def _one_each(found: Scan, entry: str, names: list[str]) -> Iterable[tuple[str, 
         if name.startswith("~"):
             found.unused.append((location, ""))
             continue
-        key = normalize_distribution(name[: name.rindex(".")].partition("-")[0])
+        key = identity(location)[0]
         if key in locations:
             worse, better = sorted((locations[key], location), key=_rank)
             found.unused.append((worse, better))
@@ -160,7 +165,7 @@ def _one_each(found: Scan, entry: str, names: list[str]) -> Iterable[tuple[str, 
 def _rank(location: str) -> tuple[bool, list[tuple[int, str]]]:
     """Order of several versions in one directory: the one that was installed whole, then the newest."""
     return _is_installed(location), [
-        (int(part), "") if part.isdigit() else (-1, part) for part in _version(location).replace("-", ".").split(".")
+        (int(part), "") if part.isdigit() else (-1, part) for part in identity(location)[1].replace("-", ".").split(".")
     ]
 
 
@@ -173,28 +178,40 @@ def _is_installed(location: str) -> bool:
 
 def _read(location: str) -> bytes:
     try:
-        with open(os.path.join(location, "entry_points.txt"), "rb", 0) as file:
-            return file.read()
+        return read_file(os.path.join(location, "entry_points.txt"), _LIMIT_BYTES)
     except OSError:
         return b""
 
 
-def _version(location: str) -> str:
-    stem = os.path.basename(location)
-    version = stem[: stem.rindex(".")].partition("-")[2] if "." in stem else ""
-    return version.partition("-py")[0] or _declared_version(location)
+def identity(location: str) -> tuple[str, str]:
+    """The normalised name and the version of a metadata directory.
+
+    Both are in its own name, as installers write it: neither has a hyphen there. Where it has more or none (a source
+    tree's ``zoo_x.egg-info``, a name that was not escaped), the metadata in it says them.
+    """
+    stem, _, kind = os.path.basename(location).rpartition(".")
+    name, _, version = stem.lstrip("~").partition("-")
+    if kind == "egg-info":
+        version = version.partition("-py")[0]
+    if not version[:1].isdigit() or "-" in version:
+        lines = read_metadata(location)
+        name, version = _field(lines, "Name:") or name, _field(lines, "Version:") or version
+    return normalize_distribution(name), version
 
 
-def _declared_version(location: str) -> str:
-    """The version in ``PKG-INFO``, which a ``.egg-info`` in a source tree has in place of a suffix."""
-    try:
-        with open(os.path.join(location, "PKG-INFO"), encoding="utf-8", errors="replace") as file:
-            for line in file:
-                if line.startswith("Version:"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return ""
+def read_metadata(location: str) -> list[str]:
+    """The lines of the header of a distribution's metadata; none where it has none that can be read."""
+    for name in ("METADATA", "PKG-INFO"):
+        try:
+            text = read_file(os.path.join(location, name), _LIMIT_BYTES).decode("utf-8", "replace")
+        except OSError:
+            continue
+        return text.replace("\r\n", "\n").partition("\n\n")[0].splitlines()
+    return []
+
+
+def _field(lines: list[str], name: str) -> str:
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")
 
 
 def _custom_finders() -> list[object]:

@@ -38,8 +38,8 @@ def _row(distribution: importlib_metadata.Distribution) -> tuple[str, str, str, 
         text = distribution.read_text("entry_points.txt")
         if not text:
             return None
-        name, version = distribution.metadata["Name"], distribution.version
+        name, version = normalize_distribution(distribution.metadata["Name"]), str(distribution.version)
     except Exception:  # foreign code, or metadata that cannot be decoded
         return None
     location = getattr(distribution, "_path", None) or f"{name} (from {type(distribution).__name__})"
-    return normalize_distribution(name), version, str(location), text.encode()
+    return name, version, str(location), text.encode("utf-8", "replace")

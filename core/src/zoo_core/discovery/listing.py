@@ -42,7 +42,7 @@ def names(
             continue
         full = [f"{name}.{tag}" for tag in tags] if with_tags and tags else [name]
         if name_matches_cfg:
-            full = [one for one in full if one in plugin.manifest.configs or (one == name and tags)]
+            full = [one for one in full if one in plugin.manifest.configured or (one == name and tags)]
         listed += [qualifier + one for one in full if (not wanted or matches(one)) and not (unwanted and rejects(one))]
     return natural_sort(listed)
 

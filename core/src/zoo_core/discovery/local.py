@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoo_core.discovery.entry_points import MODELS_GROUP, EntryPoint
 from zoo_core.discovery.index import Plugin
-from zoo_core.discovery.manifest import Manifest
+from zoo_core.discovery.manifest import Manifest, check_row
 from zoo_core.discovery.natural import natural_sort
 from zoo_core.errors import ModelNameError, PluginError
 from zoo_core.names import parse_model_name
@@ -45,6 +45,7 @@ class LocalPlugin(Plugin):
         target = f"{constructor.__module__}:{getattr(constructor, '__qualname__', name)}"
         row: dict[str, Any] = {"constructor": target, "tags": list(pretrained), "family": family or LOCAL}
         row["untrained"] = [tag for tag, cfg in pretrained.items() if not cfg.has_weights]
+        check_row(name, {**row, "constructor": "any:name"}, "this process")
         old = self.registered.architectures.get(name)
         if old is not None and old["constructor"] != target:
             raise PluginError(

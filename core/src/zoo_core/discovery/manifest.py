@@ -2,17 +2,21 @@
 
 The first line of a manifest that `zoo manifest` wrote is a header with all its names, in one fixed form, so that a
 listing of a thousand plugins parses no JSON. The rest is parsed when one of its architectures is asked for.
+
+Whatever is wrong in a manifest is found here, when it is read, by `_check_header` and `check_row`: nobody behind them
+has to expect another type, or a name that would spoil everybody's listing.
 """
 
 from __future__ import annotations
 
 from zoo_core.discovery.natural import natural_sort
-from zoo_core.discovery.resources import read_data, read_json
+from zoo_core.discovery.resources import is_inside, read_data, read_json
 from zoo_core.errors import PluginError
-from zoo_core.names import is_architecture
+from zoo_core.names import MAX_LENGTH, is_architecture, is_word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any
 
     from zoo_core.discovery.entry_points import EntryPoint
@@ -98,13 +102,21 @@ class Manifest:
             self._configs = configs
         return self._configs
 
+    @property
+    def configured(self) -> Collection[str]:
+        """The names in `configs`; none where it cannot be read, which `zoo doctor` tells."""
+        try:
+            return self.configs
+        except PluginError:
+            return ()
+
     def constructor(self, architecture: str) -> str:
         """``module:attribute`` of what builds an architecture."""
-        return str(self.architectures[architecture].get("constructor", ""))
+        return self.architectures[architecture].get("constructor", "")
 
     def family_of(self, architecture: str) -> str:
         """The family of an architecture: the manifest's, except for what a process registered under another."""
-        return str((self._rows or {}).get(architecture, {}).get("family", self.family))
+        return (self._rows or {}).get(architecture, {}).get("family", self.family)
 
     def tags(self, architecture: str) -> list[str]:
         """The tags of an architecture, its default first."""
@@ -144,9 +156,10 @@ def read_manifest(entry: EntryPoint) -> Manifest:
     if not attribute:
         raise PluginError(f"its value {entry.value!r} is neither 'package:models.json' nor 'module:constructor'")
     if not attribute.endswith(".json"):
-        return Manifest(
-            entry.name, [entry.name], rows={entry.name: {"constructor": f"{module}:{attribute}"}}, package=module
-        )
+        row = {"constructor": f"{module}:{attribute}"}
+        _check_header(entry.name, None, [entry.name], [], module)
+        check_row(entry.name, row, module)
+        return Manifest(entry.name, [entry.name], rows={entry.name: row}, package=module)
     data = read_data(module, attribute)
     return _from_header(data, module) or _from_json(data, entry.name, module)
 
@@ -161,11 +174,11 @@ def _from_header(data: bytes, package: str) -> Manifest | None:
         return None
     api, family, configs, names, old_names = parts[2].strip(":, "), *parts[5:18:4]
     known = HEADER.format(api=api, family=family, configs=configs, names=names, old_names=old_names)
-    if known.encode() != line or not api.isdigit():
+    if known.encode() != line or not api.isdigit() or len(api) > 9:
         return None
-    listed = names.split()
-    _check_names(listed)
-    return Manifest(family, listed, old_names.split(), api=int(api), configs_file=configs, package=package, data=data)
+    listed, old = names.split(), old_names.split()
+    _check_header(family, configs, listed, old, package)
+    return Manifest(family, listed, old, api=int(api), configs_file=configs, package=package, data=data)
 
 
 def _from_json(data: bytes, name: str, package: str) -> Manifest:
@@ -173,7 +186,7 @@ def _from_json(data: bytes, name: str, package: str) -> Manifest:
 
     try:
         values = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PluginError(f"its manifest in {package} is not valid JSON: {error}") from error
     if not isinstance(values, dict):
         raise PluginError(f"its manifest in {package} holds a {type(values).__name__}, not an object")
@@ -182,26 +195,73 @@ def _from_json(data: bytes, name: str, package: str) -> Manifest:
         raise PluginError(f"its manifest in {package} has no API version: 'api' is {api!r}")
     if rows is None or not _is_table(rows):
         raise PluginError(f"'architectures' of its manifest in {package} is not an object of objects")
-    _check_names(list(rows))
-    if not isinstance(aliases, dict) or not all(type(target) is str for target in aliases.values()):
+    if not isinstance(aliases, dict) or not all(map(is_word, aliases.values())):
         raise PluginError(f"'aliases' of its manifest in {package} is not an object of names")
+    family, configs = values.get("family", name), values.get("configs")
+    _check_header(family, configs, list(rows), list(aliases), package)
+    for architecture, row in rows.items():
+        check_row(architecture, row, package)
     return Manifest(
-        str(values.get("family", name)),
+        family,
         natural_sort(rows),
         list(aliases),
         rows=rows,
         aliases=aliases,
         api=api,
-        configs_file=values.get("configs"),
+        configs_file=configs,
         package=package,
     )
 
 
-def _check_names(names: list[str]) -> None:
+def _check_header(family: object, configs: object, names: list[str], old_names: list[str], package: str) -> None:
     # All at once: asking of each of 100,000 names would take longer than reading them.
-    if names and not (all(names) and is_architecture("".join(names))):
-        bad = next(name for name in names if not is_architecture(name))
-        raise PluginError(f"its manifest offers {bad!r}, and no architecture can have that name")
+    if names and not (all(names) and is_architecture("".join(names)) and max(map(len, names)) <= MAX_LENGTH):
+        bad = next(name for name in names if not is_architecture(name) or len(name) > MAX_LENGTH)
+        raise PluginError(f"its manifest offers {_shortened(bad)}, and no architecture can have that name")
+    if len(set(names)) != len(names):
+        raise PluginError(f"its manifest in {package} offers a name twice")
+    if not all(map(is_word, old_names)):
+        raise PluginError(f"'aliases' of its manifest in {package} is not an object of names")
+    if not is_word(family):
+        raise PluginError(f"'family' of its manifest in {package} is {_shortened(family)}, and none can be named so")
+    if configs is not None and not (isinstance(configs, str) and is_inside(configs)):
+        raise PluginError(
+            f"'configs' of its manifest in {package} is {_shortened(configs)}, and no file in the package"
+        )
+
+
+def check_row(architecture: str, row: dict[str, Any], package: str) -> None:
+    """Check the row of an architecture, which may lack everything but its constructor.
+
+    Raises:
+        PluginError: naming the field.
+    """
+    constructor, tags, untrained = row.get("constructor"), row.get("tags", []), row.get("untrained", [])
+    listed = tags if isinstance(tags, list) and all(map(is_word, tags)) else []
+    right = {
+        "constructor": isinstance(constructor, str) and _is_reference(constructor),
+        "tags": listed == tags and len(set(listed)) == len(listed),
+        "default": row.get("default") is None or row["default"] in listed,
+        "untrained": isinstance(untrained, list) and all(tag in listed for tag in untrained),
+        "family": is_word(row.get("family", "any")),
+    }
+    if wrong := [field for field, is_right in right.items() if not is_right]:
+        value = _shortened(row.get(wrong[0]))
+        raise PluginError(f"{wrong[0]!r} of {architecture!r} in its manifest in {package} cannot be {value}")
+
+
+def _is_reference(text: str) -> bool:
+    """Whether it is ``module:attribute``. A module may answer for attributes that are named as architectures are."""
+    module, _, attribute = text.partition(":")
+    return all(part.isidentifier() for part in module.split(".")) and all(
+        part.isidentifier() or is_architecture(part) for part in attribute.split(".")
+    )
+
+
+def _shortened(value: object) -> str:
+    from zoo_core.config_fields import shortened
+
+    return shortened(value)
 
 
 def _is_table(value: Any) -> bool:

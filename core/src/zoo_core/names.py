@@ -11,9 +11,6 @@ from zoo_core.record import Record
 SCHEMES = ("hf-hub", "local-dir")
 """``hf-hub:org/repo[@revision]``, a Hugging Face Hub repository; ``local-dir:path``, a folder with the same files."""
 
-MAX_LENGTH = 200
-"""Of every name in a manifest: the natural order pads the numbers in all names to one width."""
-
 _EXPECTED = (
     "expected 'architecture', 'architecture.tag', 'distribution/architecture[.tag]', "
     "'hf-hub:org/repo' or 'local-dir:path'"
@@ -117,8 +114,8 @@ def is_architecture(text: str) -> bool:
 
 
 def is_word(text: object) -> bool:
-    """Whether a distribution, a family or a tag can be named so: `is_architecture` with dots in it, 200 characters."""
-    return isinstance(text, str) and len(text) <= MAX_LENGTH and all(map(is_architecture, text.split(".")))
+    """Whether a distribution, a family or a tag can be named so: `is_architecture` with dots in it."""
+    return isinstance(text, str) and all(map(is_architecture, text.split(".")))
 
 
 def _is_distribution(text: str) -> bool:

@@ -124,7 +124,6 @@ def manifest(**changes: Any) -> bytes:
         {"tags": ["t", "u", "a\nb"]},
         {"tags": "tu"},
         {"tags": {"t": 1}},
-        {"tags": ["t", "u", "9" * 5000]},
         {"untrained": 3},
         {"untrained": "u"},
         {"untrained": ["other"]},
@@ -169,7 +168,6 @@ def test_a_wrong_row(intruder: Intruder, row: dict[str, Any], header: bool) -> N
         ({"aliases": {"old": 3}}, "'aliases' of its manifest"),
         ({"aliases": {"o ld": "bad"}}, "'aliases' of its manifest"),
         ({"aliases": {"old": "a..b"}}, "'aliases' of its manifest"),
-        ({"architectures": {"9" * 5000: {}}}, "no architecture can have that name"),
     ],
     ids=str,
 )
@@ -189,7 +187,7 @@ def test_a_wrong_header(intruder: Intruder, changes: dict[str, str]) -> None:
     assert "of its manifest" in intruder.check() or "its manifest in zoo_bad" in intruder.check()
 
 
-@pytest.mark.parametrize("name", ["a b", "a\x1b[2J", "\u202ex", "\udce9", "9" * 5000, "tab\there"])
+@pytest.mark.parametrize("name", ["a b", "a\x1b[2J", "\u202ex", "\udce9", "tab\there"])
 def test_an_entry_point_with_an_odd_name(intruder: Intruder, name: str) -> None:
     intruder.write(points=f"{name} = zoo_bad:net")
     intruder.check()

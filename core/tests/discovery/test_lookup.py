@@ -32,7 +32,7 @@ class TestUnknown:
     def test_nothing_near(self, site: Site) -> None:
         site.plugin("zoo-tiny", ["tiny18"])
         assert message("completely_different") == (
-            "unknown model 'completely_different': no installed plugin offers it."
+            "unknown model 'completely_different': no installed plugin offers it. `zoo list` shows what there is."
         )
 
     def test_a_known_plugin_that_is_not_installed(self, site: Site) -> None:
@@ -41,6 +41,20 @@ class TestUnknown:
             "It is in zoo-densenet: pip install zoo-densenet"
         )
         assert message("zoo-resnet/resnet50").endswith("It is in zoo-resnet: pip install zoo-resnet")
+
+    def test_where_it_is_comes_before_a_guess(self, site: Site) -> None:
+        site.plugin("zoo-resnet", ["resnet152"])
+        assert message("densenet152").endswith("offers it. It is in zoo-densenet: pip install zoo-densenet")
+
+    @pytest.mark.parametrize("name", ["RESNET50", "ResNet-50", "resnet_50"])
+    def test_case_and_dashes_are_no_difference(self, site: Site, name: str) -> None:
+        site.plugin("zoo-resnet", ["resnet50", "resnet152"])
+        assert message(name).endswith("Did you mean 'resnet50'?")
+
+    @pytest.mark.parametrize("name", ["vit_b_16", "efficientnet_b0"])
+    def test_a_name_of_other_libraries_gets_the_command_that_lists(self, site: Site, name: str) -> None:
+        site.plugin("zoo-resnet", ["resnet50"])
+        assert message(name).endswith("`zoo list` shows what there is.")
 
     @pytest.mark.parametrize(
         ("name", "distribution"),
@@ -214,8 +228,8 @@ class TestSelection:
     ) -> None:
         monkeypatch.setenv(variable, value)
         assert message("bnet") == (
-            "unknown model 'bnet': no installed plugin offers it. Did you mean 'anet'? "
-            f"zoo-b offers it, but {variable} keeps that plugin out."
+            "unknown model 'bnet': no installed plugin offers it. "
+            f"zoo-b offers it, but {variable} keeps that plugin out. Did you mean 'anet'?"
         )
 
 

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.cli.output import print_json, print_table
-from zoo_core.cli.parser import add_json_option, examples
+from zoo_core.cli.parser import add_json_option, examples, print_error
 
 if TYPE_CHECKING:
     import argparse
@@ -49,7 +49,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the action; 1 when `verify` finds damage."""
+    """Do the action; 1 when `verify` finds damage, or nothing matches."""
     from zoo_core.weights.cache import cache_folder
     from zoo_core.weights.inventory import inventory, prune
 
@@ -57,6 +57,9 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "path":
         print(folder)
         return 0
+    if args.patterns and not inventory(folder, args.patterns):
+        print_error(f"no file in {folder} matches {', '.join(map(repr, args.patterns))}; `zoo cache list` shows them")
+        return 1
     if args.action == "verify":
         return _verify(inventory(folder, args.patterns), as_json=args.json)
     if args.action == "prune":

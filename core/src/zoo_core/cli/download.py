@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from zoo_core.cli.output import print_json
 from zoo_core.cli.parser import MISTAKE, add_json_option, examples, positive, print_error
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Iterable
 
     from zoo_core.config import PretrainedCfg
+
+_Result = TypeVar("_Result")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -30,8 +34,6 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fetch everything that can be; 2 when something could not be."""
-    from concurrent.futures import ThreadPoolExecutor
-
     from zoo_core.errors import ZooError
     from zoo_core.weights.fetch import fetch_weights
 
@@ -42,9 +44,7 @@ def run(args: argparse.Namespace) -> int:
         except ZooError as error:
             return error
 
-    names = list(dict.fromkeys(args.names))
-    with ThreadPoolExecutor(max(1, args.jobs)) as pool:
-        results = dict(zip(names, pool.map(fetch, names), strict=True))
+    results = _at_once(fetch, dict.fromkeys(args.names), args.jobs)
     paths = {name: result for name, result in results.items() if isinstance(result, str)}
     if args.json:
         print_json(paths)
@@ -56,6 +56,41 @@ def run(args: argparse.Namespace) -> int:
     for error in errors:
         print_error(error)
     return MISTAKE if errors else 0
+
+
+def _at_once(work: Callable[[str], _Result], names: Iterable[str], jobs: int) -> dict[str, _Result]:
+    """Do the work for each name in `jobs` threads, and get the results in the order of the names.
+
+    A pool of `concurrent.futures` would have Ctrl-C wait for the end of every download; these threads end with the
+    process. What was fetched by then is resumed the next time.
+    """
+    import queue
+    import threading
+
+    names = list(names)
+    todo: queue.SimpleQueue[str] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[str, _Result | None, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                name = todo.get_nowait()
+                try:
+                    done.put((name, work(name), None))
+                except BaseException as error:  # raised again where the result is awaited
+                    done.put((name, None, error))
+
+    for name in names:
+        todo.put(name)
+    for _ in range(min(jobs, len(names))):
+        threading.Thread(target=run, daemon=True).start()
+    results = {}
+    for _ in names:
+        name, result, error = done.get()
+        if error is not None:
+            raise error
+        results[name] = cast("_Result", result)
+    return {name: results[name] for name in names}
 
 
 def _config(name: str, cache_dir: str | None) -> PretrainedCfg:

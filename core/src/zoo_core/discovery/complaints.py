@@ -23,8 +23,10 @@ def unknown_model(index: Index, name: ModelName) -> UnknownModelError:
         names = [arch for plugin in plugins if plugin.manifest for arch in plugin.manifest.architectures]
         missing = "does not offer it" if plugins else "is not an installed plugin"
         text = f"unknown model {str(name)!r}: {name.distribution} {missing}"
-    text += did_you_mean(name.architecture, _alike(name.architecture, names)) or "."
-    return UnknownModelError(" ".join([text, *_hints(index, name)]))
+    hints = _hints(index, name)
+    if not any("pip install" in hint for hint in hints):  # who knows where it is needs no guess
+        hints += _nearest(name.architecture, list(names))
+    return UnknownModelError(" ".join([text + ".", *(hints or ["`zoo list` shows what there is."])]))
 
 
 def unknown_tag(name: ModelName, tags: list[str]) -> UnknownModelError:
@@ -67,7 +69,7 @@ def _hints(index: Index, name: ModelName) -> list[str]:
         if manifest and name.architecture in manifest.architectures and name.distribution in (None, entry.distribution):
             hints.append(f"{entry.distribution} offers it, but {variable} keeps that plugin out.")
             installed.add(entry.distribution)
-    known = distribution_for(name.architecture)
+    known = distribution_for(name.architecture.lower())
     if known and known not in installed and name.distribution in (None, known):
         hints.append(f"It is in {known}: pip install {known}")
     elif name.distribution is not None and name.distribution not in installed:
@@ -78,6 +80,18 @@ def _hints(index: Index, name: ModelName) -> list[str]:
         for plugin in broken
         if name.distribution in (None, plugin.distribution)
     ]
+
+
+def _nearest(word: str, names: list[str]) -> list[str]:
+    """A sentence on the names most like `word`: those that differ in case and dashes alone, else the nearest."""
+    plain = _plain(word)
+    same = [name for name in names if _plain(name) == plain][:3]
+    hint = did_you_mean(same[0] if same else word.lower(), same or _alike(word.lower(), names))
+    return [hint.removeprefix(". ")] if hint else []
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
 
 
 def _alike(word: str, names: Iterable[str]) -> list[str]:

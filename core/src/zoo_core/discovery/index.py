@@ -64,8 +64,12 @@ class Index:
         self.plugins.append(plugin)
         if (manifest := plugin.manifest) is None:
             return
+        offered = dict.fromkeys(manifest.names, plugin)
+        if len(offered) != len(manifest.names):
+            manifest.names = list(offered)
+            manifest.problem = f"its manifest in {manifest.package} offers a name twice"
         if self.owners.keys().isdisjoint(manifest.names):
-            self.owners.update(dict.fromkeys(manifest.names, plugin))
+            self.owners.update(offered)
         else:
             for name in manifest.names:
                 self.claim(name, plugin)

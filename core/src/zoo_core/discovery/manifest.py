@@ -12,7 +12,7 @@ from __future__ import annotations
 from zoo_core.discovery.natural import natural_sort
 from zoo_core.discovery.resources import is_inside, read_data, read_json
 from zoo_core.errors import PluginError
-from zoo_core.names import MAX_LENGTH, is_architecture, is_word
+from zoo_core.names import is_architecture, is_word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -215,11 +215,9 @@ def _from_json(data: bytes, name: str, package: str) -> Manifest:
 
 def _check_header(family: object, configs: object, names: list[str], old_names: list[str], package: str) -> None:
     # All at once: asking of each of 100,000 names would take longer than reading them.
-    if names and not (all(names) and is_architecture("".join(names)) and max(map(len, names)) <= MAX_LENGTH):
-        bad = next(name for name in names if not is_architecture(name) or len(name) > MAX_LENGTH)
+    if names and not (all(names) and is_architecture("".join(names))):
+        bad = next(name for name in names if not is_architecture(name))
         raise PluginError(f"its manifest offers {_shortened(bad)}, and no architecture can have that name")
-    if len(set(names)) != len(names):
-        raise PluginError(f"its manifest in {package} offers a name twice")
     if not all(map(is_word, old_names)):
         raise PluginError(f"'aliases' of its manifest in {package} is not an object of names")
     if not is_word(family):

@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_WIDEST = 20  # one name of a million digits must not make every other as long
 _DIGITS = b"0123456789"
 _ONLY_DIGITS = bytes(byte if byte in _DIGITS else 32 for byte in range(256))
 _NO_DIGITS = bytes(32 if byte in _DIGITS else byte for byte in range(256))
@@ -49,7 +50,7 @@ def _keys(names: list[str]) -> dict[str, bytes]:
     text = "".join(["\n" + name for name in names]).encode()
     numbers = text.translate(_ONLY_DIGITS).split()
     texts = list(filter(None, text.translate(_NO_DIGITS).split(b" ")))
-    width = max(map(len, numbers), default=0)
+    width = min(max(map(len, numbers), default=0), _WIDEST)
     pieces = [b""] * (len(texts) + len(numbers))
     pieces[::2] = texts
     pieces[1::2] = [number.zfill(width) for number in numbers]

@@ -53,7 +53,7 @@ def read_data(package: str, name: str) -> bytes:
     if not is_inside(name):
         raise PluginError(f"{name!r} is no path inside its package {package!r}")
     top, *inner = package.split(".")
-    if not (top.isidentifier() and all(part.isidentifier() for part in inner)):
+    if not package.replace(".", "").isidentifier():
         raise PluginError(f"{package!r} is no name of a package")
     try:
         return _read_data(package, name, top, inner)
@@ -67,7 +67,8 @@ def read_data(package: str, name: str) -> bytes:
 
 def is_inside(name: str) -> bool:
     """Whether a file's name is a relative path, with slashes, that stays in the folder it begins in."""
-    return name.isprintable() and not set(name) & set("\\:") and not {"", ".", ".."} & set(name.split("/"))
+    parts = name.split("/")
+    return name.isprintable() and not ("\\" in name or ":" in name or "" in parts or "." in parts or ".." in parts)
 
 
 def _read_data(package: str, name: str, top: str, inner: list[str]) -> bytes:

@@ -173,7 +173,7 @@ def test_list_long_says_of_weights_what_a_person_decides_by() -> None:
     digits = rows["test_resnet.digits"]
     assert digits["on_disk"] is True
     assert digits["bytes"] == 767_952
-    assert digits["licence"] == "cc-by-4.0"
+    assert digits["license"] == "cc-by-4.0"
     assert "archive.ics.uci.edu" in digits["origin"]
     pruned = rows["ecaresnet50d_pruned.miil_in1k"]
     assert pruned["bytes"] == pytest.approx(19_939_713 * 4, rel=0.01), "parameters of the pruned net, in float32"

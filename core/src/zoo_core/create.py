@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -105,7 +105,8 @@ def create_model(
     hooks.zoo_before_create(found=found, pretrained=pretrained, options=options)
     with limits:
         model: nn.Module = load_constructor(found)(pretrained=pretrained, **options)
-    model.made_with = _made_with(found, options, cfg if pretrained else None)  # type: ignore[assignment] # plain data
+    with suppress(AttributeError):  # a plugin's constructor may return what it likes
+        model.made_with = _made_with(found, options, cfg if pretrained else None)  # type: ignore[assignment] # plain
     hooks.zoo_after_create(found=found, pretrained=pretrained, model=model)
     return model
 

@@ -192,7 +192,7 @@ def test_a_folder_s_config_names_no_other_place(tmp_path: Path) -> None:
         zoo_core.create_model(f"local-dir:{folder}", pretrained=True)
 
 
-@pytest.mark.parametrize("filename", ["../x", "/etc/passwd", "a/../../x", "a\\..\\x", "x" * 300, "a//b", "\0"])
+@pytest.mark.parametrize("filename", ["../x", "/etc/passwd", "a/../../x", "a\\..\\x", "x" * 300, "a//b"])
 def test_a_file_outside_of_a_repository_is_refused(hub: Server, filename: str, by_client: bool) -> None:
     with pytest.raises(WeightsError, match="is no file inside of a Hub repository"):
         fetch_weights(PretrainedCfg(hf_hub_id="org/good", hf_hub_filename=filename))

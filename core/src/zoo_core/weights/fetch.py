@@ -67,7 +67,7 @@ def fetch_weights(
 
 def _noted(cfg: PretrainedCfg, request: FetchRequest, path: Path) -> Path:
     """The path, once a licence was told of, and a file from another package's source was looked at and written down."""
-    if path not in places(request):
+    if path not in _built_in_places(request):
         if not is_file(path):
             raise WeightsError(f"{request.name}: its source of weights names {path}, where there is no file")
         expected = Expected(request.sha256, "config") if request.sha256 else None
@@ -124,12 +124,16 @@ def cached_path(cfg: PretrainedCfg, *, cache_dir: str | os.PathLike[str] | None 
 
 def places(request: FetchRequest) -> list[Path]:
     """Where the built-in sources look for a request's file on disk, and where another source once had it."""
+    receipt = _elsewhere(request).read_receipt()
+    return [*_built_in_places(request), *([Path(receipt.path)] if receipt and receipt.path else [])]
+
+
+def _built_in_places(request: FetchRequest) -> list[Path]:
     found: list[Path] = []
     for module in MODULES:
         look = getattr(import_module(module), "places", None)
         found += look(request) if look else []
-    receipt = _elsewhere(request).read_receipt()
-    return [*found, Path(receipt.path)] if receipt and receipt.path else found
+    return found
 
 
 def model_name(cfg: PretrainedCfg) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 import torch
 import zoo_core
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import ConfigError, ImageError, OptionError
 from zoo_core.images import crop_image, load_images, normalise, open_image, transform_image
@@ -116,6 +120,96 @@ def test_a_file_that_ends_early_is_named(suffix: str, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(ImageError, match=r"half\."):
         open_image(path)
+
+
+EPS = b"""%!PS-Adobe-3.0 EPSF-3.0
+%%BoundingBox: 0 0 10 10
+%%EndComments
+0 0 10 10 rectfill
+showpage
+%%EOF
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for Ghostscript is a shell script")
+@pytest.mark.parametrize("name", ["image.eps", "photo.jpg"])
+def test_postscript_starts_no_ghostscript(name: str, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    for program in ("gs", "gswin64c", "gswin32c"):
+        (tmp_path / program).write_text(f"#!/bin/sh\ntouch {trace}\n")
+        (tmp_path / program).chmod(0o755)
+    (tmp_path / name).write_bytes(EPS)
+    program = (
+        "import sys; from zoo_core.images import open_image; from zoo_core.errors import ImageError\n"
+        "try:\n    open_image(sys.argv[1])\nexcept ImageError as error:\n    print(error)"
+    )
+    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    command = [sys.executable, "-c", program, tmp_path / name]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.stdout.endswith(f"{name}' is not an image that Pillow can read\n"), result
+    assert not trace.exists()
+
+
+def test_a_decompression_bomb_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    Image.new("1", (1, 1)).save(path)
+    header = b"IHDR" + (60_000).to_bytes(4, "big") * 2 + path.read_bytes()[24:29]
+    data = path.read_bytes()
+    path.write_bytes(data[:12] + header + zlib.crc32(header).to_bytes(4, "big") + data[33:])
+    with pytest.raises(ImageError, match=r"bomb\.png' has too many pixels"):
+        open_image(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("nothing.png", b""),
+        ("flat.ppm", b"P6\n0 5\n255\n"),
+        ("flat.gif", b"GIF89a\x00\x00\x00\x00\x00\x00\x00\x3b"),
+        ("flat.bmp", b"BM" + bytes(12) + (40).to_bytes(4, "little") + bytes(40)),
+        ("folder.png", None),
+    ],
+)
+def test_an_image_of_no_size_is_one_error(name: str, content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(ImageError) as caught:
+        open_image(path)
+    assert name in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["png", "jpg", "gif", "bmp", "tif", "webp", "ppm", "ico", "tga", "jp2"]),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6),
+    st.integers(1, 2000),
+)
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of much in a damaged file; it is refused or read
+def test_a_damaged_image_is_read_or_refused(
+    tmp_path: Path, suffix: str, changes: list[tuple[int, int]], length: int
+) -> None:
+    path = tmp_path / f"damaged.{suffix}"
+    framed(16, 16).save(path)
+    data = bytearray(path.read_bytes())
+    for place, value in changes:
+        data[place % len(data)] = value
+    path.write_bytes(data[:length])
+    with contextlib.suppress(ImageError):
+        assert 0 not in open_image(path).size
+
+
+def test_an_image_of_extreme_proportions(tmp_path: Path) -> None:
+    line = Image.new("RGB", (1, 60_000))
+    with pytest.raises(ImageError, match="an image of 1 x 60000 is too narrow"):
+        crop_image(line, dataclasses.replace(CFG, input_size=(3, 224, 224)))
+    assert crop_image(line, dataclasses.replace(CFG, crop_mode="border")).size == (16, 16)
+
+
+def test_mean_and_std_must_be_of_the_images_channels() -> None:
+    cfg = dataclasses.replace(CFG, input_size=(1, 16, 16))
+    with pytest.raises(ConfigError, match="an image of 1 channels needs as many numbers in mean"):
+        transform_image(framed(32, 32), cfg)
 
 
 def test_unknown_interpolation_and_crop_mode_suggest() -> None:

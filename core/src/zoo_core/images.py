@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from zoo_core.config import PretrainedCfg
 
 _INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "ICO", "TGA", "AVIF", "JPEG2000")
+"""What photos and pictures come in. Pillow reads more, by programs of others: an EPS file runs Ghostscript."""
+_MOST_PIXELS = 1 << 28
+"""Of an image that was resized, before its crop: 800 MB."""
 _MODES = {1: "L", 3: "RGB"}
 """Pillow's name for an image of so many channels."""
 
@@ -37,20 +41,32 @@ def open_image(path: str | Path) -> Image:
     """Read an image file whole, turned the way its camera was held.
 
     Raises:
-        ImageError: when there is no such file, it is no image, or it ends early.
+        ImageError: when there is no such file, it is no image of `FORMATS`, it ends early, or has too many pixels.
         MissingExtraError: without Pillow.
     """
     require_pillow()
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
+        Image.init()
+        # Which of them there are depends on how Pillow was built.
+        with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+            if 0 in image.size:
+                raise ImageError(f"the image {str(path)!r} has no pixels: {image.width} x {image.height}")
             return ImageOps.exif_transpose(image)
+    except ImageError:
+        raise
     except UnidentifiedImageError as error:
         raise ImageError(f"{str(path)!r} is not an image that Pillow can read") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        # Pillow's decoders raise each of these for a file that begins as an image and goes on as something else.
-        reason = getattr(error, "strerror", None) or str(error)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(
+            f"the image {str(path)!r} has too many pixels, as a decompression bomb has: {error}"
+        ) from error
+    except MemoryError as error:
+        raise ImageError(f"the image {str(path)!r} does not fit this machine's memory") from error
+    except Exception as error:
+        # Pillow's decoders raise whatever for a file that begins as an image and goes on as something else.
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ImageError(f"cannot read the image {str(path)!r}: {reason}") from error
 
 
@@ -62,6 +78,7 @@ def crop_image(image: Image, cfg: PretrainedCfg) -> Image:
 
     Raises:
         ConfigError: for an interpolation or crop mode that does not exist.
+        ImageError: for an image so narrow that resizing it would fill the memory.
         OptionError: for an input that has neither 1 (grey) nor 3 (RGB) channels.
     """
     channels, height, width = cfg.input_size
@@ -70,6 +87,11 @@ def crop_image(image: Image, cfg: PretrainedCfg) -> Image:
     image = _to_eight_bits(image).convert(_MODES[channels])
     target = math.floor(height / cfg.crop_pct), math.floor(width / cfg.crop_pct)
     size = _resized((image.height, image.width), target, cfg.crop_mode)
+    if size[0] * size[1] > _MOST_PIXELS:
+        raise ImageError(
+            f"an image of {image.width} x {image.height} is too narrow: "
+            f"for a crop of {height} x {width} it would be resized to {size[1]} x {size[0]}"
+        )
     image = image.resize((size[1], size[0]), _resampling(cfg.interpolation))
     top, left = _margin(size[0], height), _margin(size[1], width)
     if cfg.crop_mode != "border":
@@ -86,6 +108,10 @@ def normalise(image: Image, cfg: PretrainedCfg) -> Tensor:
     """An 8-bit image to float32 (channels, height, width), less the config's mean and over its std."""
     import torch
 
+    if not len(image.getbands()) == len(cfg.mean) == len(cfg.std):
+        raise ConfigError(
+            f"an image of {len(image.getbands())} channels needs as many numbers in mean {cfg.mean} and std {cfg.std}"
+        )
     shape = image.height, image.width, len(image.getbands())
     pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(shape)
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (cfg.mean, cfg.std))
@@ -121,7 +147,7 @@ def _resized(source: tuple[int, int], target: tuple[int, int], mode: str) -> tup
         return (target[0], longer) if source[0] <= source[1] else (longer, target[0])
     fit = max if mode == "border" else min
     ratio = fit(source[0] / target[0], source[1] / target[1])
-    return round(source[0] / ratio), round(source[1] / ratio)
+    return max(1, round(source[0] / ratio)), max(1, round(source[1] / ratio))
 
 
 def _margin(size: int, crop: int) -> int:

@@ -4,7 +4,11 @@ import argparse
 import hashlib
 import json
 import os
+import signal
+import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -141,3 +145,44 @@ def test_one_that_fails_does_not_stop_the_others(capsys: pytest.CaptureFixture[s
     assert captured.out.startswith("hf-hub:org/one  /")
     assert captured.err.startswith("zoo: error: hf-hub:org/none: ")
     assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("action", [["verify"], ["prune"], ["prune", "--dry-run"], ["list"], ["verify", "--json"]])
+@pytest.mark.usefixtures("filled")
+def test_a_pattern_that_matches_nothing_is_said(action: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert zoo("cache", *action, "nosuch") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("zoo: error: no file in ")
+    assert captured.err.endswith(" matches 'nosuch'; `zoo cache list` shows them\n")
+    assert len(listed(capsys)) == 4
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "many", "1e3"])
+def test_a_count_of_jobs_that_is_none_is_refused(jobs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        zoo("download", "hf-hub:org/one", "--jobs", jobs)
+    assert f"'{jobs}' is no whole number from 1 up" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+def test_an_interrupted_download_ends_at_once(server: Server, large: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    gate = threading.Event()
+    config = json.dumps({"architecture": "one"}).encode()
+    server.add_repository("org/one", {"config.json": config, "model.safetensors": large}, gate=gate)
+    program = (
+        "import sys; sys.modules['huggingface_hub'] = None\n"
+        "from zoo_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", program, "download", "hf-hub:org/one"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        while process.poll() is None and not any(line.path.startswith("/cdn/") for line in server.log):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)  # the server would hold the rest back for good
+    finally:
+        process.kill()
+        gate.set()
+    assert (process.returncode, out, err) == (130, "", "")

@@ -152,3 +152,123 @@ def test_an_added_command_that_does_not_work_is_left_out(added: dict[str, str]) 
 
 def test_cores_own_commands_ask_no_hook_plugin(added: dict[str, str]) -> None:
     assert command(added, "info", "tinynet").stderr == ""
+
+
+HOOK = "from zoo_core.hooks import hookimpl\n@hookimpl\ndef zoo_add_commands():\n    "
+
+
+def install_hook(environment: dict[str, str], folder: Path, source: str, name: str = "zoo_odd") -> dict[str, str]:
+    """An environment in which a hook plugin of this source is installed, too."""
+    (folder / f"{name}.py").write_text(source)
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[zoo_core.hooks]\n{name} = {name}\n")
+    return {**environment, "PYTHONPATH": f"{folder}{os.pathsep}{environment['PYTHONPATH']}"}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("return 3", "hook plugin zoo-odd:zoo_odd adds no commands: 3 is no mapping of names to modules"),
+        ("return 'ab'", "hook plugin zoo-odd:zoo_odd adds no commands: 'ab' is no mapping of names to modules"),
+        ("return [('a', 'b')]", "hook plugin zoo-odd:zoo_odd adds no commands: [('a', 'b')] is no mapping"),
+        ("return {'x': 3}", "hook plugin zoo-odd:zoo_odd names no module for 'x', but 3"),
+        ("return {'x': ''}", "hook plugin zoo-odd:zoo_odd names no module for 'x', but ''"),
+        ("return {3: 'json'}", "hook plugin zoo-odd:zoo_odd adds a command that cannot be named 3"),
+        ("return {'a b': 'json'}", "hook plugin zoo-odd:zoo_odd adds a command that cannot be named 'a b'"),
+        ("return {'--json': 'json'}", "hook plugin zoo-odd:zoo_odd adds a command that cannot be named '--json'"),
+        ("return {'\\x1b[2J': 'json'}", r"hook plugin zoo-odd:zoo_odd adds a command that cannot be named '\x1b[2J'"),
+        ("1 / 0", "hook plugin zoo-odd:zoo_odd failed in zoo_add_commands: ZeroDivisionError: division by zero"),
+        ("raise SystemExit(0)", "hook plugin zoo-odd:zoo_odd failed in zoo_add_commands: it called exit(0)"),
+        ("return {'x': 'zoo_exits'}", "the command 'x' of zoo_exits is left out: SystemExit: 0"),
+        (
+            "return {'x': 'zoo_half'}",
+            "the command 'x' of zoo_half is left out: RuntimeError: half done",
+        ),
+        ("return {'x': 'zoo_other'}", "the command 'x' of zoo_other is left out: TypeError: its add_parser adds ['y']"),
+        ("return {'x': 'zoo_percent'}", "the command 'x' of zoo_percent is left out: ValueError: "),
+        ("return {'x': '..'}", "the command 'x' of .. is left out: "),
+    ],
+)
+def test_a_hook_plugin_that_adds_nonsense_spoils_nothing(
+    added: dict[str, str], tmp_path: Path, body: str, said: str
+) -> None:
+    (tmp_path / "zoo_exits.py").write_text("raise SystemExit(0)")
+    (tmp_path / "zoo_half.py").write_text(
+        "def add_parser(subparsers):\n    subparsers.add_parser('x')\n    raise RuntimeError('half done')"
+    )
+    (tmp_path / "zoo_other.py").write_text("def add_parser(subparsers):\n    subparsers.add_parser('y')\nrun = print")
+    (tmp_path / "zoo_percent.py").write_text(
+        "def add_parser(subparsers):\n    subparsers.add_parser('x', help='50%')\nrun = print"
+    )
+    odd = install_hook(added, tmp_path, HOOK + body)
+    result = command(odd, "hello", "world")
+    assert (result.stdout, result.returncode) == ("hello world\n", 3)
+    assert said in result.stderr
+    assert all(line.startswith(("zoo: warning: ", "zoo: error: ")) for line in result.stderr.splitlines())
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["inof"]])
+def test_nonsense_changes_neither_the_help_nor_the_answer_to_a_mistyped_command(
+    added: dict[str, str], tmp_path: Path, argv: list[str]
+) -> None:
+    alone, odd = command(added, *argv), command(install_hook(added, tmp_path, HOOK + "return 3"), *argv)
+    assert (odd.stdout, odd.returncode) == (alone.stdout, alone.returncode)
+    assert odd.stderr.splitlines()[-1] == alone.stderr.splitlines()[-1]
+
+
+def test_prints_of_hook_plugins_stay_off_standard_output(added: dict[str, str], tmp_path: Path) -> None:
+    odd = install_hook(added, tmp_path, "print('at import')\n" + HOOK + "print('in the hook'); return {}")
+    result = command(odd, "hello", "world")
+    assert (result.stdout, result.returncode) == ("hello world\n", 3)
+    assert {"at import", "in the hook"} <= set(result.stderr.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "said"),
+    [
+        ("pass", 0, ""),
+        ("raise SystemExit(5)", 5, ""),
+        ("raise SystemExit('no\\x1b[2J luck')", 1, "zoo: error: no\\x1b[2J luck\n"),
+        ("[][1]", 2, "zoo: error: the command 'odd' of zoo_oddly failed: IndexError: list index out of range\n"),
+        ("open('/nosuch/file')", 2, "zoo: error: the command 'odd' of zoo_oddly failed: FileNotFoundError: "),
+    ],
+)
+def test_an_added_command_ends_as_cores_own_do(
+    environment: dict[str, str], tmp_path: Path, body: str, code: int, said: str
+) -> None:
+    (tmp_path / "zoo_oddly.py").write_text(
+        f"def add_parser(subparsers):\n    subparsers.add_parser('odd')\ndef run(args):\n    {body}\n"
+    )
+    result = command(install_hook(environment, tmp_path, HOOK + "return {'odd': 'zoo_oddly'}"), "odd")
+    assert result.returncode == code
+    assert result.stderr.startswith(said) if said else not result.stderr
+    assert len(result.stderr.splitlines()) == bool(said)
+
+
+@pytest.mark.parametrize("argv", [["info", "deepnet", "--input-size", "2"], ["info", "deepnet", "--build", "--json"]])
+def test_an_image_size_that_the_network_cannot_take_is_one_line(
+    environment: dict[str, str], tmp_path: Path, argv: list[str]
+) -> None:
+    (tmp_path / "zoo_deep.py").write_text(
+        "from torch import nn\n"
+        "class Deep(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.conv = nn.Conv2d(3, 4, 300)\n"
+        "        self.feature_info = [dict(num_chs=4, reduction=1, module='conv')]\n"
+        "    def forward(self, x):\n"
+        "        return self.conv(x)\n"
+        "def deepnet(pretrained=False, **options):\n"
+        "    from zoo_core import build_model_with_cfg\n"
+        "    return build_model_with_cfg(Deep, 'deepnet', pretrained, **options)\n"
+    )
+    info = tmp_path / "zoo_deep-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zoo-deep\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[zoo_core.models]\ndeepnet = zoo_deep:deepnet\n")
+    path = f"{tmp_path}{os.pathsep}{environment['PYTHONPATH']}"
+    assert mistake(command({**environment, "PYTHONPATH": path}, *argv)).startswith(
+        "'deepnet' cannot take images of 3 x "
+    )

@@ -123,6 +123,14 @@ def test_an_error_in_a_hook_names_the_plugin(site: Site) -> None:
     assert isinstance(caught.value.__cause__, KeyError)
 
 
+@pytest.mark.parametrize("hook", ["zoo_before_create", "zoo_after_create"])
+def test_a_hook_that_exits_does_not_end_the_process(site: Site, hook: str) -> None:
+    install(site, "bad", f"from zoo_core.hooks import hookimpl\n@hookimpl\ndef {hook}(found): raise SystemExit(3)\n")
+    site.plugin("zoo-one", ["one"])
+    with pytest.raises(PluginError, match=rf"^hook plugin zoo-bad:bad failed in {hook}: it called exit\(3\)$"):
+        zoo.create_model("one")
+
+
 def test_an_error_on_purpose_reaches_the_user_as_it_is() -> None:
     class Policy:
         @hookimpl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,6 +52,37 @@ class TestImport:
         assert zoo.list_models(include_tags=True) == ["bad.t", "good"]
         assert message("bad").startswith(f"{WHO} is broken: {problem}")
         assert zoo.model_entrypoint("good")()[0] == "good"
+
+    @pytest.mark.parametrize(
+        ("network", "source", "problem"),
+        [
+            (
+                "zoo_bad.model:Net",
+                "import surely_missing",
+                "it needs the module 'surely_missing', which is not installed",
+            ),
+            (
+                "zoo_bad.model:Nett",
+                "Net = 3",
+                "importing zoo_bad.model:Nett failed: AttributeError: module 'zoo_bad.model'",
+            ),
+            ("zoo_bad.modle:Net", "", "its own module 'zoo_bad.modle' is missing, the installation is incomplete: pip"),
+            ("zoo_bad.model:Net", "raise SystemExit(1)", "importing zoo_bad.model called exit(1)"),
+        ],
+    )
+    def test_an_error_in_the_module_of_the_network_names_the_plugin(
+        self, site: Site, network: str, source: str, problem: str
+    ) -> None:
+        family = (
+            "from zoo_core.family import Family\n"
+            "FAMILY = Family(name='bad', package=__name__, architectures={'bad': 1}, pretrained={},"
+            f" network={network!r})\n"
+            "bad = FAMILY.constructor('bad')\n"
+        )
+        site.plugin("zoo-bad", ["bad"], files={"__init__.py": family, "model.py": source})
+        with pytest.raises(PluginError) as caught:
+            import_module("zoo_bad").FAMILY.network_class  # noqa: B018 - what the constructor asks for first
+        assert str(caught.value).startswith(f"plugin zoo-bad (family 'bad') is broken: {problem}")
 
     def test_the_cause_is_chained(self, site: Site) -> None:
         site.plugin("zoo-bad", ["bad"], files={"__init__.py": "1 / 0"})

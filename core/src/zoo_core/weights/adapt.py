@@ -56,8 +56,10 @@ def adapt_first_convs(state_dict: StateDict, cfg: PretrainedCfg, shapes: Mapping
             continue
         weight, shape = state_dict[key], shapes[key]
         channels = cfg.input_size[0]
-        if weight.ndim == len(shape) == 4 and weight.shape[1] != shape[1] and not weight.shape[1] % channels:
-            cells = weight.shape[1] // channels
+        if not (weight.ndim == len(shape) == 4 and weight.is_floating_point()) or weight.shape[1] == shape[1]:
+            continue
+        cells = weight.shape[1] // channels
+        if cells and not weight.shape[1] % channels and shape[1] >= cells:
             adapted[key] = adapt_input_conv(weight, shape[1] // cells, channels)
     return adapted
 
@@ -78,6 +80,8 @@ def adapt_classifiers(
     for name in names_of(cfg.classifier):
         keys = [key for key in (f"{name}.weight", f"{name}.bias") if key in state_dict]
         wanted = shapes.get(f"{name}.weight")
+        if any(not state_dict[key].ndim for key in keys):
+            continue  # which no classifier's are: it does not fit
         rows = state_dict[keys[0]].shape[0] if keys else None
         if wanted is not None and rows == wanted[0]:
             continue

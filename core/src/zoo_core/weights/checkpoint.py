@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from zoo_core.errors import WeightsError
 from zoo_core.weights.load import put
+from zoo_core.weights.plain import plain_tensors
 from zoo_core.weights.read import read_file, read_state_dict, select_state_dict
 from zoo_core.weights.slots import check_fit, slots
 
@@ -90,6 +91,7 @@ def resume_checkpoint(
                 f"{path} has no state of the {key!r}: it holds weights alone; load_checkpoint loads those"
             )
     places, source = slots(model), f"the weights in {path}"
+    state_dict = plain_tensors(state_dict, source)
     check_fit(places, state_dict, source=source)
     for key, taker in wanted:
         taker.load_state_dict(loaded[key])

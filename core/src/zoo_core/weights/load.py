@@ -17,9 +17,19 @@ from zoo_core.weights.adapt import adapt_classifiers, adapt_first_convs
 from zoo_core.weights.cache import cache_folder
 from zoo_core.weights.fetch import fetch_weights
 from zoo_core.weights.installed import is_installed
+from zoo_core.weights.plain import plain_tensors
 from zoo_core.weights.read import read_state_dict
 from zoo_core.weights.request import split_source
-from zoo_core.weights.slots import Slots, check_fit, fill, loads_itself, slots
+from zoo_core.weights.slots import (
+    Slots,
+    check_fit,
+    fill,
+    loads_itself,
+    own_memory,
+    slots,
+    tie_again,
+    unchanged_if_it_fails,
+)
 from zoo_core.weights.sources import local
 from zoo_core.weights.sources.http import torch_checkpoints
 
@@ -64,7 +74,7 @@ def load_pretrained(
     mapped = _is_ours(cfg, path, cache_folder(cache_dir)) if mmap is None else mmap
     state_dict = read_state_dict(path, mapped=mapped, cache_dir=cache_dir)
     if filter_fn is not None:
-        state_dict = filter_fn(dict(state_dict), model)
+        state_dict = plain_tensors(filter_fn(dict(state_dict), model), f"the filtered weights of {path}")
     adapt = hook_manager().hook.zoo_adapt_state_dict
     state_dict = adapt(state_dict=state_dict, model=model, pretrained_cfg=cfg) or state_dict
     load_adapted(model, state_dict, cfg, strict=strict, assign=assign, device=device, source=f"the weights in {path}")
@@ -111,7 +121,7 @@ def load_adapted(
     source: str = "the weights",
 ) -> None:
     """Adapt a state dict to the model's channels and classes, check that it fits, and fill the model with it."""
-    places = slots(model)
+    places, state_dict = slots(model), plain_tensors(state_dict, source)
     shapes = {key: slot.tensor.shape for key, slot in places.items()}
     state_dict = adapt_first_convs(state_dict, cfg, shapes)
     state_dict, fresh = adapt_classifiers(state_dict, cfg, shapes)
@@ -135,16 +145,24 @@ def put(
     ``load_state_dict``.
     """
     by_itself = loads_itself(places)
-    extra = {key for key in state_dict if key.endswith("_extra_state")} if by_itself else set()
-    checked = {key: tensor for key, tensor in state_dict.items() if key not in extra}
-    check_fit(places, checked, may_miss=may_miss, strict=strict, source=source)
+    extra = {k: v for k, v in state_dict.items() if by_itself and str(k).endswith("_extra_state")}
+    plain = plain_tensors({key: value for key, value in state_dict.items() if key not in extra}, source)
+    check_fit(places, plain, may_miss=may_miss, strict=strict, source=source)
     if not by_itself:
-        fill(places, state_dict, assign=assign, device=device)
+        fill(places, plain, assign=assign, device=device)
         return
-    kept = {key: value for key, value in state_dict.items() if key in places or key in extra}
-    if assign:
-        kept |= {key: kept[key].to(device=device, dtype=places[key].tensor.dtype) for key in kept.keys() - extra}
-    model.load_state_dict(kept, strict=False, assign=assign)
+    kept = {key: value for key, value in plain.items() if key in places}
+    try:
+        with unchanged_if_it_fails(places):
+            if assign:
+                starts: set[int] = set()
+                for key, value in kept.items():
+                    kept[key] = own_memory(value.to(device=device, dtype=places[key].tensor.dtype), starts)
+            model.load_state_dict({**kept, **extra}, strict=False, assign=assign)
+            if assign:
+                tie_again(places)
+    except Exception as error:  # a module's own loading may raise whatever it likes
+        raise WeightsError(f"{source} cannot be loaded by {type(model).__name__}: {str(error)[:500]}") from error
 
 
 def _is_ours(cfg: PretrainedCfg, path: Path, cache: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -10,12 +12,14 @@ from torch import Tensor, nn
 from zoo_core.errors import WeightsError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _COUNTER = "num_batches_tracked"
 # torch's own, and that of its batch norms, which only adds a counter to old state dicts.
 _PLAIN_LOADERS = (nn.Module._load_from_state_dict, nn.modules.batchnorm._NormBase._load_from_state_dict)
 _SHOWN = 4
+WRAPPER_PREFIXES = ("module.", "_orig_mod.")
+"""What DistributedDataParallel and torch.compile put before every name."""
 
 
 class Slot(NamedTuple):
@@ -26,6 +30,11 @@ class Slot(NamedTuple):
     """Its name in the module."""
     tensor: Tensor
     is_parameter: bool
+
+    @property
+    def registry(self) -> dict[str, Any]:
+        """The module's table that it stands in."""
+        return self.module._parameters if self.is_parameter else self.module._buffers
 
 
 class Slots(dict[str, Slot]):
@@ -80,7 +89,8 @@ def check_fit(
         places: the network's slots.
         state_dict: the tensors.
         may_miss: keys of the network that need no tensor. Counters of old batch norms never do.
-        strict: False lets keys be missing or too many, as long as some fit; shapes must fit all the same.
+        strict: False lets keys be missing or too many, as long as some fit and none only has a prefix too many;
+            shapes and kinds of numbers must fit all the same.
         source: what to call the weights in the message.
 
     Raises:
@@ -91,14 +101,20 @@ def check_fit(
         for key, tensor in state_dict.items()
         if key in places and tensor.shape != places[key].tensor.shape
     ]
+    uncast = [
+        f"{key} is {tensor.dtype}, the network's {places[key].tensor.dtype}"
+        for key, tensor in state_dict.items()
+        if key in places and not _can_become(tensor.dtype, places[key].tensor.dtype)
+    ]
     skipped = set(may_miss)
     missing = [
         key for key, slot in places.items() if key not in state_dict and key not in skipped and slot.name != _COUNTER
     ]
     unexpected = [key for key in state_dict if key not in places]
+    behind = [] if strict else _behind_a_prefix(places, state_dict, missing, unexpected)
     if not strict and len(unexpected) < len(state_dict):
         missing = unexpected = []
-    if not (missing or unexpected or misfit):
+    if not (missing or unexpected or misfit or uncast or behind):
         return
     parts = []
     if missing:
@@ -109,7 +125,43 @@ def check_fit(
             parts.append(f"{unexpected[0]!r} may be the network's {close[0]!r}")
     if misfit:
         parts.append(f"of another shape {_some(misfit)}")
+    if uncast:
+        parts.append(f"of numbers that would be lost {_some(uncast)}")
+    if behind:
+        parts.append(f"behind a prefix that other keys lack {_some(behind)}")
     raise WeightsError(f"{source} do not fit the network: {'; '.join(parts)}")
+
+
+@functools.cache
+def _can_become(dtype: torch.dtype, other: torch.dtype) -> bool:
+    """Whether numbers of one dtype can be copied into another, by torch and without losing an imaginary part."""
+    if dtype == other:
+        return True
+    if dtype.is_complex and not other.is_complex:
+        return False
+    try:
+        torch.empty(1, dtype=other).copy_(torch.empty(1, dtype=dtype))
+    except (RuntimeError, TypeError):
+        return False
+    return True
+
+
+def _behind_a_prefix(
+    places: Mapping[str, Slot], state_dict: Mapping[str, Tensor], missing: list[str], unexpected: list[str]
+) -> list[str]:
+    """The unexpected keys that are missing ones behind a prefix: a known wrapper's, or one that accounts for them all.
+
+    To pass over them would fill one half of a network and leave the other as it was, without a word.
+    """
+    lacking = set(missing)
+    found: dict[str, list[str]] = {}
+    for key in unexpected:
+        for end in (key[at + 1 :] for at, letter in enumerate(key) if letter == "."):
+            if end in lacking and state_dict[key].shape == places[end].tensor.shape:
+                found.setdefault(key.removesuffix(end), []).append(key)
+    return [
+        key for prefix, keys in found.items() if prefix in WRAPPER_PREFIXES or len(keys) == len(lacking) for key in keys
+    ]
 
 
 def _some(keys: list[str]) -> str:
@@ -132,20 +184,84 @@ def fill(
         assign: let the slot take the tensor itself, cast to the slot's dtype, instead of copying its values.
         device: where tensors that are taken go, by default where they are.
     """
-    taken: dict[int, Tensor] = {}
     with torch.no_grad():
-        for key, (module, name, old, is_parameter) in places.items():
-            new = state_dict.get(key)
-            if new is None:
-                if name != _COUNTER:
-                    continue
-                new = torch.zeros((), dtype=torch.long)
-            if not assign:
-                old.copy_(new)
-                continue
-            if id(old) not in taken:  # a tensor that two modules share stays shared
-                if new.dtype != old.dtype or (device is not None and new.device != device):
-                    new = new.to(device=device, dtype=old.dtype)
-                taken[id(old)] = nn.Parameter(new, requires_grad=old.requires_grad) if is_parameter else new
-            registry: dict[str, Any] = module._parameters if is_parameter else module._buffers
-            registry[name] = taken[id(old)]
+        if assign:
+            _assign(places, state_dict, device)
+            return
+        for key, slot in places.items():
+            if key in state_dict:
+                slot.tensor.copy_(state_dict[key])
+            elif slot.name == _COUNTER:
+                slot.tensor.zero_()
+
+
+def _assign(places: Mapping[str, Slot], state_dict: Mapping[str, Tensor], device: torch.device | None) -> None:
+    taken: dict[int, Tensor] = {}
+    starts: set[int] = set()
+    for key, (_, name, old, is_parameter) in places.items():
+        new = state_dict.get(key)
+        if id(old) in taken or (new is None and name != _COUNTER):  # a tensor that two modules share stays shared
+            continue
+        if new is None:
+            new = torch.zeros((), dtype=torch.long)
+        if new.dtype != old.dtype or (device is not None and new.device != device):
+            new = new.to(device=device, dtype=old.dtype)
+        new = own_memory(new, starts)
+        taken[id(old)] = nn.Parameter(new, requires_grad=old.requires_grad) if is_parameter else new
+    _set_all(places, taken)  # now that nothing can fail
+
+
+def _set_all(places: Mapping[str, Slot], taken: Mapping[int, Tensor]) -> None:
+    """Put tensors in place of those of the given ids, wherever they are."""
+    for slot in places.values():
+        if id(slot.tensor) in taken:
+            slot.registry[slot.name] = taken[id(slot.tensor)]
+
+
+def own_memory(tensor: Tensor, starts: set[int]) -> Tensor:
+    """The tensor, or a copy where its numbers share memory: with each other, or with one that begins at `starts`.
+
+    A file may hold one tensor under two names; a network with both as parameters of their own trains them apart.
+    """
+    if tensor.numel() and (tensor.data_ptr() in starts or 0 in tensor.stride()):
+        tensor = tensor.clone(memory_format=torch.contiguous_format)
+    starts.add(tensor.data_ptr())
+    return tensor
+
+
+def tie_again(places: Slots) -> None:
+    """Give modules that shared a tensor one again: torch's ``load_state_dict(assign=True)`` gives each its own."""
+    taken: dict[int, Tensor] = {}
+    for slot in places.values():
+        if (now := slot.registry[slot.name]) is not slot.tensor:
+            taken.setdefault(id(slot.tensor), now)
+    _set_all(places, taken)
+
+
+@contextmanager
+def unchanged_if_it_fails(places: Slots) -> Iterator[None]:
+    """Give every module the tensors and the values back that it had, if what is done meanwhile raises."""
+    registries: list[dict[str, Any]] = [
+        each for module in places.modules for each in (module._parameters, module._buffers)
+    ]
+    before = [dict(registry) for registry in registries]
+    tensors = {id(tensor): tensor for held in before for tensor in held.values() if tensor is not None}
+    values = {key: tensor.detach().clone() for key, tensor in tensors.items()}
+    try:
+        yield
+    except BaseException:
+        for registry, held in zip(registries, before, strict=True):
+            registry.clear()
+            registry.update(held)
+        with torch.no_grad():
+            for key, tensor in tensors.items():
+                tensor.copy_(values[key])
+        raise
+
+
+def unwrapped(state_dict: Mapping[str, Tensor], prefixes: Sequence[str]) -> dict[str, Tensor]:
+    """A state dict without those of the prefixes that lead all its names, in whatever order they stand."""
+    names = dict(state_dict)
+    while prefix := next((p for p in prefixes if names and all(name.startswith(p) for name in names)), ""):
+        names = {name.removeprefix(prefix): tensor for name, tensor in names.items()}
+    return names

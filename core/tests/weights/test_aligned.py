@@ -1,12 +1,18 @@
 """Mapped files whose tensors lie misaligned: copied once, moved into place, for as long as they are what they were."""
 
 import os
+import re
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file, save_file
 from zoo_core.cli.main import main
+from zoo_core.errors import WeightsError
 from zoo_core.weights.aligned import map_aligned
 from zoo_core.weights.buffers import ALIGNMENT
 
@@ -90,6 +96,140 @@ def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
     tensors = map_aligned(path, tmp_path / "cache")
     assert tensors["large"].data_ptr() % ALIGNMENT == 0
     assert tensors["large"].sum() == 1_500_000
+
+
+def damaged(copy: Path, how: str) -> None:
+    """Spoil a copy, keeping its size and times where that is what is tried."""
+    status = copy.stat()
+    content = copy.read_bytes()
+    if how == "truncated":
+        copy.write_bytes(content[:1000])
+    elif how == "empty":
+        copy.write_bytes(b"")
+    elif how == "zeros":
+        copy.write_bytes(bytes(len(content)))
+    elif how == "another header":
+        copy.write_bytes(content.replace(b'"large"', b'"small"').replace(b'"small"', b'"large"', 1))
+        os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
+    elif how == "no receipt":
+        copy.with_name(f"{copy.name}.receipt").unlink()
+    else:
+        copy.with_name(f"{copy.name}.receipt").write_text("{}")
+
+
+@pytest.mark.parametrize("how", ["truncated", "empty", "zeros", "another header", "no receipt", "empty receipt"])
+def test_a_damaged_copy_is_made_anew(tmp_path: Path, how: str) -> None:
+    path, cache = write(tmp_path / "net.safetensors", value=2.0), tmp_path / "cache"
+    map_aligned(path, cache)
+    (copy,) = copies(cache)
+    whole = copy.read_bytes()
+    damaged(copy, how)
+    tensors = map_aligned(path, cache)
+    assert tensors["large"].min() == tensors["large"].max() == 2.0
+    assert tensors["small"].tolist() == [0, 1, 2]
+    assert copy.read_bytes() == whole
+    assert len(copies(cache)) == 1
+
+
+ROUND = """
+import sys, threading
+from pathlib import Path
+from zoo_core.weights.aligned import map_aligned
+path, cache, wrong = Path(sys.argv[1]), sys.argv[2], []
+def load():
+    large = map_aligned(path, cache)["large"]
+    if large.min() != 3 or large.max() != 3:
+        wrong.append(large)
+sys.stdin.readline()
+threads = [threading.Thread(target=load) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+sys.exit(len(wrong))
+"""
+
+
+def test_threads_and_processes_that_make_one_copy_read_its_values(tmp_path: Path) -> None:
+    path = write(tmp_path / "net.safetensors", value=3.0)
+    command = [sys.executable, "-c", ROUND, str(path), str(tmp_path / "cache")]
+    runs = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(2)]
+    for run in runs:
+        assert run.stdin
+        run.stdin.close()  # which starts it
+    assert [run.wait(120) for run in runs] == [0, 0]
+    assert len(copies(tmp_path / "cache")) == 1
+    assert not list((tmp_path / "cache").rglob("*.tmp"))
+
+
+def test_two_writers_of_one_process_number_do_not_meet(tmp_path: Path) -> None:
+    """As in two containers, which may share a cache and not its locks."""
+    path, cache = write(tmp_path / "net.safetensors", value=3.0), tmp_path / "cache"
+    map_aligned(path, cache)
+    (copy,) = copies(cache)
+    other = copy.with_name(f"{copy.name}.{os.getpid()}.tmp")
+    other.write_bytes(b"what another process with this number is writing")
+    copy.unlink()
+    assert map_aligned(path, cache)["large"].max() == 3.0
+    assert other.read_bytes().startswith(b"what another")
+
+
+def test_a_file_that_is_replaced_all_the_time_is_read_as_one_or_the_other(tmp_path: Path) -> None:
+    path, cache = write(tmp_path / "net.safetensors"), tmp_path / "cache"
+    stop = threading.Event()
+
+    def replace() -> None:
+        value = 1.0
+        while not stop.is_set():
+            value += 1
+            # Another header each time, so that one's offsets are wrong in the other.
+            write(tmp_path / "new", value=value, numbers=1_500_000 + int(value) % 7 * 1000).replace(path)
+
+    thread = threading.Thread(target=replace)
+    thread.start()
+    try:
+        for _ in range(40):
+            tensors = map_aligned(path, cache)
+            assert tensors["large"].min() == tensors["large"].max()
+            assert tensors["small"].tolist() == [0, 1, 2]
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_process_that_is_killed_leaves_what_prune_removes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, cache = write(tmp_path / "net.safetensors"), tmp_path / "cache"
+    code = f"""
+import os, shutil
+from pathlib import Path
+from zoo_core.weights.aligned import map_aligned
+copy = shutil.copyfileobj
+def killed(source, target, length):
+    target.write(source.read(1000))
+    target.flush()
+    os.kill(os.getpid(), 9)
+shutil.copyfileobj = killed
+map_aligned(Path({str(path)!r}), {str(cache)!r})
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    assert map_aligned(path, cache)["large"].max() == 1.0
+    (left,) = cache.rglob("*.tmp")
+    assert main(["cache", "list", "--cache-dir", str(cache)]) == 0
+    assert re.search(r"aligned/.* +1\.\d KB +leftover", capsys.readouterr().out)
+    with FileLock(copies(cache)[0].with_name("net.safetensors.lock")):  # somebody is writing
+        assert main(["cache", "prune", "--cache-dir", str(cache)]) == 0
+        assert left.exists()
+    assert main(["cache", "prune", "--cache-dir", str(cache)]) == 0
+    assert not left.exists()
+    assert len(copies(cache)) == 1
+
+
+def test_a_damaged_original_is_the_one_that_is_named(tmp_path: Path) -> None:
+    path, cache = write(tmp_path / "net.safetensors"), tmp_path / "cache"
+    map_aligned(path, cache)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(WeightsError) as caught:
+        map_aligned(path, cache)
+    assert str(caught.value).startswith(f"{path} is truncated or damaged")
+    assert "delete" not in str(caught.value)
 
 
 def test_the_copy_is_listed_verified_and_pruned(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import mmap
 import os
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from torch import Tensor
 
@@ -20,18 +19,17 @@ ALIGNMENT = 16
 """Kernels round differently on tensors that start at other than a multiple of this many bytes: those are copied."""
 
 
-def map_file(path: Path) -> Buffer:
-    """The file's bytes, private to this process: what is written to them does not reach the file.
+def map_file(file: IO[bytes]) -> Buffer:
+    """The open file's bytes, private to this process: what is written to them does not reach the file.
 
     Pages are shared with every process that maps the file until something writes to them (MAP_PRIVATE).
 
     Raises:
         OSError: when it cannot be read.
     """
-    with path.open("rb") as file:
-        if not os.fstat(file.fileno()).st_size:  # which cannot be mapped
-            return bytearray()
-        return mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+    if not os.fstat(file.fileno()).st_size:  # which cannot be mapped
+        return bytearray()
+    return mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
 
 
 def tensor_of(buffer: Buffer, offset: int, dtype: torch.dtype, shape: Sequence[int], count: int) -> Tensor:

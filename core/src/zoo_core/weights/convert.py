@@ -1,4 +1,4 @@
-"""The one way for a pickle that is refused: convert it, once and deliberately, into a file that cannot run code.
+"""The one way for a pickle or a tar that is refused: convert it, once and deliberately, into a file without code.
 
 ::
 

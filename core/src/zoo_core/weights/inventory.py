@@ -21,7 +21,8 @@ class Item:
     entry: Entry
     path: Path
     state: str
-    """``whole``; ``elsewhere`` (in another program's cache); ``partial``, to be resumed; ``rejected``, for its hash."""
+    """``whole``; ``elsewhere`` (in another program's cache); ``partial``, to be resumed; ``rejected``, for its hash;
+    ``leftover``, of a process that ended while it wrote."""
     size: int
     """Bytes."""
     receipt: Receipt | None
@@ -37,8 +38,26 @@ def inventory(folder: Path, patterns: Sequence[str] = ()) -> list[Item]:
     root = folder / "weights"
     suffixes = (".receipt", ".part", ".rejected")
     keys = {path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*") if path.suffix in suffixes}
-    wanted = [key for key in sorted(keys) if not patterns or any(fnmatch(key, f"*{each}*") for each in patterns)]
-    return [item for key in wanted for item in _items(Entry(folder, key))]
+    found = [item for key in sorted(keys) for item in _items(Entry(folder, key))] + _leftovers(folder)
+    return [item for item in found if not patterns or any(fnmatch(item.entry.key, f"*{each}*") for each in patterns)]
+
+
+def _leftovers(folder: Path) -> list[Item]:
+    """Files that somebody began to write, named ``<file>.<token>.tmp`` or ``<file>.receipt.<token>.tmp``."""
+    root = folder / "weights"
+    return [
+        Item(
+            entry=Entry(
+                folder, path.relative_to(root).with_suffix("").with_suffix("").as_posix().removesuffix(".receipt")
+            ),
+            path=path,
+            state="leftover",
+            size=path.stat().st_size,
+            receipt=None,
+        )
+        for path in sorted(root.rglob("*.tmp"))
+        if path.is_file()
+    ]
 
 
 def _items(entry: Entry) -> Iterator[Item]:
@@ -69,7 +88,7 @@ def set_aside(item: Item) -> None:
 
 
 def prune(folder: Path, patterns: Sequence[str] = (), *, everything: bool = False, dry_run: bool = False) -> list[Item]:
-    """Remove partial and rejected files; with `patterns` all that match, with `everything` all.
+    """Remove partial, rejected and leftover files; with `patterns` all that match, with `everything` all.
 
     A file in another program's cache is left there and forgotten. What is being fetched right now is left alone.
 

@@ -20,7 +20,7 @@ def head_of(path: Path) -> bytes:
 
 def is_safetensors(head: bytes) -> bool:
     """Whether the bytes start a safetensors file: a header's length (uint64, little endian), then JSON."""
-    return len(head) > 8 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] <= _MAX_SAFETENSORS_HEADER
+    return head[8:].lstrip(b" \t\r\n").startswith(b"{") and struct.unpack("<Q", head[:8])[0] <= _MAX_SAFETENSORS_HEADER
 
 
 def is_zip(head: bytes) -> bool:
@@ -30,7 +30,12 @@ def is_zip(head: bytes) -> bool:
 
 def is_tar(head: bytes) -> bool:
     """Whether the bytes start a tar archive, or something compressed by gzip, which then is one."""
-    return head[257:262] == b"ustar" or head.startswith(b"\x1f\x8b")
+    return head[257:262] == b"ustar" or is_gzip(head)
+
+
+def is_gzip(head: bytes) -> bool:
+    """Whether the bytes start something compressed by gzip."""
+    return head.startswith(b"\x1f\x8b")
 
 
 def is_pickle(head: bytes) -> bool:

@@ -1,194 +1,128 @@
-"""Map the zip that `torch.save` writes, where it holds nothing but tensors and plain values, by its own layout.
+"""Look into a file of `torch.save` before `torch.load` reads it: whether it is whole, honest, and may be mapped.
 
-The format: a zip archive, uncompressed, of ``<name>/data.pkl``, a pickle of the object, whose tensors are references,
-and ``<name>/data/<key>``, the bytes of each storage, aligned to 64. ``torch.load(weights_only=True)`` reads the pickle
-by an interpreter written in Python, which for a network of some hundred tensors is most of the time of loading it. Here
-Python's own reads it, which may call what stands in `_ALLOWED` and nothing else: an empty table, and stand-ins that
-note what they are told. Tensors are made afterwards. A file that asks for anything else is left to ``torch.load``.
-
-A tensor is a private view of the file, as in `zoo_core.weights.buffers`. Checksums are not looked at, which would read
-the file whole; nor are they by ``torch.load(mmap=True)``.
+The zip, since PyTorch 1.6, holds ``<root>/data.pkl``, a pickle of the object, whose tensors are references, and
+``<root>/data/<key>``, the bytes of each storage. The older file is five pickles, the fourth of them the object's, and
+the storages behind them, each after its count in eight bytes.
 """
 
 from __future__ import annotations
 
 import io
-import math
-import pickle
+import os
 import struct
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, NamedTuple
+import zipfile
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-import torch
-from torch import Tensor
-
-from zoo_core.weights.buffers import Buffer, map_file, tensor_of
+from zoo_core.weights.buffers import ALIGNMENT
+from zoo_core.weights.rehearsal import ALLOWANCE, MULTIPLE, Budget, Rehearsal, Storage, TooMuch
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
-_END = b"PK\x05\x06"
-_END_BYTES = 22
-_LONGEST_COMMENT = 0xFFFF
-_ENTRY = struct.Struct("<4s2HHH2HIII5HII")  # of the central directory
-_LOCAL_BYTES = 30
-_STORED = 0
-_DEEPEST = 100
+_MAGIC = 0x1950A86A20F9469CFC6C
+_LOCAL_HEADER = 30  # bytes, before a record's name
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that torch reads
 
 
-class NotPlain(Exception):  # noqa: N818 - no error: the file is for another reader
-    """The file is not of the kind that is read here."""
+class Findings(NamedTuple):
+    """What is known of a file that `torch.load` may read."""
+
+    names: set[str]
+    """Of the functions and classes that its pickles ask for."""
+    mappable: bool = False
+    """Whether its storages lie in it as they are in memory."""
 
 
-class _Storage(NamedTuple):
-    dtype: torch.dtype
-    key: str
-    length: int
-
-
-class _Pending(NamedTuple):
-    """A tensor to be made."""
-
-    storage: _Storage
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-    requires_grad: bool
-
-
-class _Rebuild:
-    """What stands for ``torch._utils._rebuild_tensor_v2``; without attributes that a pickle could set."""
-
-    __slots__ = ()
-
-    def __call__(
-        self, storage: Any, offset: Any, size: Any, stride: Any, requires_grad: Any = False, *_: Any
-    ) -> _Pending:
-        if not isinstance(storage, _Storage):
-            raise NotPlain
-        return _Pending(storage, offset, size, stride, requires_grad)
-
-
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("torch._utils", "_rebuild_tensor_v2"): _Rebuild(),
-    ("torch", "BoolStorage"): torch.bool,
-    ("torch", "ByteStorage"): torch.uint8,
-    ("torch", "CharStorage"): torch.int8,
-    ("torch", "ShortStorage"): torch.int16,
-    ("torch", "IntStorage"): torch.int32,
-    ("torch", "LongStorage"): torch.int64,
-    ("torch", "HalfStorage"): torch.float16,
-    ("torch", "BFloat16Storage"): torch.bfloat16,
-    ("torch", "FloatStorage"): torch.float32,
-    ("torch", "DoubleStorage"): torch.float64,
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise NotPlain from None
-
-    def persistent_load(self, pid: Any) -> _Storage:
-        match pid:
-            case ("storage", torch.dtype() as dtype, str() as key, str(), int() as length):
-                return _Storage(dtype, key, length)
-        raise NotPlain
-
-
-def map_torchfile(path: Path) -> Any:
-    """What `torch.save` wrote into the file, as ``torch.load(mmap=True, weights_only=True)`` reads it.
+def examine_zip(file: IO[bytes]) -> Findings:
+    """Look into a zip.
 
     Raises:
-        OSError: when the file cannot be read.
-        NotPlain: for any file that only ``torch.load`` can read, or can say what is wrong with.
+        pickle.UnpicklingError: naming what it holds that is no weights.
+        TooMuch: when it would take far more memory than it has bytes.
+        Exception: of any other kind, when it is damaged.
     """
-    buffer = map_file(path)
-    try:
-        records = _records(buffer)
-        (root,) = (name.removesuffix("data.pkl") for name in records if name.endswith("/data.pkl"))
-        order = records.get(f"{root}byteorder")
-        if order and bytes(buffer[slice(*order)]) != b"little":
-            raise NotPlain
-        content = _Unpickler(io.BytesIO(buffer[slice(*records[f"{root}data.pkl"])])).load()
-        return _Tensors(buffer, records, root).in_place_of_pending(content)
-    except NotPlain:
-        raise
-    except Exception as error:  # whatever a damaged file makes an unpickler or a constructor stumble over
-        raise NotPlain from error
+    size = file.seek(0, os.SEEK_END)
+    with zipfile.ZipFile(file) as archive:
+        records = whole_records(archive, size)
+        root = records[0].filename.partition("/")[0]
+        sizes = {record.filename: record.file_size for record in records}
+
+        def storage(item_size: int, key: Any, count: int, _view: Any) -> Storage:
+            if count * item_size != sizes[f"{root}/data/{key}"]:
+                raise ValueError(f"storage {key} is not of the size that it has in the archive")
+            return Storage(count * item_size, item_size)
+
+        byte_order = archive.read(f"{root}/byteorder") if f"{root}/byteorder" in sizes else b"little"
+        rehearsal = Rehearsal(io.BytesIO(archive.read(f"{root}/data.pkl")), Budget(size), storage)
+        rehearsal.load()
+    return Findings(rehearsal.names, byte_order == b"little" and _lie_as_in_memory(file, records, f"{root}/data/"))
 
 
-def _records(buffer: Buffer) -> dict[str, tuple[int, int]]:
-    """Name of every record to where its bytes begin and end."""
-    end = buffer.rfind(_END, max(len(buffer) - _END_BYTES - _LONGEST_COMMENT, 0))
-    if end < 0 or end + _END_BYTES > len(buffer):
-        raise NotPlain
-    count, _, position = struct.unpack_from("<HII", buffer, end + 10)
-    records: dict[str, tuple[int, int]] = {}
-    for _ in range(count):
-        entry = _ENTRY.unpack_from(buffer, position)
-        method, size, name_bytes, extra_bytes, comment_bytes, local = (entry[i] for i in (4, 8, 10, 11, 12, 16))
-        position += _ENTRY.size
-        name = bytes(buffer[position : position + name_bytes]).decode()
-        position += name_bytes + extra_bytes + comment_bytes
-        local_name_bytes, local_extra_bytes = struct.unpack_from("<HH", buffer, local + 26)
-        begin = local + _LOCAL_BYTES + local_name_bytes + local_extra_bytes
-        # A size of all ones means an entry of zip64, for files beyond 4 GiB.
-        if method != _STORED or begin + size > end or name in records:
-            raise NotPlain
-        records[name] = (begin, begin + size)
+def whole_records(archive: zipfile.ZipFile, size: int) -> list[zipfile.ZipInfo]:
+    """The records of an archive of `size` bytes, of which nothing is hidden and which may be unpacked.
+
+    Raises:
+        TooMuch: when they are far larger than the archive.
+        zipfile.BadZipFile: when they are not as torch, or anybody, writes them.
+    """
+    records = archive.infolist()
+    if len({record.filename.lower() for record in records}) < len(records):
+        raise zipfile.BadZipFile("a name stands twice")
+    if not records or min(record.header_offset for record in records):
+        raise zipfile.BadZipFile("it does not begin with a record")
+    if any(record.compress_type not in _METHODS for record in records):
+        raise zipfile.BadZipFile("a record is compressed in a way that torch cannot read")
+    if sum(record.file_size for record in records) > ALLOWANCE + MULTIPLE * size:
+        raise TooMuch
     return records
 
 
-class _Tensors:
-    """Makes the tensors of a file, those of one storage with one memory."""
-
-    def __init__(self, buffer: Buffer, records: dict[str, tuple[int, int]], root: str) -> None:
-        self.buffer, self.records, self.root = buffer, records, root
-        self.storages: dict[_Storage, Tensor] = {}
-        self.seen: set[int] = set()
-
-    def in_place_of_pending(self, content: Any, depth: int = 0) -> Any:
-        """`content` with its tensors made."""
-        if isinstance(content, _Pending):
-            return self.tensor(content)
-        if isinstance(content, dict | list):
-            if id(content) in self.seen:
-                return content
-            self.seen.add(id(content))
-        if depth > _DEEPEST:
-            raise NotPlain
-        if isinstance(content, dict):
-            if not all(isinstance(key, str | int) for key in content):
-                raise NotPlain
-            for key, value in content.items():
-                content[key] = self.in_place_of_pending(value, depth + 1)
-        elif isinstance(content, list):
-            content[:] = [self.in_place_of_pending(value, depth + 1) for value in content]
-        elif not isinstance(content, Tensor | str | int | float | bool | bytes | None):
-            raise NotPlain  # a tuple, which a program might nest without end; a stand-in where its original was meant
-        return content
-
-    def tensor(self, pending: _Pending) -> Tensor:
-        if (storage := self.storages.get(pending.storage)) is None:
-            dtype, key, length = pending.storage
-            begin, end = self.records[f"{self.root}data/{key}"]
-            if end - begin != length * dtype.itemsize:
-                raise NotPlain
-            storage = self.storages[pending.storage] = tensor_of(self.buffer, begin, dtype, [length], length)
-        size, stride, offset = pending.size, pending.stride, pending.offset
-        if offset == 0 and math.prod(size) == len(storage) and stride == _contiguous(size):
-            tensor = storage.view(size)
-        else:
-            tensor = storage.as_strided(size, stride, offset)
-        return tensor.requires_grad_() if pending.requires_grad else tensor
+def _lie_as_in_memory(file: IO[bytes], records: Sequence[zipfile.ZipInfo], folder: str) -> bool:
+    """Whether the storages are uncompressed, and begin where kernels expect them."""
+    for record in records:
+        if record.compress_type != zipfile.ZIP_STORED or record.compress_size != record.file_size:
+            return False
+        if record.filename.startswith(folder) and record.file_size:
+            file.seek(record.header_offset + _LOCAL_HEADER - 4)
+            if (record.header_offset + _LOCAL_HEADER + sum(struct.unpack("<HH", file.read(4)))) % ALIGNMENT:
+                return False
+    return True
 
 
-def _contiguous(size: tuple[int, ...]) -> tuple[int, ...]:
-    strides = [1]
-    for length in reversed(size[1:]):
-        strides.append(strides[-1] * max(length, 1))
-    return tuple(reversed(strides)) if size else ()
+def examine_pickle(file: IO[bytes]) -> Findings:
+    """Look into the older file; errors as those of `examine_zip`."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    budget = Budget(size)
+    storages: dict[Any, Storage] = {}
+    roots: dict[Any, int] = {}
+
+    def storage(item_size: int, key: Any, count: int, view: Any) -> Storage:
+        if key not in storages:
+            storages[key] = Storage(count * item_size, item_size)
+            roots[key] = count * item_size
+            if count < 0 or sum(roots.values()) > size:
+                raise EOFError("its storages are larger than the file")
+        if view is None:
+            return storages[key]
+        view_key, offset, length = view
+        if not isinstance(view_key, str | int) or min(offset, length) < 0 or offset + length > count:
+            raise ValueError("a part of a storage lies outside it")
+        return storages.setdefault(view_key, Storage(length * item_size, item_size))
+
+    before = [Rehearsal(file, budget) for _ in range(3)]
+    magic, *_ = [each.load() for each in before]
+    if magic != _MAGIC:
+        raise ValueError("it is a pickle, but not one that torch.save wrote")
+    rehearsal = Rehearsal(file, budget, storage)
+    rehearsal.load()
+    _check_storages(Rehearsal(file, budget).load(), roots, size - file.tell())
+    return Findings(rehearsal.names.union(*(each.names for each in before)))
+
+
+def _check_storages(keys: Any, roots: Mapping[Any, int], left: int) -> None:
+    """Raise unless each storage is there once, in the `left` bytes behind the pickles."""
+    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(map(str, roots)):
+        raise ValueError("its storages are not those that its tensors lie in")
+    if sum(roots.values()) + 8 * len(roots) > left:
+        raise EOFError("it ends before its last storage")

@@ -243,3 +243,18 @@ def test_the_copy_is_listed_verified_and_pruned(
     assert "1 of 1 files are as they were fetched" in capsys.readouterr().out
     assert main(["cache", "prune", "net"]) == 0
     assert not copies(tmp_path / "cache")
+
+
+def test_a_copy_that_others_could_have_planted_is_not_read(tmp_path: Path) -> None:
+    path, cache = write(tmp_path / "net.safetensors", value=1.0), tmp_path / "cache"
+    map_aligned(path, cache)
+    (copy,) = copies(cache)
+    content, status = copy.read_bytes(), copy.stat()
+    copy.write_bytes(content.replace(torch.ones(1).numpy().tobytes(), torch.full((1,), 7.0).numpy().tobytes()))
+    os.utime(copy, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    copy.parent.chmod(0o777)
+    assert map_aligned(path, cache)["large"][0] == 1
+    for each in (copy, copy.with_name(f"{copy.name}.receipt")):
+        each.unlink()
+    assert map_aligned(path, cache)["large"][0] == 1
+    assert not copies(cache), "none is put where others could change it"

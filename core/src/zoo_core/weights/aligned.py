@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from zoo_core.errors import WeightsError
 from zoo_core.weights.buffers import map_file
 from zoo_core.weights.cache import Entry, Receipt, cache_folder
+from zoo_core.weights.paths import only_ours_to_write
 from zoo_core.weights.tensorfile import Layout, layout_of
 from zoo_core.weights.verify import sha256_of
 
@@ -77,9 +78,12 @@ class _Original(NamedTuple):
         return Entry(cache_folder(cache_dir), f"aligned/{folder}/{self.path.name}")
 
     def open_copy(self, entry: Entry) -> IO[bytes] | None:
-        """The copy, if it is there and is what was written: by its receipt, its size, and its header."""
+        """The copy, if it is there and is what was written: by its receipt, its size, and its header.
+
+        None, too, where somebody else could have written it.
+        """
         receipt = entry.read_receipt()
-        if receipt is None or not entry.path.is_file():
+        if receipt is None or not entry.path.is_file() or not only_ours_to_write(entry.path, entry.receipt_path):
             return None
         copy = entry.path.open("rb")
         status = os.fstat(copy.fileno())
@@ -92,10 +96,15 @@ class _Original(NamedTuple):
         return None
 
     def copy(self, entry: Entry) -> IO[bytes] | None:
-        """Write the copy, whole or not at all, and open it; None when the file was replaced meanwhile."""
+        """Write the copy, whole or not at all, and open it.
+
+        None when the file was replaced meanwhile, or in a cache where others could change the copy.
+        """
         from filelock import FileLock
 
         entry.path.parent.mkdir(parents=True, exist_ok=True)
+        if not only_ours_to_write(entry.path.parent):
+            return None
         with FileLock(entry.lock_path):
             if copy := self.open_copy(entry):
                 return copy  # somebody else has made it

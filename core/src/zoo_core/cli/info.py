@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.cli.output import print_fields, print_json, print_table
 from zoo_core.cli.parser import add_input_size_option, add_json_option, examples, foreign_code
 from zoo_core.config import PretrainedCfg
+from zoo_core.errors import OptionError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
 
 def add_parser(subparsers: Any) -> None:
@@ -39,24 +41,26 @@ def run(args: argparse.Namespace) -> int:
     from zoo_core.weights.fetch import cached_path
 
     found = find_model(args.name)
-    cfg = find_pretrained_cfg(found) or PretrainedCfg(architecture=found.architecture)
-    file = cached_path(cfg) if cfg.has_weights else None
+    cfg = find_pretrained_cfg(found)
+    file = cached_path(cfg) if cfg and cfg.has_weights else None
     described = {
         "name": args.name,
         "architecture": found.architecture,
-        "tag": cfg.tag,
+        "tag": found.tag,
         "tags": found.manifest.tags(found.architecture) if found.manifest else [],
         "family": found.family,
         "distribution": found.distribution,
         "constructor": found.constructor,
         "on_disk": file is not None,
-        "bytes": file.stat().st_size if file else cfg.size,
+        "bytes": file.stat().st_size if file else cfg.size if cfg else None,
     }
     built = build(args.name, cfg, args.input_size) if args.build or args.input_size else None
     if args.json:
-        print_json({**described, "config": cfg.to_dict(), **({"network": built} if built else {})})
+        print_json({**described, "config": cfg.to_dict() if cfg else None, **({"network": built} if built else {})})
         return 0
-    print_fields([*described_fields(described), *config_fields(cfg)], title=args.name)
+    # A plugin of one constructor publishes no default config: nothing is known then, and nothing made up.
+    facts = config_fields(cfg) if cfg else [("input", "not stated by its plugin"), ("weights", "none")]
+    print_fields([*described_fields(described), *facts], title=args.name)
     if built:
         print()
         print_network(built)
@@ -104,21 +108,27 @@ def config_fields(cfg: PretrainedCfg) -> list[tuple[str, object]]:
     ]
 
 
-def build(name: str, cfg: PretrainedCfg, input_size: tuple[int, int] | None) -> dict[str, Any]:
+def build(name: str, cfg: PretrainedCfg | None, input_size: tuple[int, int] | None) -> dict[str, Any]:
     """Build the network on the meta device, where tensors have shapes and no values, and say what it is.
 
     Returns:
         ``parameters``; ``input_size`` as (channels, height, width); ``feature_maps``, one dict each with ``module``,
-        ``channels``, ``reduction``, ``height`` and ``width``, empty where the network declares none.
+        ``channels``, ``reduction``, ``height`` and ``width`` (None for tokens), empty where the network declares none.
+
+    Raises:
+        OptionError: for an image size that the network does not take.
     """
     import torch
 
     import zoo_core
-    from zoo_core.features.wrap import wrap_features
 
+    cfg = cfg or PretrainedCfg()
     size = (cfg.input_size[0], *(input_size or cfg.input_size[1:]))
+    if cfg.fixed_input_size and size != cfg.input_size:
+        fixed, asked = (" x ".join(map(str, each[1:])) for each in (cfg.input_size, size))
+        raise OptionError(f"{name!r} takes images of {fixed} alone, not of {asked}")
     with foreign_code(f"cannot build {name!r}"):
-        net = zoo_core.create_model(name, device="meta").eval()
+        net = zoo_core.create_model(name, device="meta")
     network: dict[str, Any] = {
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "input_size": size,
@@ -126,14 +136,21 @@ def build(name: str, cfg: PretrainedCfg, input_size: tuple[int, int] | None) -> 
     }
     if getattr(net, "feature_info", None):
         with foreign_code(f"{name!r} cannot take images of {' x '.join(map(str, size))}"):
-            extractor = wrap_features(net, {})
+            extractor = zoo_core.create_model(name, features_only=True, device="meta").eval()
             maps = extractor(torch.empty(1, *size, device="meta"))
+            values = maps.values() if isinstance(maps, dict) else maps
             network["feature_maps"] = [
-                {"module": info["module"], "channels": map_.shape[1], "reduction": info["reduction"]}
-                | {"height": map_.shape[2], "width": map_.shape[3]}
-                for info, map_ in zip(extractor.feature_info.get_dicts(), maps, strict=True)  # type: ignore[operator,union-attr] # a FeatureInfo
+                {"module": info["module"], "channels": info["num_chs"], "reduction": info["reduction"]}
+                | _sides(map_.shape, info["num_chs"])
+                for info, map_ in zip(extractor.feature_info.get_dicts(), values, strict=True)  # type: ignore[operator,union-attr] # a FeatureInfo
             ]
     return network
+
+
+def _sides(shape: Sequence[int], channels: int) -> dict[str, int | None]:
+    """Height and width of a map of shape NCHW, NHWC or NLC, told apart by where its channels are."""
+    sides = shape[2:] if shape[1] == channels and len(shape) == 4 else shape[1:-1]
+    return {"height": sides[0], "width": sides[1]} if len(sides) == 2 else {"height": None, "width": None}
 
 
 def print_network(network: dict[str, Any]) -> None:
@@ -142,8 +159,12 @@ def print_network(network: dict[str, Any]) -> None:
     print_table(
         ("map", "module", "channels", "reduction", "size"),
         [
-            (index, row["module"], row["channels"], row["reduction"], f"{row['height']} x {row['width']}")
+            (index, row["module"], row["channels"], row["reduction"], _shown_size(row))
             for index, row in enumerate(network["feature_maps"])
         ],
         title=f"{network['parameters']:,} parameters; feature maps of a {size} input",
     )
+
+
+def _shown_size(row: dict[str, Any]) -> str:
+    return "tokens" if row["height"] is None else f"{row['height']} x {row['width']}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,8 @@ def build_parser(commands: dict[str, ModuleType] | None = None, *, added: bool =
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``zoo`` with `argv` (None: the process's) and return its exit code: 0, or 2 with one line that says why."""
+    # torch says so in two lines wherever NumPy, which nothing here needs, is not installed.
+    warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
     with guarded_streams():
         try:
             return _run(sys.argv[1:] if argv is None else argv)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoo_core.errors import OptionError, did_you_mean
-from zoo_core.layers.inplace_abn import InplaceAbn, batch_norm_act, inplace_abn
+from zoo_core.layers.inplace_abn import InplaceAbn, inplace_abn
 from zoo_core.layers.norm_act import BatchNormAct2d
 
 M = TypeVar("M", bound=nn.Module)
@@ -126,8 +126,6 @@ def _batch_norm_act(self: Any, x: Tensor) -> Tensor:
 def _inplace_abn(self: Any, x: Tensor) -> Tensor:
     """(batch, channels, height, width) to the same."""
     mean, var, weight, bias, eps = self.running_mean, self.running_var, self.weight, self.bias, self.eps
-    if torch.jit.is_scripting():  # type: ignore[attr-defined]
-        return batch_norm_act(x, mean, var, weight, bias, False, 0.0, eps, self.act_name, self.act_param)
     return inplace_abn(x, mean, var, weight, bias, False, 0.0, eps, self.act_name, self.act_param)
 
 

@@ -20,6 +20,7 @@ from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's own
 
 from zoo_core.errors import OptionError
 from zoo_core.layers.activation import ActLayer, get_act_layer
+from zoo_core.layers.norm import CountingBatchNorm2d
 
 if TYPE_CHECKING:
     from zoo_core.layers.norm_act import DropLayer
@@ -29,7 +30,7 @@ _ACT_PARAM = {"leaky_relu": 0.01, "elu": 1.0, "identity": 1.0}
 _BY_CLASS: dict[Any, str] = {nn.LeakyReLU: "leaky_relu", nn.ELU: "elu", nn.Identity: "identity"}
 
 
-class InplaceAbn(nn.BatchNorm2d):
+class InplaceAbn(CountingBatchNorm2d):
     """Batch norm with the scale |gamma| + eps, then the activation: (batch, num_features, h, w) to the same shape.
 
     The state dict is a plain batch norm's. gamma at zero, as `zero_init_last` leaves it, is a scale of eps: the block
@@ -42,6 +43,7 @@ class InplaceAbn(nn.BatchNorm2d):
         num_features: channels.
         eps: added to the variance and to |gamma|; above zero.
         momentum: of the running statistics; None for their plain average.
+        track_running_stats: whether there are any; without, every batch is normalised by its own.
         apply_act: whether there is an activation.
         act_layer: ``"leaky_relu"``, ``"elu"``, ``"identity"``, or PyTorch's class of one of them.
         act_param: the slope of the leaky ReLU (default 0.01) or the alpha of the ELU (default 1), above zero.
@@ -60,13 +62,14 @@ class InplaceAbn(nn.BatchNorm2d):
         num_features: int,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
+        track_running_stats: bool = True,
         *,
         apply_act: bool = True,
         act_layer: ActLayer = "leaky_relu",
         act_param: float | None = None,
         drop_layer: DropLayer = None,
     ) -> None:
-        super().__init__(num_features, eps=eps, momentum=momentum)
+        super().__init__(num_features, eps, momentum, track_running_stats=track_running_stats)
         act = _BY_CLASS.get(get_act_layer(act_layer))
         if act is None:
             raise OptionError(
@@ -82,19 +85,12 @@ class InplaceAbn(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same."""
-        update = self.training and self.track_running_stats  # recomputing in a checkpoint, it does not track
-        momentum = 0.0 if self.momentum is None else self.momentum
-        if update and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            if self.momentum is None:
-                momentum = 1.0 / float(self.num_batches_tracked)
-        running = update or not self.training
+        if isinstance(x, Tensor):  # torch.fx passes a proxy, whose axes nobody knows
+            self._check_input_dim(x)
+        momentum = self.count_batch()
+        running = not self.training or self.track_running_stats
         mean, var = (self.running_mean, self.running_var) if running else (None, None)
-        batch_stats = mean is None or self.training
-        if torch.jit.is_scripting():  # type: ignore[attr-defined]
-            return batch_norm_act(
-                x, mean, var, self.weight, self.bias, batch_stats, momentum, self.eps, self.act_name, self.act_param
-            )
+        batch_stats = self.training or self.running_mean is None
         return inplace_abn(
             x, mean, var, self.weight, self.bias, batch_stats, momentum, self.eps, self.act_name, self.act_param
         )
@@ -166,6 +162,24 @@ def inplace_abn(
     Raises:
         ValueError: for a batch of one value per channel, which has no statistics.
     """
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]
+        return batch_norm_act(x, running_mean, running_var, weight, bias, batch_stats, momentum, eps, act, act_param)
+    return _keeping_output(x, running_mean, running_var, weight, bias, batch_stats, momentum, eps, act, act_param)
+
+
+@torch.jit.unused
+def _keeping_output(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor,
+    bias: Tensor,
+    batch_stats: bool,
+    momentum: float,
+    eps: float,
+    act: str,
+    act_param: float,
+) -> Tensor:
     tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     if torch.compiler.is_compiling() or tracing or not torch.is_grad_enabled():
         return batch_norm_act(x, running_mean, running_var, weight, bias, batch_stats, momentum, eps, act, act_param)

@@ -35,6 +35,19 @@ class LayerNorm2d(nn.LayerNorm):
         return x.permute(0, 3, 1, 2)
 
 
+class CountingBatchNorm2d(nn.BatchNorm2d):
+    """Base of batch norms that spell out their forward, since TorchScript has no ``super().forward(x)``."""
+
+    def count_batch(self) -> float:
+        """Count a batch that the running statistics take in, and return its weight in them."""
+        momentum = 0.0 if self.momentum is None else self.momentum
+        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            if self.momentum is None:  # a cumulative average
+                momentum = 1.0 / float(self.num_batches_tracked)
+        return momentum
+
+
 def _inplace_abn() -> Callable[..., nn.Module]:
     from zoo_core.layers.inplace_abn import InplaceAbn
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's own
 from zoo_core.blueprint import construct, sized
 from zoo_core.errors import OptionError, did_you_mean
 from zoo_core.layers.activation import ActLayer, create_act
-from zoo_core.layers.norm import GroupNorm, LayerNorm2d, NormLayer
+from zoo_core.layers.norm import CountingBatchNorm2d, GroupNorm, LayerNorm2d, NormLayer
 from zoo_core.layers.plain import identity
 
 DropLayer = Callable[[], nn.Module] | None
@@ -25,37 +25,39 @@ DropLayer = Callable[[], nn.Module] | None
 
 
 @sized(1)
-class BatchNormAct2d(nn.BatchNorm2d):
+class BatchNormAct2d(CountingBatchNorm2d):
     """Batch norm (https://arxiv.org/abs/1502.03167), then dropout of activations if any, then the activation.
 
     (batch, num_features, h, w) to the same shape. The activation works in place by default, which is sound because
-    the norm's backward pass needs its input and not its output.
+    the norm's backward pass needs its input and not its output. In every state and mode the norm is `nn.BatchNorm2d`.
     """
 
     def __init__(
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
         *,
         apply_act: bool = True,
         act_layer: ActLayer = "relu",
         inplace: bool = True,
         drop_layer: DropLayer = None,
     ) -> None:
-        super().__init__(num_features, eps=eps, momentum=momentum)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats)
         self.drop = drop_layer() if drop_layer is not None else identity()
         self.act = create_act(act_layer, inplace=inplace) if apply_act else identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same."""
-        # Spelt out, because TorchScript has no `super().forward(x)`.
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-        momentum = 0.0 if self.momentum is None else self.momentum
-        x = F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps
-        )
+        if isinstance(x, Tensor):  # torch.fx passes a proxy, whose axes nobody knows
+            self._check_input_dim(x)
+        momentum = self.count_batch()
+        running = not self.training or self.track_running_stats
+        mean, var = (self.running_mean, self.running_var) if running else (None, None)
+        of_batch = self.training or self.running_mean is None
+        x = F.batch_norm(x, mean, var, self.weight, self.bias, of_batch, momentum, self.eps)
         out: Tensor = self.act(self.drop(x))
         return out
 

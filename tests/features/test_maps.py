@@ -97,3 +97,18 @@ def test_maps_are_named_where_a_dict_is_returned(name, wrapper):
         return
     returned = {} if wrapper == "dict" else {"return_dict": True}
     assert list(wrap_features(network(name), {**named, **returned})(images())) == ["c2", "c1"]
+
+
+@pytest.mark.parametrize("indices", [(0,), (1,), (2,), None], ids=str)
+def test_nothing_dropped_is_left_among_children_keys_or_methods(name, wrapper, indices):
+    extract = extractor(name, wrapper, indices)
+    state = extract.state_dict()
+    extract.load_state_dict(state)
+    for path, module in extract.named_modules():
+        assert None not in module._modules.values(), path
+    for path in ("fc", "classifier", "head.fc", "layer4.0", "stages.9", "features.norm5", "blocks.11"):
+        if not any(key.startswith(path) for key in state):
+            with pytest.raises(RuntimeError, match=r"Unexpected key\(s\) in state_dict"):
+                extract.load_state_dict({**state, f"{path}.nonsense": torch.zeros(1)})
+    lost = ("reset_classifier", "get_classifier", "forward_head", "prune_intermediate_layers")
+    assert [method for method in lost if hasattr(extract, method)] == []

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from zoo_core.errors import FeatureError
-from zoo_core.features.adopt import Adopting
+from zoo_core.features.adopt import OF_THE_HEAD, Adopting, own_copy
 from zoo_core.features.info import FeatureInfo, feature_table
 from zoo_core.features.stages import Indices, map_names
 
@@ -39,14 +39,19 @@ class FeatureGetterNet(Adopting):
         """
         if not callable(getattr(net, "forward_intermediates", None)):
             raise FeatureError(f"{type(net).__name__} has no forward_intermediates: wrap it with FeatureHookNet")
+        info = FeatureInfo(feature_table(net), out_indices)
+        wanted = list(info.out_indices)
+        if prunes := prune and not norm and callable(getattr(net, "prune_intermediate_layers", None)):
+            net = own_copy(net)
+            # Pruning may renumber what it is told, so the network is told the indices that it returned.
+            wanted = list(net.prune_intermediate_layers(wanted, prune_norm=True) or wanted)  # type: ignore[operator]
         super().__init__(net)
-        self.feature_info: Any = FeatureInfo(feature_table(net), out_indices)
-        self.feature_wanted = list(self.feature_info.out_indices)
+        self.feature_info: Any = info
+        self.feature_wanted = wanted
         self.feature_keys = map_names(self.feature_info, out_map)
         self.feature_return_dict, self.feature_output_fmt, self.feature_norm = return_dict, output_fmt, norm
-        if prune and not norm and callable(prune_layers := getattr(self, "prune_intermediate_layers", None)):
-            # Pruning may renumber what it is told, so the network is told the indices that it returned.
-            self.feature_wanted = list(prune_layers(self.feature_wanted, prune_norm=True) or self.feature_wanted)
+        if prunes:
+            self.lose([*OF_THE_HEAD, "prune_intermediate_layers"])
 
     def forward(self, x: Tensor) -> list[Tensor] | OrderedDict[str, Tensor]:
         """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width)."""

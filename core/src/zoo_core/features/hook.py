@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from zoo_core.features.adopt import Adopting, own_path
+from zoo_core.features.adopt import OF_THE_WHOLE, Adopting, own_path
 from zoo_core.features.collect import collect, find_modules, joined, tap_modules
 from zoo_core.features.info import FeatureInfo, feature_table
 from zoo_core.features.prune import drop_unreached
@@ -63,9 +63,11 @@ class FeatureHookNet(Adopting):
         own_walk = feature_info is None and callable(getattr(net, "forward_stages", None))
         self.feature_last = max(info.out_indices) if own_walk else None
         if self.feature_last is None:
-            drop_unreached(self, names, "run_network")
+            if drop_unreached(self, names, "run_network"):  # its forward may call `forward_head`
+                self.lose([name for name in OF_THE_WHOLE if name != "forward_head"])
         else:
             self.prune_stages(self.feature_last)
+            self.lose(OF_THE_WHOLE)
             for name in names:
                 own_path(self, name)
         tap_modules(self, names)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Tuple  # noqa: UP035
 from torch import Tensor, nn
 
 from zoo_core.errors import FeatureError
-from zoo_core.features.adopt import Adopting
+from zoo_core.features.adopt import OF_THE_WHOLE, Adopting
 from zoo_core.features.info import FeatureInfo, feature_table
 
 Indices = int | list[int] | tuple[int, ...] | None
@@ -43,6 +43,7 @@ class StageFeatures(Adopting):
         self.feature_order = [self.feature_taps.index(index) for index in wanted]
         self.feature_last = self.feature_taps[-1]
         self.prune_stages(self.feature_last)
+        self.lose(OF_THE_WHOLE)
 
 
 class FeatureListNet(StageFeatures):

@@ -15,7 +15,6 @@ from zoo_core.layers.attention import (
 from zoo_core.layers.blur_pool import BlurPool2d, create_aa, get_aa_layer
 from zoo_core.layers.classifier import create_classifier, renew_classifier
 from zoo_core.layers.drop import DropBlock2d, DropPath, drop_path_rates
-from zoo_core.layers.max_pool import MaxPool2d
 from zoo_core.layers.norm import GroupNorm, LayerNorm2d, get_norm_layer
 from zoo_core.layers.pool import AvgPool2dSame, SelectAdaptivePool2d
 from zoo_core.layers.stage import Stage
@@ -28,7 +27,6 @@ __all__ = [
     "EfficientChannelAttention",
     "GroupNorm",
     "LayerNorm2d",
-    "MaxPool2d",
     "SelectAdaptivePool2d",
     "SqueezeExcite",
     "Stage",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from zoo_core.draw import draw_he_
 from zoo_core.errors import OptionError
-from zoo_core.layers import MaxPool2d, create_aa, drop_path_rates, renew_classifier
+from zoo_core.layers import create_aa, drop_path_rates, renew_classifier
 from zoo_core.layers.conv_norm_act import ConvNormAct
 from zoo_core.layers.head import ClassifierHead
 from zoo_core.network import Network, each_module
@@ -19,23 +19,6 @@ from zoo_cspnet.stages import Place, create_stage
 
 if TYPE_CHECKING:
     from zoo_cspnet.config import CspNetConfig
-
-
-class Stem(nn.Sequential):
-    """Convolutions, and in some networks max pooling (`pool`). The feature map lies before the pooling."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images to what the first stage takes."""
-        return self.forward_tap(x)[0]
-
-    def forward_tap(self, x: Tensor) -> Tuple[Tensor, Tensor]:  # noqa: UP006
-        """The stem's output, and its feature map."""
-        tap = x
-        for name, layer in self.named_children():
-            x = layer(x)
-            if name.startswith("conv"):
-                tap = x
-        return x, tap
 
 
 class CspNet(Network):
@@ -80,8 +63,8 @@ class CspNet(Network):
         self.head_hidden_size = self.head.hidden_size
         self.init_weights()
 
-    def _create_stem(self, cfg: CspNetConfig, in_chans: int) -> Stem:
-        """Build what comes before the stages, and note its feature map."""
+    def _create_stem(self, cfg: CspNetConfig, in_chans: int) -> nn.Sequential:
+        """Build what comes before the stages, and note its feature map, which lies before any pooling."""
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for index, (ins, outs) in enumerate(zip((in_chans, *cfg.stem_chs), cfg.stem_chs, strict=False)):
             layers[f"conv{index + 1}"] = ConvNormAct(
@@ -96,10 +79,11 @@ class CspNet(Network):
         last, channels = next(reversed(layers)), cfg.stem_chs[-1]
         self.feature_info = [{"num_chs": channels, "reduction": cfg.stem_stride, "module": f"stem.{last}"}]
         if cfg.stem_pool:
-            layers["pool"] = MaxPool2d(3, stride=1 if cfg.aa_layer else 2, padding=1)
+            layers["pool"] = nn.MaxPool2d(3, stride=1 if cfg.aa_layer else 2, padding=1)
             if cfg.aa_layer:
                 layers["aa"] = create_aa(cfg.aa_layer, channels, 2)
-        return Stem(layers)
+        self.stem_end = len(cfg.stem_chs) - 1
+        return nn.Sequential(layers)
 
     def _create_stages(self, cfg: CspNetConfig, output_stride: int, drop_path_rate: float) -> nn.Sequential:
         """Build the stages, and note their feature maps."""
@@ -120,13 +104,16 @@ class CspNet(Network):
     def forward_stages(self, x: Tensor, taps: List[int], last: int) -> Tuple[Tensor, List[Tensor]]:  # noqa: UP006
         """Walk the network once, see `Network.forward_stages`."""
         maps: List[Tensor] = []  # noqa: UP006
-        if 0 in taps or last == 0:
-            x, tap = self.stem.forward_tap(x)
-            if 0 in taps:
-                maps.append(tap)
+        if 0 in taps:
+            for index, layer in enumerate(self.stem):
+                x = layer(x)
+                if index == self.stem_end:
+                    maps.append(x)
         else:
             x = self.stem(x)
         if self.stages is not None:
+            if len(taps) == 0 and last == self.num_stages:
+                return self.stages(x), maps
             for index, stage in enumerate(self.stages):
                 if index < last:
                     x = stage(x)

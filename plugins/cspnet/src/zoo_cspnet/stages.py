@@ -14,6 +14,7 @@ from zoo_core.blueprint import construct
 from zoo_core.errors import OptionError, did_you_mean
 from zoo_core.layers import Stage
 from zoo_core.layers.concatenated import conv_of_concatenation
+from zoo_core.layers.hooked import is_hooked
 from zoo_core.layers.inplace_abn import InplaceAbn
 from zoo_core.layers.plain import identity
 
@@ -68,7 +69,7 @@ class Joining(nn.Module):
     @torch.jit.unused
     def _forward_training(self, x: Tensor) -> Tensor:
         layer = self.conv_transition
-        if not isinstance(layer.bn, InplaceAbn):
+        if not isinstance(layer.bn, InplaceAbn) or is_hooked(layer, layer.conv):
             return layer(torch.cat(self.halves(x), dim=1))
         # The halves' norms keep the halves already; keeping them side by side too is what such a norm is to avoid.
         out: Tensor = layer.aa(layer.bn(conv_of_concatenation(layer.conv, self.halves(x))))

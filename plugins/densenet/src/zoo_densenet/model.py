@@ -14,7 +14,6 @@ from zoo_core.draw import draw_he_
 from zoo_core.errors import OptionError
 from zoo_core.layers.blur_pool import create_aa
 from zoo_core.layers.classifier import create_classifier, renew_classifier
-from zoo_core.layers.max_pool import MaxPool2d
 from zoo_core.layers.norm_act import get_norm_act_layer
 from zoo_core.layers.plain import conv2d
 from zoo_core.network import Network
@@ -97,6 +96,8 @@ class DenseNet(Network):
     def forward_stages(self, x: Tensor, taps: List[int], last: int) -> Tuple[Tensor, List[Tensor]]:  # noqa: UP006
         """Stem, dense blocks and transitions, final norm. A map is a stem's or a block's output, before its pooling."""
         maps: List[Tensor] = []  # noqa: UP006
+        if len(taps) == 0 and last == self.num_stages:
+            return self.features(x), maps
         stage = 0
         for i, module in enumerate(self.features):
             if stage <= last:
@@ -161,9 +162,9 @@ def _stem(cfg: DenseNetConfig, in_chans: int, norm_act: Callable[..., nn.Module]
         stem[f"norm{i}"] = norm_act(width)
         in_chans = width
     if cfg.aa_layer is None:
-        stem["pool0"] = MaxPool2d(kernel_size=3, stride=2, padding=1)
+        stem["pool0"] = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
     else:
-        pool = MaxPool2d(kernel_size=3, stride=1, padding=1)
+        pool = nn.MaxPool2d(kernel_size=3, stride=1, padding=1)
         stem["pool0"] = nn.Sequential(pool, create_aa(cfg.aa_layer, in_chans, stride=2))
     return stem
 

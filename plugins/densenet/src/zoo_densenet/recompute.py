@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
+from zoo_core.layers.hooked import is_hooked
 from zoo_core.layers.norm_act import BatchNormAct2d
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ def cat_norm_conv(norm: nn.Module, conv: nn.Module, features: list[Tensor]) -> T
     if torch.compiler.is_compiling() or not _is_plain(norm):
         return _checkpointed(norm, conv, features)
     assert isinstance(norm, BatchNormAct2d)
-    if norm.track_running_stats and norm.num_batches_tracked is not None:
-        norm.num_batches_tracked.add_(1)
     x: Tensor = _CatBatchNorm.apply(norm, norm.weight, norm.bias, *features)  # type: ignore[no-untyped-call]
     node: Any = x.grad_fn  # which is also the function's context, with what it saved
     if node is None:  # nothing before the convolution learns, so only its own input is kept
@@ -59,8 +58,13 @@ def cat_norm_conv(norm: nn.Module, conv: nn.Module, features: list[Tensor]) -> T
 
 
 def _is_plain(norm: nn.Module) -> bool:
-    """Whether it is batch norm by the batch's statistics, in full precision, whose activation overwrites its output."""
+    """Whether it is batch norm by the batch's statistics, in full precision, whose activation overwrites its output.
+
+    And one that nobody watches: the shortcut does not call it.
+    """
     if not (isinstance(norm, BatchNormAct2d) and norm.training and isinstance(norm.drop, nn.Identity)):
+        return False
+    if norm.weight is None or is_hooked(norm, norm.drop):
         return False
     full = torch.finfo(norm.weight.dtype).bits >= 32  # the statistics are kept in the weight's precision
     return full and isinstance(norm.act, _FROM_OUTPUT) and norm.act.inplace
@@ -75,7 +79,7 @@ class _CatBatchNorm(torch.autograd.Function):
         if x.numel() == x.shape[1]:
             raise ValueError(f"Expected more than 1 value per channel when training, got input size {tuple(x.shape)}")
         running = (norm.running_mean, norm.running_var) if norm.track_running_stats else (None, None)
-        momentum = 0.0 if norm.momentum is None else norm.momentum
+        momentum = norm.count_batch()
         out, mean, invstd = torch.native_batch_norm(x, weight, bias, *running, True, momentum, norm.eps)
         ctx.save_for_backward(weight, bias, mean, invstd, *features)
         ctx.act, ctx.eps, ctx.again = norm.act, norm.eps, None

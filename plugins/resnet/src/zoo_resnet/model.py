@@ -12,7 +12,6 @@ from zoo_core.errors import OptionError, did_you_mean
 from zoo_core.layers import (
     DropBlock2d,
     DropPath,
-    MaxPool2d,
     Stage,
     create_aa,
     create_act,
@@ -251,10 +250,10 @@ def _create_stem_pool(cfg: ResNetConfig, channels: int) -> nn.Module:
         blur = [create_aa(aa, channels, 2)] if aa else []
         return nn.Sequential(conv, *blur, get_norm_layer(cfg.norm_layer)(channels), create_act(cfg.act_layer))
     if aa is None:
-        return MaxPool2d(3, stride=2, padding=1)
+        return nn.MaxPool2d(3, stride=2, padding=1)
     if is_avg_pool(aa):
         return create_aa(aa, channels, 2)
-    return nn.Sequential(MaxPool2d(3, stride=1, padding=1), create_aa(aa, channels, 2))
+    return nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), create_aa(aa, channels, 2))
 
 
 def _block_kinds(cfg: ResNetConfig) -> list[type[BasicBlock | Bottleneck]]:

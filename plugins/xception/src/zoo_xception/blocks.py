@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Tuple  # noqa: UP035 - TorchScript knows no ot
 
 from torch import Tensor, nn
 from zoo_core.blueprint import construct
+from zoo_core.features.adopt import drop_child
 from zoo_core.layers import DropPath, create_act
 from zoo_core.layers.plain import conv2d, identity
 
@@ -72,27 +73,31 @@ class AlignedBlock(TappedBlock):
                 else construct(SeparableConv, ins, outs, style, apply_act=not skip, **shape)
             )
             self.stack.add_module(f"conv{index}", conv3x3)
+        self.tap_end = len(self.stack) - 1
         self.drop_path = DropPath(drop_path) if skip and drop_path else identity()
 
-    def to_tap(self, x: Tensor) -> Tuple[Tensor, Tensor]:  # noqa: UP006
-        """See `TappedBlock.to_tap`."""
-        tap = x = self.norm(x)
-        for name, layer in self.stack.named_children():
-            if name != "conv3":
-                tap = layer(tap)
-        return x, tap
+    def run(self, x: Tensor) -> Tensor:
+        """See `TappedBlock.run`."""
+        x = self.norm(x)
+        return self._join(x, self.stack(x))
 
-    def from_tap(self, x: Tensor, tap: Tensor) -> Tensor:
-        """See `TappedBlock.from_tap`."""
-        y: Tensor = self.drop_path(self.stack.conv3(tap))  # type: ignore[operator]
+    def run_tap(self, x: Tensor, stop: bool) -> Tuple[Tensor, Tensor]:  # noqa: UP006
+        """See `TappedBlock.run_tap`."""
+        tap = x = self.norm(x)
+        for index, layer in enumerate(self.stack):
+            if index < self.tap_end:
+                tap = layer(tap)
+        return tap if stop else self._join(x, self.stack[-1](tap)), tap
+
+    def _join(self, x: Tensor, y: Tensor) -> Tensor:
+        """The sum of the shortcut, which starts from `x`, and the residual `y`."""
+        y = self.drop_path(y)
         if self.shortcut is not None:
             x = self.shortcut(x)
         return y + x if self.skip else y
 
     def drop_past_tap(self) -> None:
         """See `TappedBlock.drop_past_tap`."""
-        # A copy, because another network may share the container; and TorchScript wants to see a `conv3`.
-        kept = [(name, layer) for name, layer in self.stack.named_children() if name != "conv3"]
-        self.stack = nn.Sequential(OrderedDict([*kept, ("conv3", identity())]))
-        self.shortcut = None
+        self.stack = self.stack[: self.tap_end]  # another container, because another network may share this one
+        drop_child(self, "shortcut")
         self.drop_path = identity()

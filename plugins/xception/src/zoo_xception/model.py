@@ -107,8 +107,11 @@ class XceptionAligned(Network):
         """Walk the network once, see `Network.forward_stages`."""
         maps: List[Tensor] = []  # noqa: UP006
         x = self.stem(x)
-        for block in self.blocks:
-            x = block.walk(x, taps, last, maps)  # type: ignore[operator]
+        if len(taps) == 0 and last == self.num_stages:
+            x = self.blocks(x)
+        else:
+            for block in self.blocks:
+                x = block.walk(x, taps, last, maps)  # type: ignore[operator]
         if self.num_stages - 1 in taps:
             maps.append(x)
         if self.act is not None and last >= self.num_stages:

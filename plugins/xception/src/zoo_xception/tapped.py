@@ -24,12 +24,12 @@ class TappedBlock(nn.Module):
         self.tapped = tapped
         self.grad_checkpointing = False
 
-    def to_tap(self, x: Tensor) -> Tuple[Tensor, Tensor]:  # noqa: UP006
-        """The first part: the block's input to what the shortcut starts from, and the feature map."""
+    def run(self, x: Tensor) -> Tensor:
+        """The block as a whole: its input to its output."""
         raise NotImplementedError
 
-    def from_tap(self, x: Tensor, tap: Tensor) -> Tensor:
-        """The second part: what the shortcut starts from and the feature map, to the block's output."""
+    def run_tap(self, x: Tensor, stop: bool) -> Tuple[Tensor, Tensor]:  # noqa: UP006
+        """The block's output and its feature map; with `stop` the first part alone, and so the feature map twice."""
         raise NotImplementedError
 
     def drop_past_tap(self) -> None:
@@ -38,13 +38,15 @@ class TappedBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, h, w) to (batch, out_channels, h / stride, w / stride)."""
-        return self.forward_tap(x, False)[0]
+        if not torch.jit.is_scripting() and self.grad_checkpointing:  # type: ignore[attr-defined]
+            return checkpoint_block(self, x, self.run)
+        return self.run(x)
 
     def forward_tap(self, x: Tensor, stop: bool) -> Tuple[Tensor, Tensor]:  # noqa: UP006
-        """The block's output and its feature map; with `stop` the first part alone, and so the feature map twice."""
+        """As `run_tap`, with gradient checkpointing where it is on."""
         if not torch.jit.is_scripting() and self.grad_checkpointing:  # type: ignore[attr-defined]
             return self._checkpointed(x, stop)
-        return self._run(x, stop)
+        return self.run_tap(x, stop)
 
     def walk(self, x: Tensor, taps: List[int], last: int, maps: List[Tensor]) -> Tensor:  # noqa: UP006
         """The block as a part of `Network.forward_stages`: run it if `last` is not before it, and add a wanted map."""
@@ -58,11 +60,7 @@ class TappedBlock(nn.Module):
                 maps.append(tap)
         return x
 
-    def _run(self, x: Tensor, stop: bool) -> Tuple[Tensor, Tensor]:  # noqa: UP006
-        x, tap = self.to_tap(x)
-        return tap if stop else self.from_tap(x, tap), tap
-
     @torch.jit.unused
     def _checkpointed(self, x: Tensor, stop: bool) -> Tuple[Tensor, Tensor]:  # noqa: UP006
-        result: tuple[Tensor, Tensor] = checkpoint_block(self, x, partial(self._run, stop=stop))
+        result: tuple[Tensor, Tensor] = checkpoint_block(self, x, partial(self.run_tap, stop=stop))
         return result

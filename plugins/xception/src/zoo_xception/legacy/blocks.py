@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Tuple  # noqa: UP035 - TorchScript knows no other
 
 from torch import Tensor, nn
-from zoo_core.layers.max_pool import MaxPool2d
+from zoo_core.features.adopt import drop_child
 from zoo_core.layers.plain import batch_norm2d, conv2d, relu
 
 from zoo_xception.separable import depthwise, pointwise
@@ -65,24 +65,31 @@ class Block(TappedBlock):
             # The block's input is needed again by its shortcut, so its ReLU must leave it alone.
             rep += [relu(inplace=bool(rep)), SeparableConv(ins, outs), batch_norm2d(outs)]
         if stride != 1:
-            rep.append(MaxPool2d(3, stride, padding=1))
+            rep.append(nn.MaxPool2d(3, stride, padding=1))
         self.rep = nn.Sequential(*rep if start_with_relu else rep[1:])
 
-    def to_tap(self, x: Tensor) -> Tuple[Tensor, Tensor]:  # noqa: UP006
-        """See `TappedBlock.to_tap`."""
-        return x, self.rep[0](x)
+    def run(self, x: Tensor) -> Tensor:
+        """See `TappedBlock.run`."""
+        return self._join(x, self.rep(x))
 
-    def from_tap(self, x: Tensor, tap: Tensor) -> Tensor:
-        """See `TappedBlock.from_tap`."""
-        y = tap
+    def run_tap(self, x: Tensor, stop: bool) -> Tuple[Tensor, Tensor]:  # noqa: UP006
+        """See `TappedBlock.run_tap`."""
+        tap = y = self.rep[0](x)
+        if stop:
+            return tap, tap
         for index, layer in enumerate(self.rep):
             if index > 0:
                 y = layer(y)
+        return self._join(x, y), tap
+
+    def _join(self, x: Tensor, y: Tensor) -> Tensor:
+        """The sum of the shortcut, which starts from `x`, and the residual `y`."""
         if self.skip is not None:
             x = self.skipbn(self.skip(x))
         return y + x
 
     def drop_past_tap(self) -> None:
         """See `TappedBlock.drop_past_tap`."""
-        self.rep = nn.Sequential(self.rep[0])
-        self.skip = self.skipbn = None  # type: ignore[assignment] # TorchScript leaves out what is None
+        self.rep = self.rep[:1]  # another container, because another network may share this one
+        drop_child(self, "skip")
+        drop_child(self, "skipbn")

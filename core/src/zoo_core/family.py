@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from zoo_core.config import PretrainedCfg
 from zoo_core.discovery.imports import import_object
+from zoo_core.errors import OptionError
 from zoo_core.names import normalize_distribution
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from torch import nn
 
@@ -85,16 +87,24 @@ class Family:
         if architecture not in self.architectures:
             raise AttributeError(f"module {self.package!r} has no attribute {architecture!r}")
 
-        def construct(pretrained: bool = False, **options: Any) -> nn.Module:
+        def construct(
+            pretrained: bool = False, *, feature_cfg: Mapping[str, Any] | None = None, **options: Any
+        ) -> nn.Module:
             from zoo_core.builder import build_model_with_cfg
 
+            if taken := sorted(_OF_THE_FAMILY & set(options)):
+                raise OptionError(f"{architecture} has no option {taken[0]!r}: its family decides that")
+            if feature_cfg is not None and not isinstance(feature_cfg, Mapping):
+                raise OptionError(f"feature_cfg {feature_cfg!r}: expected a dict of options of the feature wrapper")
+            if feature_cfg is not None and not options.get("features_only"):
+                raise OptionError(f"{architecture}: feature_cfg needs features_only=True")
             options.setdefault("pretrained_cfg", self.default_cfg(architecture))
             return build_model_with_cfg(
                 self.network_class,
                 architecture,
                 pretrained,
                 model_cfg=self.architectures[architecture],
-                feature_cfg=dict(self.feature_cfg),
+                feature_cfg={**self.feature_cfg, **(feature_cfg or {})},
                 pretrained_filter_fn=self._load(self.pretrained_filter) if self.pretrained_filter else None,
                 pruned=self.pruned_shapes(architecture),
                 **options,
@@ -109,3 +119,6 @@ class Family:
         """What ``module:attribute`` names. Imports the module; a failure is the plugin's, and says so."""
         distribution = normalize_distribution(self.package.partition(".")[0])
         return import_object(reference, distribution, f"plugin {distribution} (family {self.name!r})")
+
+
+_OF_THE_FAMILY = frozenset({"model_cls", "variant", "model_cfg", "pretrained_filter_fn", "pruned"})

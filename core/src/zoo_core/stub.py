@@ -72,7 +72,7 @@ def _keywords(function: Any) -> dict[str, Any]:
 
 def _spelt(annotation: Any) -> str:
     """The annotation as the source has it, or Any where it names what the stub does not import."""
-    if not isinstance(annotation, str):
-        return "Any"
+    if not isinstance(annotation, str):  # of a module without annotations from the future
+        annotation = inspect.formatannotation(annotation)
     names = {node.id for node in ast.walk(ast.parse(annotation)) if isinstance(node, ast.Name)}
     return annotation if names <= _KNOWN else "Any"

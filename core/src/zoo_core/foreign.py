@@ -1,10 +1,9 @@
 """A network whose modules another class builds, as ``zoo new --from`` writes it around a class that knows no Zoo."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +12,6 @@ from torch.func import functional_call
 from zoo_core.errors import OptionError
 from zoo_core.layers.stage import Stage
 from zoo_core.network import Network
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _measured: dict[tuple[type, Any], list[tuple[int, int]]] = {}
 
@@ -82,7 +78,7 @@ class ForeignNetwork(Network):
     def _take_over(self, other: nn.Module) -> None:
         """The other module's children, in the order in which they run, and its own parameters and buffers."""
         order = list(dict.fromkeys(name.partition(".")[0] for part in self.plan.parts for name in part))
-        children = dict(other.named_children())
+        children = {name: child for name, child in other._modules.items() if child is not None}
         for name in [*order, *(name for name in children if name not in order)]:
             child = children[name]
             # A sequence of blocks can be recomputed, see `set_grad_checkpointing`.
@@ -121,7 +117,7 @@ class ForeignNetwork(Network):
         drawn = dict(self._drawn_anew().named_modules())
         _copy_own(module, next(drawn[name] for name, mine in self.named_modules() if mine is module))
 
-    def _drawn_anew(self) -> ForeignNetwork:
+    def _drawn_anew(self) -> "ForeignNetwork":
         make: Any = type(self)
         fresh: ForeignNetwork = make(self.foreign_cfg, num_classes=self.num_classes, in_chans=self.in_chans)
         return fresh
@@ -166,7 +162,7 @@ class _Walk(nn.Module):
 
 def _stage(blocks: nn.Sequential) -> Stage:
     stage = Stage()
-    for name, block in blocks.named_children():
+    for name, block in blocks._modules.items():  # `named_children` leaves out one that stands there again
         stage.add_module(name, block)
     return stage
 

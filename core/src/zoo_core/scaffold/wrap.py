@@ -112,7 +112,7 @@ def _guard(part: tuple[str, ...], index: int) -> str:
 
 def _used(net: nn.Module, code: str) -> list[str]:
     """The names of the module's own children and parameters that the code mentions."""
-    own = [name for name, _ in net.named_children()]
+    own = list(net._modules)
     own += [name for name, _ in (*net.named_parameters(recurse=False), *net.named_buffers(recurse=False))]
     return [name for name in own if re.search(rf"self\.{name}\b", code)]
 

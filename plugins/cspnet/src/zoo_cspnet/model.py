@@ -1,9 +1,7 @@
 """The network: a stem, stages (`zoo_cspnet.stages`) of residual blocks (`zoo_cspnet.blocks`), a classifier."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
-from typing import TYPE_CHECKING, List, Tuple  # noqa: UP035 - TorchScript knows no others
+from typing import Any, List, Tuple  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +13,8 @@ from zoo_core.layers.head import ClassifierHead
 from zoo_core.network import Network, each_module
 
 from zoo_cspnet.blocks import BottleneckBlock, DarkBlock, EdgeBlock
+from zoo_cspnet.config import CspNetConfig
 from zoo_cspnet.stages import Place, create_stage
-
-if TYPE_CHECKING:
-    from zoo_cspnet.config import CspNetConfig
 
 
 class CspNet(Network):
@@ -137,9 +133,17 @@ class CspNet(Network):
         renew_classifier(self, "head.fc", num_classes, global_pool)
 
     @torch.jit.ignore
-    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
-        """Regular expressions that order parameters by depth: the stem, then each block (coarse: each stage)."""
-        return {"stem": r"^stem", "blocks": r"^stages\.(\d+)" if coarse else r"^stages\.(\d+)(?:\.blocks\.(\d+))?"}
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Regular expressions that order parameters by depth: the stem, then each block (coarse: each stage).
+
+        What comes before a stage's blocks goes with the first, the transitions after them with the last.
+        """
+        blocks = [
+            (r"^stages\.(\d+)\.blocks\.(\d+)", None),
+            (r"^stages\.(\d+)\..*transition", (99999,)),
+            (r"^stages\.(\d+)", (0,)),
+        ]
+        return {"stem": r"^stem", "blocks": r"^stages\.(\d+)" if coarse else blocks}
 
     @torch.jit.ignore
     def init_weights(self) -> None:

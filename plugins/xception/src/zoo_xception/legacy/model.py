@@ -1,8 +1,6 @@
 """Xception as first published. Its block is in `zoo_xception.legacy.blocks`."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, List, Tuple  # noqa: UP035 - TorchScript knows no others
+from typing import Any, List, Tuple  # noqa: UP035 - TorchScript knows no others
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
@@ -15,9 +13,7 @@ from zoo_core.layers.plain import batch_norm2d, conv2d, relu
 from zoo_core.network import Network
 
 from zoo_xception.legacy.blocks import Block, SeparableConv
-
-if TYPE_CHECKING:
-    from zoo_xception.legacy.config import XceptionConfig
+from zoo_xception.legacy.config import XceptionConfig
 
 
 class Xception(Network):
@@ -129,9 +125,9 @@ class Xception(Network):
         renew_classifier(self, "fc", num_classes, global_pool)
 
     @torch.jit.ignore
-    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
-        """Regular expressions that order parameters by depth: the stem, then each block."""
-        return {"stem": r"^(conv|bn)[12]\.", "blocks": r"^block(\d+)"}
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Regular expressions that order parameters by depth: the stem, each block, the convolutions after them."""
+        return {"stem": r"^(?:conv|bn)[12]\.", "blocks": [(r"^block(\d+)", None), (r"^(?:conv|bn)[34]\.", (99,))]}
 
     @torch.jit.ignore
     def prune_stages(self, last: int) -> None:

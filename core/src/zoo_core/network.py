@@ -4,17 +4,17 @@ A network of Zoo writes one walk over its stages, `Network.forward_stages`, and 
 feature maps (`forward_features`, `forward_intermediates`, the wrappers of `zoo_core.features`) calls that walk.
 """
 
-from __future__ import annotations
-
-# TorchScript compiles these annotations and knows `typing`'s names only.
-from typing import TYPE_CHECKING, Any, List, Tuple, Union  # noqa: UP035
+# TorchScript compiles these annotations and knows `typing`'s names only. Files with a forward import no annotations
+# from the future: torch.fx copies a forward's into its graph, where TorchScript cannot read strings.
+import warnings
+from typing import TYPE_CHECKING, Any, List, Optional, Tuple, Union  # noqa: UP035
 
 import torch
 from torch import Tensor, nn
 
 from zoo_core import blueprint
 from zoo_core.draw import draw_as_torch, fill_batch_norm
-from zoo_core.errors import FeatureError
+from zoo_core.errors import FeatureError, OptionError
 from zoo_core.features.adopt import drop_after
 from zoo_core.features.indices import feature_indices
 
@@ -49,7 +49,10 @@ class Network(nn.Module):
         num_stages: how many feature maps the network has: ``len(feature_info)``.
         feature_info: one dict per feature map: ``num_chs`` (channels), ``reduction`` (input size over its size),
             ``module`` (the dotted name of what yields it).
+        final_norm: the dotted name of the norm that the whole walk ends with; None in a network that has none.
     """
+
+    final_norm: Optional[str] = None  # noqa: UP045 - for TorchScript
 
     if TYPE_CHECKING:  # TorchScript would read these annotations, and cannot
         num_classes: int
@@ -107,7 +110,8 @@ class Network(nn.Module):
         Args:
             x: images, (batch, in_chans, height, width).
             indices: which maps, in the order wanted; an int n means the last n, None all.
-            norm: apply the final norm to the last map, in networks that have one after it.
+            norm: apply the final norm to the last map. Where the last map is its output already, that is how it comes;
+                a network without one (`final_norm` is None) warns that its maps stay as they are.
             stop_early: run no stage past the last wanted map.
             output_fmt: only ``"NCHW"``.
             intermediates_only: return the maps alone.
@@ -121,6 +125,10 @@ class Network(nn.Module):
         taps = sorted(wanted)
         last = taps[-1] if stop_early and intermediates_only and not norm else self.num_stages
         x, maps = self.forward_stages(x, taps, last)
+        if norm and self.final_norm is None:
+            warnings.warn(f"norm=True changes no map: {type(self).__name__} has no final norm", stacklevel=2)
+        elif norm and taps[-1] == self.num_stages - 1:
+            maps[-1] = x
         maps = [maps[taps.index(index)] for index in wanted]
         return maps if intermediates_only else (x, maps)
 
@@ -172,11 +180,15 @@ class Network(nn.Module):
         """Drop every module past the last of the maps `indices`, as for `forward_intermediates`; return their indices.
 
         The final norm and the head come after the maps and are dropped with what precedes them, `prune_norm` and
-        `prune_head` or not, when the last stage goes; with every stage kept, `prune_head` drops the classifier alone.
+        `prune_head` or not, when the last stage goes; with every stage kept, `prune_head` drops the classifier, and
+        the pooling where the network can be without.
         """
         wanted = feature_indices(indices, self.num_stages)
         if (last := max(wanted)) < self.num_stages - 1 or prune_norm:
             self.prune_stages(last)
         elif prune_head:
-            self.reset_classifier(0, "")
+            try:
+                self.reset_classifier(0, "")
+            except OptionError:  # its pooling is its own
+                self.reset_classifier(0)
         return wanted

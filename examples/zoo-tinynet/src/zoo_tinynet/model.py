@@ -30,6 +30,8 @@ class TinyNet(Network):
         OptionError: for an option's value that is not one of these.
     """
 
+    final_norm = "norm"
+
     def __init__(
         self,
         cfg: TinyNetConfig,
@@ -74,11 +76,14 @@ class TinyNet(Network):
         if 0 in taps:
             maps.append(x)
         if self.stages is not None:  # None where only the stem's map is wanted
-            for index, stage in enumerate(self.stages):
-                if last > index:
-                    x = stage(x)
-                    if index + 1 in taps:
-                        maps.append(x)
+            if len(taps) == 0 and last == self.num_stages:
+                x = self.stages(x)  # as one, so that a hook on it runs
+            else:
+                for index, stage in enumerate(self.stages):
+                    if last > index:
+                        x = stage(x)
+                        if index + 1 in taps:
+                            maps.append(x)
         if self.norm is not None and last >= self.num_stages:
             x = self.norm(x)
         return x, maps

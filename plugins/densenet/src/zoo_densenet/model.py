@@ -1,11 +1,10 @@
 """The network: Densely Connected Convolutional Networks, https://arxiv.org/abs/1608.06993."""
 
-from __future__ import annotations
-
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, List, Tuple  # noqa: UP035 - TorchScript knows no others
+from typing import Any, List, Tuple  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +18,7 @@ from zoo_core.layers.plain import conv2d
 from zoo_core.network import Network
 
 from zoo_densenet.blocks import DenseBlock, DenseLayer, transition
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from zoo_densenet.config import DenseNetConfig
+from zoo_densenet.config import DenseNetConfig
 
 
 class DenseNet(Network):
@@ -44,6 +39,8 @@ class DenseNet(Network):
     Raises:
         OptionError: for a stem, norm, activation or pooling that does not exist.
     """
+
+    final_norm = "features.norm5"  # which yields the last feature map
 
     def __init__(
         self,

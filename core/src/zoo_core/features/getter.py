@@ -1,7 +1,5 @@
 """The wrapper on ``forward_intermediates``, for any network that has it."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from typing import Any
 

@@ -1,13 +1,13 @@
 """The wrapper on torch.fx: the smallest graph that yields the wanted maps, see `zoo_core.features.trace`."""
 
-from __future__ import annotations
-
 import copy
+import hashlib
+import linecache
 import re
-from collections import OrderedDict
 from collections.abc import Callable
+from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor, fx, nn
 
@@ -20,8 +20,14 @@ from zoo_core.features.trace import kept_modes, trace_maps
 class FeatureGraphNet(nn.Module):
     """A module that returns the outputs of some of a network's modules, by a graph that has nothing else in it.
 
-    Modules keep their names, so the keys of the state dict are the network's. Train and eval mode are traced each.
+    Modules keep their names, so the keys of the state dict are the network's. Train and eval mode are traced each. An
+    instance is of a class of its own, whose methods are the two graphs, so that TorchScript can compile them.
     """
+
+    if TYPE_CHECKING:  # of the instance's own class
+        sources: tuple[str, str]
+        run_train: Callable[[Tensor], Any]
+        run_eval: Callable[[Tensor], Any]
 
     def __init__(
         self,
@@ -49,9 +55,7 @@ class FeatureGraphNet(nn.Module):
         """
         super().__init__()
         self.feature_info = FeatureInfo(feature_info or feature_table(net), out_indices)
-        self.keys = map_names(self.feature_info, out_map)
-        self.return_dict = return_dict
-        self.feature_concat = feature_concat
+        keys = map_names(self.feature_info, out_map)
         for attribute in ("default_cfg", "pretrained_cfg"):
             if hasattr(net, attribute):
                 setattr(self, attribute, getattr(net, attribute))
@@ -60,31 +64,25 @@ class FeatureGraphNet(nn.Module):
         own_walk = feature_info is None and callable(getattr(net, "forward_stages", None))
         function = "forward_features" if own_walk else "forward"
         with kept_modes(net):
-            graphs = {training: trace_maps(net.train(training), names, function) for training in (True, False)}
-        for graph in graphs.values():
+            graphs = [trace_maps(net.train(training), names, function) for training in (True, False)]
+        for graph in graphs:
             for node in graph.nodes:
                 if node.op in ("call_module", "get_attr"):
                     _adopt_path(self, net, node.target)
-        self._sources = {training: _source(graph) for training, graph in graphs.items()}
+            _return_maps(graph, keys if return_dict else None, feature_concat)
         self.training = net.training  # alone: each module keeps the mode that it has in the network
-        self._compile()
+        self.__class__ = _class_of(_source(graphs[0], "run_train"), _source(graphs[1], "run_eval"))
 
-    def _compile(self) -> None:
-        self._runs = {training: _function(source) for training, source in self._sources.items()}
+    def forward(self, x: Tensor):  # type: ignore[no-untyped-def]
+        """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width): a list, or a dict."""
+        if self.training:
+            return self.run_train(x)
+        return self.run_eval(x)
 
-    def forward(self, x: Tensor) -> list[Tensor] | OrderedDict[str, Tensor]:
-        """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width)."""
-        maps = [joined(output, self.feature_concat) for output in self._runs[self.training](self, x)]
-        return OrderedDict(zip(self.keys, maps, strict=True)) if self.return_dict else maps
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the compiled functions, which are made again from their source."""
-        return {name: value for name, value in vars(self).items() if name != "_runs"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Compile the functions again."""
-        super().__setstate__(state)  # type: ignore[no-untyped-call]
-        self._compile()
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """Pickle and copy by the graphs' source, since the instance's class has no name to import it by."""
+        _, _, *rest = cast("tuple[Any, ...]", super().__reduce_ex__(protocol))
+        return (_blank, self.sources, *rest)
 
 
 def _adopt_path(target: nn.Module, source: nn.Module, path: str) -> None:
@@ -106,25 +104,47 @@ def _adopt_path(target: nn.Module, source: nn.Module, path: str) -> None:
         setattr(target, name, copy.copy(value))
 
 
-def _source(graph: fx.Graph) -> str:
-    """The graph as Python, with the imports that its names need."""
+def _return_maps(graph: fx.Graph, keys: list[str] | None, concat: bool | None) -> None:
+    """Let a graph that returns maps as a tuple return them as a list, or as a dict with these keys, `joined`."""
+    (output,) = (node for node in graph.nodes if node.op == "output")
+    maps = list(output.args[0])
+    if concat is not None:
+        with graph.inserting_before(output):
+            maps = [graph.call_function(joined, (one, concat)) for one in maps]
+    output.args = (maps if keys is None else dict(zip(keys, maps, strict=True)),)
+
+
+def _source(graph: fx.Graph, name: str) -> str:
+    """The graph as a method in Python, with the imports that its names need."""
     code = graph.python_code("self")
     imports = ["import torch"]
-    for name, value in code.globals.items():
-        if not re.search(rf"\b{name}\b", code.src):
+    for alias, value in code.globals.items():
+        if not re.search(rf"\b{alias}\b", code.src):
             continue
         if isinstance(value, ModuleType):
-            imports.append(f"import {value.__name__} as {name}")
+            imports.append(f"import {value.__name__} as {alias}")
         elif hasattr(value, "__qualname__"):
-            imports.append(f"from {value.__module__} import {value.__qualname__} as {name}")
-        else:  # inf and nan, which have no literal, and quoted annotations
-            imports.append(f"{name} = {type(value).__name__}({str(value)!r})")
-    return "\n".join([*imports, code.src])
+            imports.append(f"from {value.__module__} import {value.__qualname__} as {alias}")
+        else:  # inf and nan, which have no literal
+            imports.append(f"{alias} = {type(value).__name__}({str(value)!r})")
+    return "\n".join([*imports, code.src.replace("def forward(", f"def {name}(", 1)])
 
 
-def _function(source: str) -> Callable[[nn.Module, Tensor], tuple[Tensor, ...]]:
-    """The function that `source` defines: torch.fx's own printing of a graph that was traced in this process."""
-    scope: dict[str, Any] = {}
-    exec(compile(source, "<feature graph>", "exec"), scope)  # noqa: S102 - how torch.fx itself runs a graph
-    function: Callable[[nn.Module, Tensor], tuple[Tensor, ...]] = scope["forward"]
-    return function
+@cache
+def _class_of(*sources: str) -> type[FeatureGraphNet]:
+    """The class of the instances that these two methods make: torch.fx's own printing of graphs that were traced."""
+    methods: dict[str, Any] = {}
+    for source in sources:
+        file = f"<feature graph {hashlib.sha256(source.encode()).hexdigest()}>"
+        linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file  # TorchScript reads it there
+        scope: dict[str, Any] = {"__name__": __name__}
+        exec(compile(source, file, "exec"), scope)  # noqa: S102 - how torch.fx itself runs a graph
+        methods |= {name: scope[name] for name in ("run_train", "run_eval") if name in scope}
+    names = {name: getattr(FeatureGraphNet, name) for name in ("__module__", "__qualname__", "__doc__")}
+    return type("FeatureGraphNet", (FeatureGraphNet,), {**names, **methods, "sources": sources})
+
+
+def _blank(*sources: str) -> FeatureGraphNet:
+    """An instance without content, to be filled from a pickle or a copy."""
+    kind = _class_of(*sources)
+    return kind.__new__(kind)

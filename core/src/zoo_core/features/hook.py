@@ -1,7 +1,5 @@
 """The wrapper that reads maps off hooks: any module's, by module name."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 

@@ -1,7 +1,5 @@
 """Wrappers on a network's own walk: maps as a list or as a dict."""
 
-from __future__ import annotations
-
 # TorchScript compiles these annotations and knows `typing`'s names only.
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple  # noqa: UP035
 

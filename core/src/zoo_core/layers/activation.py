@@ -1,7 +1,5 @@
 """Activations by name or class."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from functools import cache, partial

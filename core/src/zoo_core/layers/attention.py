@@ -1,7 +1,5 @@
 """Channel (and spatial) attention for residual blocks, by name."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from functools import partial

@@ -1,7 +1,5 @@
 """Anti-aliased downsampling (https://arxiv.org/abs/1904.11486): low-pass filter, then subsample."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from math import comb
 from typing import TYPE_CHECKING

@@ -4,8 +4,6 @@ Where the maps are kept anyway, by the in-place activated norms that yield them 
 saves their copy; concatenating them once more costs a small part of the convolution.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

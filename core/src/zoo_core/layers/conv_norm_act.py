@@ -1,19 +1,13 @@
 """Convolution, norm and activation: the unit that most convolutional networks are drawn with."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from torch import Tensor, nn
 
 from zoo_core.blueprint import sized
+from zoo_core.layers.activation import ActLayer
 from zoo_core.layers.blur_pool import AaLayer, create_aa
+from zoo_core.layers.norm import NormLayer
 from zoo_core.layers.norm_act import DropLayer, get_norm_act_layer
 from zoo_core.layers.plain import conv2d
-
-if TYPE_CHECKING:
-    from zoo_core.layers.activation import ActLayer
-    from zoo_core.layers.norm import NormLayer
 
 
 def symmetric_padding(kernel_size: int, stride: int = 1, dilation: int = 1) -> int:

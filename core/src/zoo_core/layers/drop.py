@@ -1,16 +1,11 @@
 """Dropping paths and blocks of a residual network in training; in evaluation every layer here is the identity."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 from zoo_core.errors import OptionError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 class DropPath(nn.Module):

@@ -5,14 +5,11 @@ https://arxiv.org/abs/1506.01497). ``eval()`` alone does not: the next ``train()
 learning.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -31,7 +28,7 @@ class Frozen(nn.Module):
         thawed: type[nn.Module]
         """The class that it was."""
 
-    def train(self, mode: bool = True) -> Frozen:
+    def train(self, mode: bool = True) -> "Frozen":
         """Only what is inside, such as a dropout, has two modes."""
         super().train(mode)
         self.training = False

@@ -1,7 +1,5 @@
 """The classifier at the end of a network: pooling, dropout, linear layer."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -8,10 +8,8 @@ tells everything: undo the activation, then subtract the bias and divide by the 
 Dividing needs a scale that is never zero, hence the paper's |gamma| + eps in the place of gamma.
 """
 
-from __future__ import annotations
-
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +19,7 @@ from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's own
 from zoo_core.errors import OptionError
 from zoo_core.layers.activation import ActLayer, get_act_layer
 from zoo_core.layers.norm import CountingBatchNorm2d
-
-if TYPE_CHECKING:
-    from zoo_core.layers.norm_act import DropLayer
+from zoo_core.layers.norm_act import DropLayer
 
 _ACT_PARAM = {"leaky_relu": 0.01, "elu": 1.0, "identity": 1.0}
 """The activations that can be inverted, and the slope or alpha that each has by default."""

@@ -1,7 +1,5 @@
 """Normalisation by name or class: every layer takes the number of channels first."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

@@ -4,8 +4,6 @@ A network that writes ``conv, bn`` for "convolution, norm, activation" keeps the
 fused implementation (in-place activated batch norm, https://arxiv.org/abs/1712.02616) can take the module's place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any

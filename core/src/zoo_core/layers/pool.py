@@ -1,7 +1,5 @@
 """Pooling: the global kinds of a head, and average pooling that keeps the size."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn

@@ -1,17 +1,13 @@
 """A stage: blocks one after the other, with gradient checkpointing (https://arxiv.org/abs/1604.06174)."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 
 class Stage(nn.Sequential):

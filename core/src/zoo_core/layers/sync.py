@@ -1,7 +1,5 @@
 """Batch norm by the statistics of a whole process group's batch, with the activation where there was one."""
 
-from __future__ import annotations
-
 from typing import Any, TypeVar
 
 from torch import Tensor, nn

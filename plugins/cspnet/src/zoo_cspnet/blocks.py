@@ -3,26 +3,21 @@
 Each is built from its channels, and those in its middle.
 """
 
-from __future__ import annotations
-
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 from zoo_core.blueprint import actual, construct, sized
 from zoo_core.layers import DropPath, create_act, create_attn, get_attn
+from zoo_core.layers.activation import ActLayer
 from zoo_core.layers.conv_norm_act import ConvNormAct
+from zoo_core.layers.norm import NormLayer
 from zoo_core.layers.plain import identity
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from zoo_core.layers.activation import ActLayer
-    from zoo_core.layers.norm import NormLayer
-
-    from zoo_cspnet.config import CspNetConfig, StageConfig
+from zoo_cspnet.config import CspNetConfig, StageConfig
 
 
 @dataclass(frozen=True)
@@ -44,7 +39,7 @@ class BlockStyle:
     dilation: int
 
     @classmethod
-    def of(cls, cfg: CspNetConfig, stage: StageConfig, dilation: int) -> BlockStyle:
+    def of(cls, cfg: CspNetConfig, stage: StageConfig, dilation: int) -> "BlockStyle":
         """The style that the configurations of network and stage describe."""
         layer, attn = get_attn(stage.attn_layer), None
         if layer is not None:

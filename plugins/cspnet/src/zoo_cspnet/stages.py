@@ -4,8 +4,6 @@ A cross stage splits its input into halves by channel, sends one through its blo
 (https://arxiv.org/abs/1911.11929): the gradients of the two differ, and the blocks work on fewer channels.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, List  # noqa: UP035 - TorchScript knows no others
 
 import torch
@@ -14,16 +12,13 @@ from zoo_core.blueprint import construct
 from zoo_core.errors import OptionError, did_you_mean
 from zoo_core.layers import Stage
 from zoo_core.layers.concatenated import conv_of_concatenation
+from zoo_core.layers.conv_norm_act import ConvNormAct
 from zoo_core.layers.hooked import is_hooked
 from zoo_core.layers.inplace_abn import InplaceAbn
 from zoo_core.layers.plain import identity
 
 from zoo_cspnet.blocks import BLOCKS, BlockStyle
-
-if TYPE_CHECKING:
-    from zoo_core.layers.conv_norm_act import ConvNormAct
-
-    from zoo_cspnet.config import CspNetConfig, StageConfig
+from zoo_cspnet.config import CspNetConfig, StageConfig
 
 
 class Place:

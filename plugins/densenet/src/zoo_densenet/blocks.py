@@ -1,9 +1,8 @@
 """The parts of a DenseNet: dense layer, dense block, transition."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
-from typing import TYPE_CHECKING, List  # noqa: UP035 - TorchScript knows no others
+from collections.abc import Callable
+from typing import List  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +12,7 @@ from zoo_core.layers.plain import conv2d
 
 from zoo_densenet.recompute import can_recompute, cat_norm_conv
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    NormAct = Callable[..., nn.Module]
+NormAct = Callable[..., nn.Module]
 
 
 @sized(1)

@@ -1,9 +1,8 @@
 """The two residual blocks (https://arxiv.org/abs/1512.03385) and their shortcut."""
 
-from __future__ import annotations
-
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 from zoo_core.errors import OptionError
@@ -13,9 +12,6 @@ from zoo_core.layers.blur_pool import AaLayer, create_aa
 from zoo_core.layers.norm import NormLayer, get_norm_layer
 from zoo_core.layers.plain import conv2d, identity
 from zoo_core.layers.pool import AvgPool2dSame
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,6 @@
 """The residual network and its published variations. The two blocks are in `zoo_resnet.blocks`."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, List, Tuple  # noqa: UP035 - TorchScript knows no others
+from typing import List, Tuple  # noqa: UP035 - TorchScript knows no others
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
@@ -27,9 +25,7 @@ from zoo_core.layers.plain import conv2d, identity
 from zoo_core.network import Network, each_module
 
 from zoo_resnet.blocks import BLOCKS, BasicBlock, BlockStyle, Bottleneck, create_shortcut
-
-if TYPE_CHECKING:
-    from zoo_resnet.config import ResNetConfig
+from zoo_resnet.config import ResNetConfig
 
 DROP_BLOCKS = {2: (5, 0.25), 3: (3, 1.0)}
 """Where DropBlock drops: the stage, counted from 0, with the block's size and the scale of its rate."""

@@ -1,9 +1,7 @@
 """The residual block of the aligned Xception."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Tuple  # noqa: UP035 - TorchScript knows no other
+from typing import Tuple  # noqa: UP035 - TorchScript knows no other
 
 from torch import Tensor, nn
 from zoo_core.blueprint import construct
@@ -11,11 +9,8 @@ from zoo_core.features.adopt import drop_child
 from zoo_core.layers import DropPath, create_act
 from zoo_core.layers.plain import conv2d, identity
 
-from zoo_xception.separable import PreSeparableConv, SeparableConv
+from zoo_xception.separable import PreSeparableConv, SeparableConv, Style
 from zoo_xception.tapped import TappedBlock
-
-if TYPE_CHECKING:
-    from zoo_xception.separable import Style
 
 
 class AlignedBlock(TappedBlock):
@@ -98,6 +93,7 @@ class AlignedBlock(TappedBlock):
 
     def drop_past_tap(self) -> None:
         """See `TappedBlock.drop_past_tap`."""
-        self.stack = self.stack[: self.tap_end]  # another container, because another network may share this one
+        # Another container, because another network may share this one.
+        self.stack = self.stack[: self.tap_end]  # type: ignore[assignment] # a slice is an nn.Sequential
         drop_child(self, "shortcut")
         self.drop_path = identity()

@@ -1,8 +1,6 @@
 """The aligned Xception. Its blocks are in `zoo_xception.blocks`, the original Xception in `zoo_xception.legacy`."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, List, Tuple  # noqa: UP035 - TorchScript knows no others
+from typing import List, Tuple  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +12,8 @@ from zoo_core.layers.plain import conv2d
 from zoo_core.network import Network
 
 from zoo_xception.blocks import AlignedBlock
+from zoo_xception.config import XceptionConfig
 from zoo_xception.separable import Style
-
-if TYPE_CHECKING:
-    from zoo_xception.config import XceptionConfig
 
 
 class XceptionAligned(Network):

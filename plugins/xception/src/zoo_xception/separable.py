@@ -1,10 +1,9 @@
 """Separable convolutions: a 3x3 convolution of each channel, then a 1x1 across them (https://arxiv.org/abs/1610.02357)."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 from zoo_core.blueprint import repeatable, sized
@@ -14,10 +13,7 @@ from zoo_core.layers.norm import get_norm_layer
 from zoo_core.layers.norm_act import get_norm_act_layer
 from zoo_core.layers.plain import conv2d, identity
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from zoo_xception.config import XceptionConfig
+from zoo_xception.config import XceptionConfig
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ class Style:
     act_layer: Any
 
     @classmethod
-    def of(cls, cfg: XceptionConfig) -> Style:
+    def of(cls, cfg: XceptionConfig) -> "Style":
         """The style that `cfg` asks for.
 
         Raises:

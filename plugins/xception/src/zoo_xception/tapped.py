@@ -1,7 +1,5 @@
 """A residual block with a feature map inside: the last activation at the resolution that the block comes from."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import List, Tuple  # noqa: UP035 - TorchScript knows no others
 

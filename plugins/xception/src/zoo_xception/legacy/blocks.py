@@ -1,7 +1,5 @@
 """The separable convolution and the residual block of the original Xception."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import Tuple  # noqa: UP035 - TorchScript knows no other
 
@@ -90,6 +88,7 @@ class Block(TappedBlock):
 
     def drop_past_tap(self) -> None:
         """See `TappedBlock.drop_past_tap`."""
-        self.rep = self.rep[:1]  # another container, because another network may share this one
+        # Another container, because another network may share this one.
+        self.rep = self.rep[:1]  # type: ignore[assignment] # a slice is an nn.Sequential
         drop_child(self, "skip")
         drop_child(self, "skipbn")

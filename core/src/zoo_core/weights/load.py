@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from zoo_core.config import PretrainedCfg
+from zoo_core.deferred import unseen
 from zoo_core.derive import derived_fields
 from zoo_core.errors import WeightsError
 from zoo_core.hooks.manager import hook_manager
@@ -35,7 +35,6 @@ def load_pretrained(
     cache_dir: str | os.PathLike[str] | None = None,
     mmap: bool | None = None,
     assign: bool = False,
-    device: torch.device | None = None,
 ) -> None:
     """Load the weights that a default config names, adapted to the model's channels and classes.
 
@@ -46,8 +45,7 @@ def load_pretrained(
         strict: False lets keys be missing or too many.
         cache_dir: where downloads are kept, by default the platform's cache folder.
         mmap: map the file instead of copying it; by default only one in a cache or a package.
-        assign: let the model take the file's tensors themselves, instead of copying their values into its own.
-        device: where tensors that it takes are put.
+        assign: let the model take the memory of the file's tensors where it is still being built, instead of copying.
 
     Raises:
         WeightsError: when there are no weights, or they cannot be read or do not fit; the model is as it was then.
@@ -56,12 +54,13 @@ def load_pretrained(
     if derived := derived_fields(model, cfg):
         cfg = dataclasses.replace(cfg, **derived)
     path = fetch_weights(cfg, cache_dir=cache_dir)
-    state_dict = read_state_dict(path, mapped=_is_ours(cfg, path) if mmap is None else mmap, cache_dir=cache_dir)
+    with unseen():
+        state_dict = read_state_dict(path, mapped=_is_ours(cfg, path) if mmap is None else mmap, cache_dir=cache_dir)
     if filter_fn is not None:
         state_dict = filter_fn(dict(state_dict), model)
     adapt = hook_manager().hook.zoo_adapt_state_dict
     state_dict = adapt(state_dict=state_dict, model=model, pretrained_cfg=cfg) or state_dict
-    load_adapted(model, state_dict, cfg, strict=strict, assign=assign, device=device, source=f"the weights in {path}")
+    load_adapted(model, state_dict, cfg, strict=strict, assign=assign, source=f"the weights in {path}")
 
 
 def load_custom_pretrained(
@@ -101,15 +100,15 @@ def load_adapted(
     *,
     strict: bool = True,
     assign: bool = False,
-    device: torch.device | None = None,
     source: str = "the weights",
 ) -> None:
     """Adapt a state dict to the model's channels and classes, check that it fits, and fill the model with it."""
     places = slots(model)
-    shapes = {key: slot.tensor.shape for key, slot in places.items()}
+    with unseen():
+        shapes = {key: slot.tensor.shape for key, slot in places.items()}
     state_dict = adapt_first_convs(state_dict, cfg, shapes)
     state_dict, fresh = adapt_classifiers(state_dict, cfg, shapes)
-    put(model, places, state_dict, may_miss=fresh, strict=strict, assign=assign, device=device, source=source)
+    put(model, places, state_dict, may_miss=fresh, strict=strict, assign=assign, source=source)
 
 
 def put(
@@ -120,7 +119,6 @@ def put(
     may_miss: Iterable[str] = (),
     strict: bool = True,
     assign: bool = False,
-    device: torch.device | None = None,
     source: str = "the weights",
 ) -> None:
     """Check that a state dict fits, and only then put it into the model's slots; arguments as for `load_adapted`.
@@ -131,14 +129,13 @@ def put(
     by_itself = loads_itself(places)
     extra = {key for key in state_dict if key.endswith("_extra_state")} if by_itself else set()
     checked = {key: tensor for key, tensor in state_dict.items() if key not in extra}
-    check_fit(places, checked, may_miss=may_miss, strict=strict, source=source)
+    with unseen():
+        check_fit(places, checked, may_miss=may_miss, strict=strict, source=source)
     if not by_itself:
-        fill(places, state_dict, assign=assign, device=device)
+        fill(places, state_dict, assign=assign)
         return
     kept = {key: value for key, value in state_dict.items() if key in places or key in extra}
-    if assign:
-        kept |= {key: kept[key].to(device=device, dtype=places[key].tensor.dtype) for key in kept.keys() - extra}
-    model.load_state_dict(kept, strict=False, assign=assign)
+    model.load_state_dict(kept, strict=False)
 
 
 def _is_ours(cfg: PretrainedCfg, path: Path) -> bool:

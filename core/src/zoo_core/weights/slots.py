@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from zoo_core.deferred import give
 from zoo_core.errors import WeightsError, nearest
 
 if TYPE_CHECKING:
@@ -122,30 +123,18 @@ def fill(
     state_dict: Mapping[str, Tensor],
     *,
     assign: bool = False,
-    device: torch.device | None = None,
 ) -> None:
     """Put tensors that fit into their places.
 
     Args:
         places: the network's slots.
         state_dict: the tensors, each of its slot's shape.
-        assign: let the slot take the tensor itself, cast to the slot's dtype, instead of copying its values.
-        device: where tensors that are taken go, by default where they are.
+        assign: give the slot the tensor's own memory where nobody can tell that from copying, see `zoo_core.deferred`.
     """
-    taken: dict[int, Tensor] = {}
     with torch.no_grad():
-        for key, (module, name, old, is_parameter) in places.items():
+        for key, (_, name, old, _) in places.items():
             new = state_dict.get(key)
-            if new is None:
-                if name != _COUNTER:
-                    continue
-                new = torch.zeros((), dtype=torch.long)
-            if not assign:
-                old.copy_(new)
-                continue
-            if id(old) not in taken:  # a tensor that two modules share stays shared
-                if new.dtype != old.dtype or (device is not None and new.device != device):
-                    new = new.to(device=device, dtype=old.dtype)
-                taken[id(old)] = nn.Parameter(new, requires_grad=old.requires_grad) if is_parameter else new
-            registry: dict[str, Any] = module._parameters if is_parameter else module._buffers
-            registry[name] = taken[id(old)]
+            if new is not None:
+                give(old, new, share=assign)
+            elif name == _COUNTER:
+                old.zero_()

@@ -6,9 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Tuple  # noqa: UP035 - TorchScript knows no other
 
 from torch import Tensor, nn
-from zoo_core.blueprint import construct
 from zoo_core.layers import DropPath, create_act
-from zoo_core.layers.plain import conv2d, identity
 
 from zoo_xception.separable import PreSeparableConv, SeparableConv
 from zoo_xception.tapped import TappedBlock
@@ -56,10 +54,10 @@ class AlignedBlock(TappedBlock):
         self.skip = skip
         self.shortcut: nn.Module | None = None
         if skip and (out_channels != in_channels or stride != 1):
-            conv = conv2d(in_channels, out_channels, 1, stride, bias=False)
+            conv = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
             named = OrderedDict(conv=conv, bn=style.norm(out_channels))
             self.shortcut = conv if preact else nn.Sequential(named)
-        self.norm = style.norm_act(in_channels) if preact else identity()
+        self.norm = style.norm_act(in_channels) if preact else nn.Identity()
         self.stack = nn.Sequential()
         for index, (ins, outs) in enumerate(zip((in_channels, *widths), widths, strict=False), start=1):
             if skip and not preact:
@@ -67,12 +65,12 @@ class AlignedBlock(TappedBlock):
                 self.stack.add_module(f"act{index}", create_act(style.act_layer, inplace=index > 1))
             shape = {"stride": stride if index == 3 else 1, "dilation": dilation}
             conv3x3 = (
-                construct(PreSeparableConv, ins, outs, style, first=index == 1, **shape)
+                PreSeparableConv(ins, outs, style, first=index == 1, **shape)
                 if preact
-                else construct(SeparableConv, ins, outs, style, apply_act=not skip, **shape)
+                else SeparableConv(ins, outs, style, apply_act=not skip, **shape)
             )
             self.stack.add_module(f"conv{index}", conv3x3)
-        self.drop_path = DropPath(drop_path) if skip and drop_path else identity()
+        self.drop_path = DropPath(drop_path) if skip and drop_path else nn.Identity()
 
     def to_tap(self, x: Tensor) -> Tuple[Tensor, Tensor]:  # noqa: UP006
         """See `TappedBlock.to_tap`."""
@@ -93,6 +91,6 @@ class AlignedBlock(TappedBlock):
         """See `TappedBlock.drop_past_tap`."""
         # A copy, because another network may share the container; and TorchScript wants to see a `conv3`.
         kept = [(name, layer) for name, layer in self.stack.named_children() if name != "conv3"]
-        self.stack = nn.Sequential(OrderedDict([*kept, ("conv3", identity())]))
+        self.stack = nn.Sequential(OrderedDict([*kept, ("conv3", nn.Identity())]))
         self.shortcut = None
-        self.drop_path = identity()
+        self.drop_path = nn.Identity()

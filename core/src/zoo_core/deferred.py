@@ -81,6 +81,7 @@ class Deferral(TorchFunctionMode):
         super().__init__()
         self._fresh: dict[int, tuple[Tensor, Callable[[Tensor], object] | None]] = {}  # by address: memory, noted draw
         self._taken: set[int] = set()
+        torch.rand(())  # lest somebody who sets the caller's seed again, leaving the state as it was, stay unseen
         self._state = _state()
         self._defers = True
 

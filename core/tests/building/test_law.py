@@ -90,6 +90,7 @@ CHANGES = {
     "looked at": lambda t: (t.shape, t.numel(), t.is_contiguous(), t.dtype, len(t), hash(t)),
     "frozen": lambda t: t.requires_grad_(False),
     "seeded after": lambda t: torch.manual_seed(123),
+    "seeded as the caller did": lambda t: torch.manual_seed(0),
     "bernoulli_": lambda t: t.bernoulli_(0.5),
 }
 
@@ -361,6 +362,27 @@ def test_a_tensor_that_nobody_wrote_is_an_error_with_its_name() -> None:
     for device in ("cpu", "meta"):
         with pytest.raises(PluginError, match=r"block.scale is not initialised: Forgotten makes it with torch.empty"):
             build_model_with_cfg(Forgotten, "forgotten", False, device=device)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_constructor_that_sets_the_seed_makes_the_same_each_time(seed: int) -> None:
+    class Seeded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.before = nn.Linear(64, 64)
+            torch.manual_seed(SEEDS[0])
+            self.after = nn.Linear(64, 64)
+
+    wanted = Seeded().after.weight
+    built = []
+    for _ in range(2):
+        torch.manual_seed(seed)
+        built.append(build_model_with_cfg(Seeded, "seeded", False))
+    torch.manual_seed(seed + 1)
+    other = build_model_with_cfg(Seeded, "seeded", False)
+    assert all(torch.equal(net.after.weight, wanted) for net in (*built, other))
+    assert torch.equal(built[0].before.weight, built[1].before.weight)
+    assert not torch.equal(built[0].before.weight, other.before.weight)
 
 
 def test_weights_write_what_the_constructor_left(tmp_path: Path) -> None:

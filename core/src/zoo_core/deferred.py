@@ -25,36 +25,16 @@ if TYPE_CHECKING:
 # Functions that give all of their first argument new values, whatever it held.
 _DRAWS = {Tensor.uniform_, Tensor.normal_, init.uniform_, init.normal_, init.kaiming_uniform_, init.kaiming_normal_}
 _OVERWRITES = {*_DRAWS, Tensor.copy_, Tensor.fill_, Tensor.zero_, init.constant_}
+# Functions that make tensors of sizes alone.
+_FACTORIES = {torch.empty, torch.ones, torch.zeros}
 # Functions that read or set what a tensor is, and not its values.
-_PROPERTIES = (
-    "device",
-    "dtype",
-    "grad",
-    "grad_fn",
-    "is_cpu",
-    "is_leaf",
-    "is_meta",
-    "layout",
-    "nbytes",
-    "ndim",
-    "shape",
-)
-_METHODS = ("__hash__", "__len__", "dim", "element_size", "is_complex", "is_contiguous", "is_floating_point", "numel",
-            "requires_grad_", "size", "stride")  # fmt: skip
+_PROPERTIES = ("device", "dtype", "grad_fn", "is_leaf", "is_meta", "ndim", "requires_grad", "shape")
+_METHODS = ("__hash__", "dim", "is_contiguous", "is_floating_point", "numel", "requires_grad_", "size", "stride")
 _LOOKS = {getattr(Tensor, name).__get__ for name in _PROPERTIES} | {getattr(Tensor, name) for name in _METHODS}
-_LOOKS |= {Tensor.requires_grad.__get__, Tensor.requires_grad.__set__}  # type: ignore[attr-defined] # a descriptor
-_LOOKS |= {torch._C._set_grad_enabled}  # what `torch.no_grad` calls
+_LOOKS |= {Tensor.requires_grad.__set__, torch._C._set_grad_enabled}  # type: ignore[attr-defined] # a descriptor
 # Functions that draw from the default generator. One that is missing here is taken for somebody who sets a seed.
-_RANDOM = {*_DRAWS, torch.bernoulli, torch.multinomial, torch.normal, torch.rand, torch.randint, torch.randn}
-_RANDOM |= {torch.randperm, torch.rand_like, torch.randint_like, torch.randn_like, Tensor.bernoulli, Tensor.multinomial}
-_RANDOM |= {
-    Tensor.bernoulli_,
-    Tensor.cauchy_,
-    Tensor.exponential_,
-    Tensor.geometric_,
-    Tensor.log_normal_,
-    Tensor.random_,
-}
+_RANDOM = {*_DRAWS, torch.normal, torch.rand, torch.rand_like, torch.randint, torch.randn, torch.randn_like}
+_RANDOM |= {torch.bernoulli, torch.randperm, Tensor.bernoulli_, Tensor.random_}
 
 _NUMBERS = frozenset({bool, int, float, type(None)})
 _HOLD_NO_TENSOR = _NUMBERS | {complex, str, torch.Size, torch.dtype, torch.device, torch.layout, torch.memory_format}
@@ -128,8 +108,8 @@ class Deferral(TorchFunctionMode):
                 return target
         if overwritten:
             self._find(args[1:], touched)
-            self._find([kwargs[key] for key in kwargs if key != "tensor"], touched)
-        elif self._fresh:
+            self._find([kwargs[key] for key in kwargs if key != "tensor"] if kwargs else (), touched)
+        elif func not in _FACTORIES or "out" in kwargs:
             self._find(args, touched)
             self._find(kwargs.values(), touched)
         if touched:
@@ -141,8 +121,7 @@ class Deferral(TorchFunctionMode):
         if overwritten:
             self._fresh.pop(overwritten, None)
         elif func is torch.empty and "out" not in kwargs and (address := _address(result)) and result.is_cpu:
-            with torch._C.DisableTorchFunction():
-                self._fresh[address] = result.detach(), None  # a tensor that nobody else has, see `give`
+            self._fresh[address] = result.detach(), None  # a tensor that nobody else has, see `give`
         return result
 
     def _noted(self, func: Any, target: Tensor, args: Any, kwargs: dict[str, Any]) -> Callable[[Tensor], object] | None:
@@ -152,40 +131,24 @@ class Deferral(TorchFunctionMode):
         """
         if kwargs.get("generator") is not None or not self._generator_is_ours():
             return None
-        if func in (Tensor.uniform_, Tensor.normal_):
-            if target.requires_grad and torch.is_grad_enabled():
-                return None  # it refuses
-        elif func in (init.uniform_, init.normal_):
-            args = [kwargs[name] for name in (("a", "b") if func is init.uniform_ else ("mean", "std"))]
-        else:
-            fan = init._calculate_correct_fan(target, kwargs["mode"])
-            std = init.calculate_gain(kwargs["nonlinearity"], kwargs["a"]) / math.sqrt(fan)
-            args = (-math.sqrt(3) * std, math.sqrt(3) * std) if func is init.kaiming_uniform_ else (0.0, std)
-        kwargs = kwargs if func in (Tensor.uniform_, Tensor.normal_) else {}
+        is_uniform = func in (Tensor.uniform_, init.uniform_, init.kaiming_uniform_)
+        method = Tensor.uniform_ if is_uniform else Tensor.normal_
+        if func is not method:
+            if func in (init.uniform_, init.normal_):
+                args = [kwargs[name] for name in (("a", "b") if is_uniform else ("mean", "std"))]
+            else:
+                fan = init._calculate_correct_fan(target, kwargs["mode"])
+                std = init.calculate_gain(kwargs["nonlinearity"], kwargs["a"]) / math.sqrt(fan)
+                args = (-math.sqrt(3) * std, math.sqrt(3) * std) if is_uniform else (0.0, std)
+            kwargs = {}
+        elif target.requires_grad and torch.is_grad_enabled():
+            return None  # which is an error
         if not all(type(value) in _NUMBERS for value in (*args, *kwargs.values())):
             return None
-        method = Tensor.uniform_ if func in (Tensor.uniform_, init.uniform_, init.kaiming_uniform_) else Tensor.normal_
-        if func not in (init.kaiming_uniform_, init.kaiming_normal_):
-            method(target.new_empty(0), *args, **kwargs)
-        if method is Tensor.uniform_ and len(args) == 2 and self._outer is None:
+        method(target.new_empty(0), *args, **kwargs)
+        if method is Tensor.uniform_ and len(args) == 2 and not kwargs:
             return lambda tensor: draw_uniform_(tensor, *args)
         return lambda tensor: method(tensor, *args, **kwargs)
-
-    def _give(self, old: Tensor, new: Tensor, *, share: bool) -> bool:
-        with torch._C.DisableTorchFunction():
-            address, source = _address(old), _address(new)
-            if address is None or source is None or source in self._fresh:
-                return False
-            shares = share and source and address in self._fresh and source not in self._taken and not new.requires_grad
-            shares = shares and old.dtype == new.dtype and old.device == new.device and old.stride() == new.stride()
-            # Owners are `old`, the tensor in `_fresh`, and the storage that is made in order to ask.
-            if shares and torch._C._storage_Use_Count(old.untyped_storage()._cdata) == 3:
-                old.data = new
-                self._taken.add(source)
-            else:
-                old.copy_(new)
-            self._fresh.pop(address, None)
-            return True
 
     def _find(self, values: Iterable[Any], found: dict[int, None]) -> None:
         """Add the fresh memory that arguments of a function may be, or hold."""
@@ -233,9 +196,23 @@ def give(old: Tensor, new: Tensor, *, share: bool = False) -> None:
     With `share` it gets the memory of `new` instead of a copy where nobody can tell: its own is fresh and no other
     tensor has it, and no other has been given that of `new`.
     """
-    deferral = _current.deferral
-    if deferral is None or deferral._outer is not None or not deferral._give(old, new, share=share):
-        old.copy_(new)
+    if (deferral := _current.deferral) is not None and deferral._outer is None:
+        with unseen():
+            address, source = _address(old), _address(new)
+            if address and source and source not in deferral._fresh:
+                shares = (
+                    share and address in deferral._fresh and source not in deferral._taken and not new.requires_grad
+                )
+                alike = (old.dtype, old.device, old.stride()) == (new.dtype, new.device, new.stride())
+                # Owners are `old`, the tensor in `_fresh`, and the storage that is made in order to ask.
+                if shares and alike and torch._C._storage_Use_Count(old.untyped_storage()._cdata) == 3:
+                    old.data = new
+                    deferral._taken.add(source)
+                else:
+                    old.copy_(new)
+                deferral._fresh.pop(address, None)
+                return
+    old.copy_(new)
 
 
 def unseen() -> AbstractContextManager[None]:
@@ -245,9 +222,8 @@ def unseen() -> AbstractContextManager[None]:
 
 def _state() -> bytearray:
     """The default generator's, as bytes: tensors take longer to compare than to draw."""
-    with torch._C.DisableTorchFunction():
-        state = _GENERATOR.get_state()
-        return bytearray(ctypes.string_at(state.data_ptr(), state.numel()))
+    state = _GENERATOR.get_state()
+    return bytearray(ctypes.string_at(state.data_ptr(), state.numel()))
 
 
 def _address(tensor: Tensor) -> int | None:

@@ -22,6 +22,7 @@ from torch.nn.utils import parametrizations
 from zoo_core.builder import build_model_with_cfg
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import PluginError
+from zoo_core.network import Network
 
 SIZE = (24, 20)  # enough numbers to know a distribution by
 CFG = PretrainedCfg(num_classes=5, input_size=(3, 8, 8), first_conv=None, classifier=None)
@@ -147,7 +148,7 @@ step = st.fixed_dictionaries(
 )
 
 
-class Hostile(nn.Module):
+class Hostile(Network):
     """What its steps make of it."""
 
     def __init__(self, steps: list[dict[str, Any]]) -> None:
@@ -187,6 +188,9 @@ class Hostile(nn.Module):
                 if holder == "twice":
                     FILLS[one["fill"]](made)
             self._work(made, one["changes"])
+
+    def get_classifier(self) -> nn.Module:
+        return nn.Identity()
 
     @staticmethod
     def _work(tensor: Tensor, changes: list[str]) -> None:
@@ -315,7 +319,7 @@ def test_on_the_meta_device_it_is_the_same_without_values(steps: list[dict[str, 
         ]
 
 
-class Scaled(nn.Module):
+class Scaled(Network):
     """What strangers write, and what held whatever memory held: the three examples that made the law."""
 
     def __init__(self, num_classes: int = 5) -> None:
@@ -325,6 +329,9 @@ class Scaled(nn.Module):
         self.register_buffer("window", torch.zeros(8, 8))
         self.window[2:6, 2:6].fill_(1.0)
         self.fc = nn.Linear(64, num_classes)
+
+    def get_classifier(self) -> nn.Module:
+        return self.fc
 
 
 @pytest.fixture(params=["fresh", "loaded"])

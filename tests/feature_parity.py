@@ -10,7 +10,6 @@ import torch
 import zoo_core as zoo
 from comparison import draw_norms, maps_by_hooks
 from torch import Tensor, nn
-from zoo_core.builder import materialise
 from zoo_core.features.info import FeatureInfo
 from zoo_core.features.wrap import wrap_features
 
@@ -94,7 +93,7 @@ def _compare_one(
     tally: Tally, name: str, options: dict[str, Any], sizes: Sequence[tuple[int, int]], wrappers: Sequence[str]
 ) -> None:
     where = ", ".join(f"{option} {value}" for option, value in options.items())
-    ours, refusal = attempt(zoo.create_model, name, device="meta", num_classes=0, **options)
+    ours, refusal = attempt(zoo.create_model, name, num_classes=0, **options)
     count = len(zoo.create_model(name, device="meta").feature_info)
     theirs, their_refusal = attempt(timms, name, count, **options)
     if refusal or their_refusal:
@@ -218,15 +217,14 @@ class Hooked(nn.Module):
 
 
 def take_weights(ours: nn.Module, theirs: nn.Module) -> set[str]:
-    """Copy timm's weights into a network that is still on the meta device.
+    """Give our network timm's weights.
 
     Returns:
-        The keys that timm's has not: those past the last map. They are drawn.
+        The keys that timm's has not: those past the last map. They stay as they were drawn.
     """
     weights = {_plain(key): value for key, value in theirs.state_dict().items()}
-    common = {key: weights[_plain(key)].clone() for key in ours.state_dict() if _plain(key) in weights}
-    missing, _ = ours.load_state_dict(common, strict=False, assign=True)
-    materialise(ours, torch.device("cpu"), loaded=True)
+    common = {key: weights[_plain(key)] for key in ours.state_dict() if _plain(key) in weights}
+    missing, _ = ours.load_state_dict(common, strict=False)
     return {*missing}
 
 

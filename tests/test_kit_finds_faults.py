@@ -126,9 +126,6 @@ FAULTS = {
     "tensor outside the state": Fault(
         "meta-device", "scale is a tensor", MODEL, *before(READY, "        self.scale = torch.ones(1)\n")
     ),
-    "tensor on the CPU": Fault(
-        "meta-device", "allocates", MODEL, *before(READY, "        self.scale = nn.Linear(300, 300, device='cpu')\n")
-    ),
     "options swallowed": Fault(
         "options", "swallowed", MODEL, *after("        drop_rate: float = 0.0,\n", "        **_: Any,\n")
     ),
@@ -211,10 +208,16 @@ FAULTS = {
     "map of another module": Fault("feature-maps", "'stem.0'", MODEL, '"module": "stem"', '"module": "stem.0"'),
     "walk that cannot be cut short": Fault("wrappers", "fails", MODEL, "if self.stages is not None:", "if True:"),
     "buffer that nobody fills": Fault(
-        "initialisation",
+        "constructors",
         "scale is not initialised",
         MODEL,
         *before(READY, "        self.register_buffer('scale', torch.empty(1))\n"),
+    ),
+    "buffer of another making that nobody fills": Fault(
+        "initialisation",
+        "scale is not initialised",
+        MODEL,
+        *before(READY, "        self.register_buffer('scale', self.fc.weight.new_empty(1))\n"),
     ),
     "chance in eval mode": Fault(
         "determinism", "the second time", MODEL, *after(HEAD, "        x = nn.functional.dropout(x, 0.5)\n")

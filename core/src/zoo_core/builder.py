@@ -1,4 +1,4 @@
-"""From a network class and a default config to a model: build, prune, load or initialise, wrap."""
+"""From a network class and a default config to a model: build, narrow, load or initialise, cast, wrap."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import dataclasses
 import gc
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from zoo_core.blueprint import Blueprint, suspended
 from zoo_core.config import PretrainedCfg
+from zoo_core.deferred import Deferral
 from zoo_core.derive import derived_fields
 from zoo_core.errors import ConfigError, OptionError, WeightsError, did_you_mean
-from zoo_core.network import Network, each_module
-from zoo_core.weights.load import FilterFn, load_custom_pretrained, load_pretrained
+from zoo_core.meta import to_meta
 
 if TYPE_CHECKING:
     import os
+
+    from zoo_core.weights.load import FilterFn
 
 # Options of the builder itself, for suggestions: a user sees one list of options.
 _BUILDER_OPTIONS = (
@@ -38,9 +39,7 @@ _BUILDER_OPTIONS = (
 def _collector_paused() -> Iterator[None]:
     """Spare the garbage collector looks at what is being built: many objects, none of them garbage.
 
-    In a process that has just imported torch, one such look takes 90 ms. The look that it would take afterwards, at all
-    that is new, takes as long as building a small network does; freezing and thawing moves what is new to what is old,
-    where it belongs, without a look. What somebody else has frozen stays frozen.
+    In a process that has just imported torch, one such look takes 90 ms.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -48,9 +47,6 @@ def _collector_paused() -> Iterator[None]:
         yield
     finally:
         if was_on:
-            if not gc.get_freeze_count():
-                gc.freeze()
-                gc.unfreeze()
             gc.enable()
 
 
@@ -104,59 +100,133 @@ def build_model_with_cfg(
 
     Raises:
         OptionError: for an option that the network does not have, with the nearest one.
-        WeightsError: see `zoo_core.weights.load.load_pretrained`.
+        WeightsError: see `load_weights`.
         FeatureError: for feature maps that do not exist.
+        PluginError: for a network that leaves a parameter or buffer as memory happened to be.
     """
     cfg = resolve_cfg(variant, default_cfg, pretrained_cfg, pretrained_cfg_overlay)
     if not features_only and (out_indices is not None or feature_cls is not None):
         raise OptionError(f"{variant}: out_indices and feature_cls need features_only=True")
-    options = {**_cfg_defaults(model_cls, cfg), **{key: value for key, value in options.items() if value is not None}}
-    if features_only and "num_classes" in options:
-        options["num_classes"] = 0
+    options = network_options(model_cls, cfg, options, features_only=features_only)
     arguments, options = split_options(model_cls, variant, model_cfg, options)
-    place = torch.device(device) if device is not None else torch.get_default_device()
-
-    # A network of ours fills itself on demand: nothing is drawn that the weights replace, and nothing is drawn twice.
-    lazily = issubclass(model_cls, Network)
-    draws_all = not pretrained and pruned is None
-    with Blueprint(place if draws_all else torch.device("meta")) if lazily else place:
+    with building(device) as deferral:
         model = model_cls(*arguments, **options)
-    if pruned is not None:
-        from zoo_core.weights.prune import adapt_model_to_state_dict
-
-        model = adapt_model_to_state_dict(model, pruned)
-    if derived := derived_fields(model, cfg):
-        cfg = dataclasses.replace(cfg, **derived)
-    model.pretrained_cfg = model.default_cfg = cfg.to_dict()  # type: ignore[assignment] # plain data on a module
-    if pretrained:
-        _require_weights(variant, cfg)
-        if pretrained_custom_load or cfg.custom_load:
-            if lazily:
-                materialise(cast("Network", model), place, loaded=False)
-            load_custom_pretrained(model, cfg, cache_dir=cache_dir)
-        else:
-            load_pretrained(
+        if pruned is not None:
+            model = narrow(model, pruned)
+        cfg = describe(model, cfg)
+        if pretrained:
+            load_weights(
                 model,
+                variant,
                 cfg,
                 filter_fn=pretrained_filter_fn,
                 strict=pretrained_strict,
+                custom=pretrained_custom_load,
                 cache_dir=cache_dir,
                 mmap=mmap,
-                assign=lazily,
-                device=place,
             )
-    if lazily:
-        materialise(cast("Network", model), place, loaded=pretrained)
+    complete(model, deferral, device, dtype)
+    return wrap(model, feature_cfg, out_indices, feature_cls) if features_only else model
+
+
+@contextmanager
+def building(device: torch.device | str | None = None) -> Iterator[Deferral]:
+    """Where a network is constructed and loaded: on its device, no draw carried out that may be spared.
+
+    What comes out is what constructing and loading give elsewhere, once `complete` has been called. A network for the
+    meta device is built like any other, so that its constructor may compute with values.
+    """
+    place = _place(device)
+    keeps_seed: AbstractContextManager[None] = nullcontext()
+    if place.type == "meta":
+        place, keeps_seed = torch.device("cpu"), torch.random.fork_rng(devices=[])
+    # A context that sets the device that is set already would put a Python call before each of torch's.
+    with keeps_seed, nullcontext() if place == torch.get_default_device() else place, Deferral() as deferral:
+        yield deferral
+
+
+def complete(
+    model: nn.Module,
+    deferral: Deferral,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Give values to what neither constructor nor weights gave any yet; cast, or drop all values for the meta device.
+
+    Args:
+        model: what was built.
+        deferral: of the `building` that it was built in, which has ended.
+        device: as given to `building`.
+        dtype: of floating-point tensors; None leaves it.
+
+    Raises:
+        PluginError: for a parameter or buffer that nobody has given values.
+    """
+    on_meta = _place(device).type == "meta"
+    deferral.finish(model, draw=not on_meta)
+    if on_meta:
+        to_meta(model)
     if dtype is not None:
         model.to(dtype=dtype)
-    if features_only:
-        from zoo_core.features.wrap import wrap_features
 
-        wanted = {"out_indices": out_indices, "feature_cls": feature_cls}
-        chosen = {key: value for key, value in wanted.items() if value is not None}
-        model.pretrained_cfg = model.default_cfg = default_cfg_for_features(cfg.to_dict())  # type: ignore[assignment]
-        model = wrap_features(model, {**(feature_cfg or {}), **chosen})
-    return model
+
+def narrow(model: nn.Module, shapes: Mapping[str, Sequence[int]]) -> nn.Module:
+    """Prune a network to the shapes of a state dict, see `zoo_core.weights.prune`."""
+    from zoo_core.weights.prune import adapt_model_to_state_dict
+
+    return adapt_model_to_state_dict(model, shapes)
+
+
+def describe(model: nn.Module, cfg: PretrainedCfg) -> PretrainedCfg:
+    """Complete a default config by what follows from the network, and let the network carry it as a dict."""
+    if derived := derived_fields(model, cfg):
+        cfg = dataclasses.replace(cfg, **derived)
+    model.pretrained_cfg = model.default_cfg = cfg.to_dict()  # type: ignore[assignment] # plain data on a module
+    return cfg
+
+
+def load_weights(
+    model: nn.Module,
+    variant: str,
+    cfg: PretrainedCfg,
+    *,
+    filter_fn: FilterFn | None = None,
+    strict: bool = True,
+    custom: bool = False,
+    cache_dir: str | os.PathLike[str] | None = None,
+    mmap: bool | None = None,
+) -> None:
+    """Load the weights that a default config names; arguments as for `build_model_with_cfg`.
+
+    Raises:
+        WeightsError: if there are none, or see `zoo_core.weights.load.load_pretrained`.
+    """
+    from zoo_core.weights.load import load_custom_pretrained, load_pretrained
+
+    _require_weights(variant, cfg)
+    if custom or cfg.custom_load:
+        load_custom_pretrained(model, cfg, cache_dir=cache_dir)
+    else:
+        load_pretrained(model, cfg, filter_fn=filter_fn, strict=strict, cache_dir=cache_dir, mmap=mmap, assign=True)
+
+
+def wrap(
+    model: nn.Module,
+    feature_cfg: Mapping[str, Any] | None = None,
+    out_indices: int | Sequence[int] | None = None,
+    feature_cls: str | type[nn.Module] | None = None,
+) -> nn.Module:
+    """Make a feature extractor of a network; what the caller chose goes before the family's `feature_cfg`."""
+    from zoo_core.features.wrap import wrap_features
+
+    wanted = {"out_indices": out_indices, "feature_cls": feature_cls}
+    chosen = {key: value for key, value in wanted.items() if value is not None}
+    model.pretrained_cfg = model.default_cfg = default_cfg_for_features(model.default_cfg)  # type: ignore[assignment, arg-type]
+    return wrap_features(model, {**(feature_cfg or {}), **chosen})
+
+
+def _place(device: torch.device | str | None) -> torch.device:
+    return torch.get_default_device() if device is None else torch.device(device)
 
 
 def resolve_cfg(
@@ -191,11 +261,17 @@ def _parameters(model_cls: Any) -> dict[str, inspect.Parameter]:
     return dict(list(inspect.signature(model_cls.__init__).parameters.items())[1:])
 
 
-def _cfg_defaults(model_cls: type[nn.Module], cfg: PretrainedCfg) -> dict[str, Any]:
-    """What the default config says of the network, where the network has the option."""
+def network_options(
+    model_cls: type[nn.Module], cfg: PretrainedCfg, options: Mapping[str, Any], *, features_only: bool = False
+) -> dict[str, Any]:
+    """The caller's options that are not None, and what the default config says where the network has the option."""
     parameters = _parameters(model_cls)  # type: ignore[arg-type] # mypy takes a module's __hash__ for its class's
     said = {"num_classes": cfg.num_classes, "in_chans": cfg.input_size[0]}
-    return {key: value for key, value in said.items() if key in parameters}
+    chosen = {key: value for key, value in said.items() if key in parameters}
+    chosen |= {key: value for key, value in options.items() if value is not None}
+    if features_only and "num_classes" in chosen:
+        chosen["num_classes"] = 0
+    return chosen
 
 
 def split_options(
@@ -234,42 +310,3 @@ def _require_weights(variant: str, cfg: PretrainedCfg) -> None:
     wanted = f"{variant}.{cfg.tag}" if cfg.tag else variant
     remedy = f"; there are for {', '.join(tags)}" if tags else "; create it with pretrained=False"
     raise WeightsError(f"there are no pretrained weights for {wanted}{remedy}")
-
-
-def materialise(model: Network, device: torch.device, *, loaded: bool) -> None:
-    """Give every tensor that is still on the meta device memory on `device`, and draw its values.
-
-    Args:
-        model: a network that was built as a blueprint.
-        device: where its tensors go.
-        loaded: draw only modules that lack something; what such a module has already is kept.
-    """
-    lacking: list[tuple[nn.Module, dict[str, Any], str, Tensor]] = []
-    elsewhere: list[tuple[nn.Module, dict[str, Any], str, Tensor]] = []
-    registry: dict[str, Any]
-    for module in each_module(model):
-        for registry in (module._parameters, module._buffers):
-            for name, tensor in registry.items():
-                if tensor is not None and (tensor.is_meta or tensor.device != device):
-                    (lacking if tensor.is_meta else elsewhere).append((module, registry, name, tensor))
-    for _, registry, name, old in (*lacking, *elsewhere):
-        # Not `empty_like`, which on the meta device is written in Python.
-        new = torch.empty(old.shape, dtype=old.dtype, device=device) if old.is_meta else old.to(device)
-        registry[name] = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
-    # Asking a default device to be the default device would put a Python call before every one of torch's.
-    with suspended(), torch.no_grad(), nullcontext() if device == torch.get_default_device() else device:
-        if not loaded:
-            model.init_weights()
-            return
-        drawn: dict[nn.Module, set[str]] = {}
-        for module, _, name, _ in lacking:
-            drawn.setdefault(module, set()).add(name)
-        for module, names in drawn.items():
-            kept = {name: tensor.clone() for name, tensor in _own_tensors(module) if name not in names}
-            model.init_module(module)
-            for name, tensor in kept.items():
-                getattr(module, name).copy_(tensor)
-
-
-def _own_tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
-    return [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]

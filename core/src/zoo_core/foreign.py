@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import nn
 
 from zoo_core.errors import OptionError
 from zoo_core.layers.stage import Stage
+from zoo_core.meta import on_meta
 from zoo_core.network import Network
 
 _measured: dict[tuple[type, Any], list[tuple[int, int]]] = {}
@@ -96,26 +96,17 @@ class ForeignNetwork(Network):
         """Channels and reduction of each map, by a walk on the meta device."""
         was = self.training
         self.eval()
-        with torch.device("meta"), torch.no_grad():
-            tensors = {key: t.to("meta") for key, t in (*self.named_parameters(), *self.named_buffers())}
+        with on_meta(self), torch.device("meta"), torch.no_grad():
             images = torch.empty(1, self.in_chans, *self.plan.image_size)
-            arguments = (images, list(range(len(self.plan.maps))), len(self.plan.maps))
-            maps = functional_call(_Walk(self), {f"net.{key}": t for key, t in tensors.items()}, arguments)
+            _, maps = self.forward_stages(images, list(range(len(self.plan.maps))), len(self.plan.maps))
         self.train(was)
         return [(found.shape[1], round(self.plan.image_size[0] / found.shape[2])) for found in maps]
 
     def init_weights(self) -> None:
-        """Draw everything as the other class does, which only its constructor knows."""
-        if next(self.parameters()).is_meta:
-            return
+        """Draw everything anew as the other class does, which only its constructor knows."""
         drawn = self._drawn_anew()
         for mine, fresh in zip(self.modules(), drawn.modules(), strict=True):
             _copy_own(mine, fresh)
-
-    def init_module(self, module: nn.Module) -> None:
-        """Draw one module's own parameters and buffers."""
-        drawn = dict(self._drawn_anew().named_modules())
-        _copy_own(module, next(drawn[name] for name, mine in self.named_modules() if mine is module))
 
     def _drawn_anew(self) -> "ForeignNetwork":
         make: Any = type(self)
@@ -146,18 +137,6 @@ class ForeignNetwork(Network):
         held = [pattern for pattern in patterns if pattern and _matches(pattern, keys)]
         blocks = [(f"^(?:{pattern})", (index,)) for index, pattern in enumerate(held[1:])]
         return {"stem": f"^(?:{held[0]})", "blocks": blocks or f"^(?:{held[0]})"}
-
-
-class _Walk(nn.Module):
-    """The walk as a forward, for `functional_call`."""
-
-    def __init__(self, net: ForeignNetwork) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, x: Tensor, taps: list[int], last: int) -> list[Tensor]:
-        """The maps."""
-        return self.net.forward_stages(x, taps, last)[1]
 
 
 def _stage(blocks: nn.Sequential) -> Stage:

@@ -12,35 +12,17 @@ from typing import TYPE_CHECKING, Any, List, Optional, Tuple, Union  # noqa: UP0
 import torch
 from torch import Tensor, nn
 
-from zoo_core import blueprint
-from zoo_core.draw import draw_as_torch, fill_batch_norm
 from zoo_core.errors import FeatureError, OptionError
 from zoo_core.features.adopt import drop_after
 from zoo_core.features.indices import feature_indices
-
-_RESET_BATCH_NORM = nn.BatchNorm2d.reset_parameters
-
-
-def each_module(root: nn.Module) -> list[nn.Module]:
-    """``root.modules()``, in its order; that builds a generator per level for every module, at five times the time."""
-    found: dict[nn.Module, None] = {}
-    _find_modules(root, found)
-    return list(found)
-
-
-def _find_modules(module: nn.Module, found: dict[nn.Module, None]) -> None:
-    if module not in found:
-        found[module] = None
-        for child in module._modules.values():
-            if child is not None:
-                _find_modules(child, found)
 
 
 class Network(nn.Module):
     """Base of the families' networks.
 
-    A subclass sets the attributes below in its ``__init__``, ends it with ``self.init_weights()`` (which does nothing
-    on the meta device), and writes `forward_stages`, `forward_head`, `reset_classifier` and `get_classifier`.
+    A subclass sets the attributes below in its ``__init__``, and writes `forward_stages`, `forward_head`,
+    `reset_classifier` and `get_classifier`. Where layers start otherwise than PyTorch's do, it writes `init_module`
+    too, and ends its ``__init__`` with ``self.init_layers()``.
 
     Attributes:
         num_classes: width of the logits; 0 without a classifier.
@@ -132,29 +114,23 @@ class Network(nn.Module):
         maps = [maps[taps.index(index)] for index in wanted]
         return maps if intermediates_only else (x, maps)
 
+    @torch.jit.ignore
     def init_weights(self) -> None:
-        """Draw every parameter and fill every buffer in place, each once; nothing on the meta device."""
-        if not self.is_blueprint():
-            for module in each_module(self):
-                self.init_module(module)
+        """Draw every parameter and fill every buffer anew, in place: each module by itself, then `init_layers`."""
+        for module in self.modules():
+            if callable(reset := getattr(module, "reset_parameters", None)):
+                reset()
+        self.init_layers()
 
     @torch.jit.ignore
-    def is_blueprint(self) -> bool:
-        """Whether nothing is to be drawn: the network is being built as a blueprint, or has no memory."""
-        first = next(self.parameters(), None)
-        return blueprint.is_active() or (first is not None and first.is_meta)
+    def init_layers(self) -> None:
+        """Start layers otherwise than they start by themselves, where the paper says so; ends a constructor."""
+        for module in self.modules():
+            self.init_module(module)
 
+    @torch.jit.ignore
     def init_module(self, module: nn.Module) -> None:
-        """Draw one module's own parameters and buffers; a family overrides this where its paper says otherwise."""
-        reset = getattr(type(module), "reset_parameters", None)
-        if reset is None or any(tensor is not None and tensor.is_meta for tensor in module._parameters.values()):
-            return
-        if type(module) in (nn.Conv2d, nn.Linear) and module.weight.numel():  # type: ignore[operator]
-            draw_as_torch(module)  # type: ignore[arg-type]
-        elif reset is _RESET_BATCH_NORM:
-            fill_batch_norm(module)  # type: ignore[arg-type]
-        else:
-            reset(module)
+        """Start one module otherwise than it starts by itself. For families to override; does nothing here."""
 
     @torch.jit.ignore
     def set_grad_checkpointing(self, enable: bool = True) -> None:

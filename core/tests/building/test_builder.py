@@ -1,14 +1,29 @@
 """`build_model_with_cfg` on core's own small network: options, default configs, loading, and what a failure leaves."""
 
 import copy
+import dataclasses
 import gc
+import subprocess
+import sys
+from contextlib import nullcontext
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from tiny import TinyConfig, TinyNet
 from torch import nn
-from zoo_core.builder import build_model_with_cfg
+from zoo_core.builder import (
+    build_model_with_cfg,
+    building,
+    complete,
+    describe,
+    load_weights,
+    narrow,
+    network_options,
+    resolve_cfg,
+    split_options,
+    wrap,
+)
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import ConfigError, FeatureError, OptionError, WeightsError
 from zoo_core.weights.load import load_pretrained
@@ -276,19 +291,48 @@ def test_a_default_device_and_an_explicit_one_are_honoured():
     assert build(device="meta").stem.weight.is_meta
 
 
-def test_building_leaves_the_garbage_collector_as_it_was():
-    build()
+@pytest.mark.parametrize("fails", [False, True])
+def test_building_leaves_the_garbage_collector_as_it_was(fails):
+    def attempt():
+        with pytest.raises(OptionError) if fails else nullcontext():
+            build(**({"nope": 1} if fails else {}))
+
+    attempt()
     assert gc.isenabled()
     assert gc.get_freeze_count() == 0
-    gc.freeze()
+    gc.disable()
     try:
-        frozen = gc.get_freeze_count()
-        gc.disable()
-        build()
+        attempt()
         assert not gc.isenabled()
-        gc.enable()
-        build()
-        assert gc.get_freeze_count() > 0.9 * frozen  # what was dropped meanwhile is gone
     finally:
         gc.enable()
-        gc.unfreeze()
+
+
+def test_the_steps_can_be_taken_one_by_one(weights):
+    _, path = weights
+    cfg = resolve_cfg("tiny", CFG, overlay={"file": str(path)})
+    options = network_options(TinyNet, cfg, {"num_classes": 3, "drop_rate": None, "widths": (4, 6, 8)})
+    assert options == {"num_classes": 3, "in_chans": 3, "widths": (4, 6, 8)}
+    arguments, options = split_options(TinyNet, "tiny", TinyConfig(), options)
+    with building() as deferral:
+        model = TinyNet(*arguments, **options)
+        narrow(model, {"stages.1.0.weight": (7, 6, 3, 3), "stages.1.1.weight": (7,), "fc.weight": (3, 7)})
+        cfg = describe(model, dataclasses.replace(cfg, first_conv=None))
+        assert (cfg.first_conv, model.num_features, model.feature_info[-1]["num_chs"]) == ("stem", 7, 7)
+        with pytest.raises(WeightsError, match="of another shape"):
+            load_weights(model, "tiny", cfg)
+    complete(model, deferral, dtype=torch.float64)
+    assert {tensor.dtype for tensor in model.parameters()} == {torch.float64}
+    extract = wrap(model, {"out_indices": (0,)}, out_indices=(1, 2))
+    assert [one.shape[1] for one in extract(torch.zeros(2, 3, 32, 32, dtype=torch.float64))] == [6, 7]
+
+
+def test_weights_code_is_loaded_where_weights_are():
+    code = (
+        "import sys, zoo_core.builder\n"
+        "from torch import nn\n"
+        "zoo_core.builder.build_model_with_cfg(nn.Identity, 'identity', False)\n"
+        "print([name for name in sys.modules if name.startswith('zoo_core.weights')])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"

@@ -27,12 +27,15 @@ import sys, torch, zoo_core as zoo
 sys.path.insert(0, {folder!r})
 import nets
 torch.manual_seed(5)
-original = nets.{original}()
-torch.manual_seed(5)
+original, other = nets.{original}(), nets.{original}()
 net = zoo.create_model({architecture!r})
 for key, value in original.state_dict().items():
-    assert torch.equal(net.state_dict()[key], value), key
-assert set(net.state_dict()) == set(original.state_dict())
+    mine = net.state_dict()[key]
+    if torch.equal(value, other.state_dict()[key]):
+        assert torch.equal(mine, value), key
+    elif value.numel() > 100:
+        assert 0.8 < mine.std() / value.std() < 1.25, key
+net.load_state_dict(original.state_dict())
 images = torch.randn(2, net.in_chans, *net.plan.image_size)
 out, wanted = net.eval()(images), original.eval()(images)
 torch.testing.assert_close(torch.log_softmax(out, 1) if {original!r} == "Digits" else out, wanted)

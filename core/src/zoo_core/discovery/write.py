@@ -117,15 +117,15 @@ def write_manifest(package: str, *, check: bool = False) -> list[Path]:
 
 def _derived(family: Family, architecture: str, cfgs: dict[str, PretrainedCfg]) -> dict[str, dict[str, Any]]:
     """The default configs as JSON, with what follows from the network filled in."""
-    from zoo_core.blueprint import Blueprint
+    from zoo_core.builder import building, complete, narrow
     from zoo_core.derive import derived_fields
-    from zoo_core.weights.prune import adapt_model_to_state_dict
 
     first = next(iter(cfgs.values()))
-    with Blueprint():
+    with building("meta") as deferral:
         net = family.network_class(family.architectures[architecture], in_chans=first.input_size[0])
-    if shapes := family.pruned_shapes(architecture):
-        net = adapt_model_to_state_dict(net, shapes)
+        if shapes := family.pruned_shapes(architecture):
+            net = narrow(net, shapes)
+    complete(net, deferral, "meta")
     rows = {}
     for name, cfg in cfgs.items():
         derived = derived_fields(net, cfg)

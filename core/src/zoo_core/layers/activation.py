@@ -8,7 +8,6 @@ from typing import Any
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo_core.blueprint import construct
 from zoo_core.errors import OptionError, did_you_mean
 
 ActLayer = str | Callable[..., nn.Module] | None
@@ -76,7 +75,7 @@ def create_act(act: ActLayer, *, inplace: bool = True, **kwargs: Any) -> nn.Modu
     layer = get_act_layer(act)
     if inplace and _can_work_in_place(layer):
         kwargs["inplace"] = True
-    return construct(layer, **kwargs)
+    return layer(**kwargs)
 
 
 @cache

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from zoo_core.errors import OptionError, did_you_mean
 from zoo_core.layers.activation import ActLayer, create_act
 from zoo_core.layers.norm import LayerNorm2d
-from zoo_core.layers.plain import batch_norm2d, conv2d, identity, relu
 
 AttnLayer = str | Callable[..., nn.Module] | None
 """A name of `get_attn`, a module class that takes the number of channels, or None for no attention."""
@@ -43,9 +42,9 @@ class SqueezeExcite(nn.Module):
     ) -> None:
         super().__init__()
         hidden = make_divisible(channels * rd_ratio, rd_divisor)
-        self.fc1 = conv2d(channels, hidden, kernel_size=1)
+        self.fc1 = nn.Conv2d(channels, hidden, kernel_size=1)
         self.act = create_act(act_layer)
-        self.fc2 = conv2d(hidden, channels, kernel_size=1)
+        self.fc2 = nn.Conv2d(hidden, channels, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same."""
@@ -58,7 +57,7 @@ class EffectiveSqueezeExcite(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.fc = conv2d(channels, channels, kernel_size=1)
+        self.fc = nn.Conv2d(channels, channels, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same."""
@@ -96,9 +95,9 @@ class ChannelAttention(nn.Module):
     def __init__(self, channels: int, rd_ratio: float = 1 / 16) -> None:
         super().__init__()
         hidden = make_divisible(channels * rd_ratio, 1)
-        self.fc1 = conv2d(channels, hidden, kernel_size=1, bias=False)
-        self.act = relu(inplace=True)
-        self.fc2 = conv2d(hidden, channels, kernel_size=1, bias=False)
+        self.fc1 = nn.Conv2d(channels, hidden, kernel_size=1, bias=False)
+        self.act = nn.ReLU(inplace=True)
+        self.fc2 = nn.Conv2d(hidden, channels, kernel_size=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same."""
@@ -113,8 +112,8 @@ class SpatialAttention(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Sequential()
-        self.conv.add_module("conv", conv2d(2, 1, kernel_size=7, padding=3, bias=False))
-        self.conv.add_module("bn", batch_norm2d(1))
+        self.conv.add_module("conv", nn.Conv2d(2, 1, kernel_size=7, padding=3, bias=False))
+        self.conv.add_module("bn", nn.BatchNorm2d(1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same."""
@@ -146,12 +145,12 @@ class GlobalContext(nn.Module):
     def __init__(self, channels: int, rd_ratio: float = 1 / 8) -> None:
         super().__init__()
         hidden = make_divisible(channels * rd_ratio, 1)
-        self.conv_attn = conv2d(channels, 1, kernel_size=1)
+        self.conv_attn = nn.Conv2d(channels, 1, kernel_size=1)
         self.mlp_scale = nn.Sequential()
-        self.mlp_scale.add_module("fc1", conv2d(channels, hidden, kernel_size=1))
+        self.mlp_scale.add_module("fc1", nn.Conv2d(channels, hidden, kernel_size=1))
         self.mlp_scale.add_module("norm", LayerNorm2d(hidden))
-        self.mlp_scale.add_module("act", relu())
-        self.mlp_scale.add_module("fc2", conv2d(hidden, channels, kernel_size=1))
+        self.mlp_scale.add_module("act", nn.ReLU())
+        self.mlp_scale.add_module("fc2", nn.Conv2d(hidden, channels, kernel_size=1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same."""
@@ -195,7 +194,7 @@ def create_attn(attn: AttnLayer, channels: int, **kwargs: Any) -> nn.Module:
     """
     layer = get_attn(attn)
     if layer is None:
-        return identity()
+        return nn.Identity()
     known = inspect.signature(layer).parameters
     for name in kwargs:
         if name not in known:

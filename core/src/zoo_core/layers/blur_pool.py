@@ -9,7 +9,6 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 from zoo_core.errors import OptionError, did_you_mean
-from zoo_core.layers.plain import identity
 
 AaLayer = str | Callable[..., nn.Module] | None
 """A name of `get_aa_layer`, a module class, or None for no anti-aliasing."""
@@ -82,5 +81,5 @@ def create_aa(aa: AaLayer, channels: int, stride: int = 2) -> nn.Module:
     """An anti-aliasing layer that subsamples `channels` channels by `stride`; `nn.Identity` for None."""
     layer = get_aa_layer(aa)
     if layer is None:
-        return identity()
+        return nn.Identity()
     return layer(stride) if is_avg_pool(layer) else layer(channels=channels, stride=stride)

@@ -7,7 +7,6 @@ from typing import Any
 from torch import nn
 
 from zoo_core.errors import OptionError
-from zoo_core.layers.plain import identity
 from zoo_core.layers.pool import SelectAdaptivePool2d
 
 
@@ -28,7 +27,7 @@ def create_classifier(
         raise OptionError(f"num_classes {num_classes}: at least 0, which means no classifier")
     pool = SelectAdaptivePool2d(pool_type)
     if num_classes == 0:
-        return pool, identity()
+        return pool, nn.Identity()
     if pool.is_identity():
         raise OptionError(f"global_pool {pool_type!r} needs num_classes=0: a linear classifier wants pooled features")
     return pool, nn.Linear(num_features * pool.feat_mult(), num_classes)

@@ -2,12 +2,10 @@
 
 from torch import Tensor, nn
 
-from zoo_core.blueprint import sized
 from zoo_core.layers.activation import ActLayer
 from zoo_core.layers.blur_pool import AaLayer, create_aa
 from zoo_core.layers.norm import NormLayer
 from zoo_core.layers.norm_act import DropLayer, get_norm_act_layer
-from zoo_core.layers.plain import conv2d
 
 
 def symmetric_padding(kernel_size: int, stride: int = 1, dilation: int = 1) -> int:
@@ -15,7 +13,6 @@ def symmetric_padding(kernel_size: int, stride: int = 1, dilation: int = 1) -> i
     return ((stride - 1) + dilation * (kernel_size - 1)) // 2
 
 
-@sized(2)
 class ConvNormAct(nn.Module):
     """Convolution (`conv`), norm with its activation (`bn`), and anti-aliasing (`aa`) in place of a stride.
 
@@ -51,7 +48,7 @@ class ConvNormAct(nn.Module):
         conv_stride = 1 if aa_layer else stride
         if padding is None:
             padding = symmetric_padding(kernel_size, conv_stride, dilation)
-        self.conv = conv2d(
+        self.conv = nn.Conv2d(
             in_channels, out_channels, kernel_size, conv_stride, padding, dilation=dilation, groups=groups, bias=bias
         )
         self.bn = get_norm_act_layer(norm_layer, act_layer)(out_channels, apply_act=apply_act, drop_layer=drop_layer)

@@ -6,7 +6,6 @@ from functools import partial
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo_core.blueprint import repeatable
 from zoo_core.errors import OptionError, did_you_mean
 
 NormLayer = str | Callable[..., nn.Module]
@@ -71,8 +70,8 @@ def get_norm_layer(norm: NormLayer) -> Callable[..., nn.Module]:
         OptionError: for a name that is no normalisation, with the nearest one.
     """
     if not isinstance(norm, str):
-        return repeatable(norm)
+        return norm
     find = _NORM_LAYERS.get(norm.lower().replace("_", ""))
     if find is None:
         raise OptionError(f"unknown normalisation {norm!r}{did_you_mean(norm, _NORM_LAYERS)}")
-    return repeatable(find())
+    return find()

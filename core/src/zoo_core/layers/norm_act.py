@@ -12,17 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
 
-from zoo_core.blueprint import construct, sized
 from zoo_core.errors import OptionError, did_you_mean
 from zoo_core.layers.activation import ActLayer, create_act
 from zoo_core.layers.norm import CountingBatchNorm2d, GroupNorm, LayerNorm2d, NormLayer
-from zoo_core.layers.plain import identity
 
 DropLayer = Callable[[], nn.Module] | None
 """What builds the dropout between norm and activation (a class, a partial); None for none."""
 
 
-@sized(1)
 class BatchNormAct2d(CountingBatchNorm2d):
     """Batch norm (https://arxiv.org/abs/1502.03167), then dropout of activations if any, then the activation.
 
@@ -44,8 +41,8 @@ class BatchNormAct2d(CountingBatchNorm2d):
         drop_layer: DropLayer = None,
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats)
-        self.drop = drop_layer() if drop_layer is not None else identity()
-        self.act = create_act(act_layer, inplace=inplace) if apply_act else identity()
+        self.drop = drop_layer() if drop_layer is not None else nn.Identity()
+        self.act = create_act(act_layer, inplace=inplace) if apply_act else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same."""
@@ -75,8 +72,8 @@ class GroupNormAct(GroupNorm):
         drop_layer: DropLayer = None,
     ) -> None:
         super().__init__(num_features, num_groups, eps=eps)
-        self.drop = drop_layer() if drop_layer is not None else identity()
-        self.act = create_act(act_layer, inplace=inplace) if apply_act else identity()
+        self.drop = drop_layer() if drop_layer is not None else nn.Identity()
+        self.act = create_act(act_layer, inplace=inplace) if apply_act else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same."""
@@ -99,8 +96,8 @@ class LayerNormAct2d(LayerNorm2d):
         drop_layer: DropLayer = None,
     ) -> None:
         super().__init__(num_features, eps=eps)
-        self.drop = drop_layer() if drop_layer is not None else identity()
-        self.act = create_act(act_layer, inplace=inplace) if apply_act else identity()
+        self.drop = drop_layer() if drop_layer is not None else nn.Identity()
+        self.act = create_act(act_layer, inplace=inplace) if apply_act else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same."""
@@ -149,15 +146,15 @@ def get_norm_act_layer(norm_layer: NormLayer, act_layer: ActLayer = "relu") -> C
         name = norm_layer.lower().replace("_", "")
         if name not in _BY_NAME:
             raise OptionError(f"unknown norm layer {norm_layer!r}{did_you_mean(name, _BY_NAME)}")
-        return partial(construct, _BY_NAME[name], act_layer=act_layer)
+        return partial(_BY_NAME[name], act_layer=act_layer)
     if isinstance(norm_layer, partial):
         activated = get_norm_act_layer(norm_layer.func, act_layer)
         return partial(activated, *norm_layer.args, **norm_layer.keywords)
     if norm_layer in _BY_CLASS:
-        return partial(construct, _BY_CLASS[norm_layer], act_layer=act_layer)
+        return partial(_BY_CLASS[norm_layer], act_layer=act_layer)
     if isinstance(norm_layer, type) and norm_layer.__module__.startswith(torch.__name__ + "."):
         raise OptionError(
             f"norm layer {norm_layer.__name__} has no form with an activation; "
             f"name one of {', '.join(_BY_NAME)}, or give a class that takes apply_act and act_layer"
         )
-    return partial(construct, norm_layer, act_layer=act_layer)
+    return partial(norm_layer, act_layer=act_layer)

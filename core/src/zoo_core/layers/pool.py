@@ -5,7 +5,6 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 from zoo_core.errors import OptionError, did_you_mean
-from zoo_core.layers.plain import identity
 
 
 class AdaptiveAvgMaxPool2d(nn.Module):
@@ -42,7 +41,7 @@ class SelectAdaptivePool2d(nn.Module):
             raise OptionError(f"unknown global_pool {pool_type!r}{did_you_mean(pool_type, _POOLS)}")
         self.pool_type = "" if pool_type == "none" else pool_type
         self.pool = _POOLS[pool_type]()
-        self.flatten = nn.Flatten(1) if flatten and self.pool_type else identity()
+        self.flatten = nn.Flatten(1) if flatten and self.pool_type else nn.Identity()
 
     def is_identity(self) -> bool:
         """Whether it pools nothing."""

@@ -66,9 +66,13 @@ def building(distribution: str, *names: str) -> dict[str, Any]:
         net = subject.constructor(name)(device="meta")
         if changes := _changes(before, {**_state(with_torch=True), **_tables(subject)}):
             return {"model": f"{name} on the meta device", "changed": changes}
-        torch.manual_seed(0)
-        net = zoo_core.create.create_model(f"{distribution}/{name}").eval()
-        drawn = torch.get_rng_state()
+        states = []
+        for seed in (0, 1):
+            torch.manual_seed(seed)
+            net = zoo_core.create.create_model(f"{distribution}/{name}").eval()
+            states.append(drawn := torch.get_rng_state())
+        if torch.equal(*states):
+            return {"model": name, "changed": ["torch's random state"]}
         with torch.no_grad():
             net(images)
         after = {**_state(with_torch=True), **_tables(subject)}

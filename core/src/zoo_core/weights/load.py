@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from zoo_core.config import PretrainedCfg
+from zoo_core.deferred import unseen
 from zoo_core.derive import derived_fields
 from zoo_core.errors import WeightsError
 from zoo_core.hooks.manager import hook_manager
@@ -25,9 +25,7 @@ from zoo_core.weights.slots import (
     check_fit,
     fill,
     loads_itself,
-    own_memory,
     slots,
-    tie_again,
     unchanged_if_it_fails,
 )
 from zoo_core.weights.sources import local
@@ -50,7 +48,6 @@ def load_pretrained(
     cache_dir: str | os.PathLike[str] | None = None,
     mmap: bool | None = None,
     assign: bool = False,
-    device: torch.device | None = None,
 ) -> None:
     """Load the weights that a default config names, adapted to the model's channels and classes.
 
@@ -61,8 +58,7 @@ def load_pretrained(
         strict: False lets keys be missing or too many.
         cache_dir: where downloads are kept, by default the platform's cache folder.
         mmap: map the file instead of copying it; by default only one in a cache or a package.
-        assign: let the model take the file's tensors themselves, instead of copying their values into its own.
-        device: where tensors that it takes are put.
+        assign: let the model take the memory of the file's tensors where it is still being built, instead of copying.
 
     Raises:
         WeightsError: when there are no weights, or they cannot be read or do not fit; the model is as it was then.
@@ -72,12 +68,13 @@ def load_pretrained(
         cfg = dataclasses.replace(cfg, **derived)
     path = fetch_weights(cfg, cache_dir=cache_dir)
     mapped = _is_ours(cfg, path, cache_folder(cache_dir)) if mmap is None else mmap
-    state_dict = read_state_dict(path, mapped=mapped, cache_dir=cache_dir)
+    with unseen():
+        state_dict = read_state_dict(path, mapped=mapped, cache_dir=cache_dir)
     if filter_fn is not None:
         state_dict = plain_tensors(filter_fn(dict(state_dict), model), f"the filtered weights of {path}")
     adapt = hook_manager().hook.zoo_adapt_state_dict
     state_dict = adapt(state_dict=state_dict, model=model, pretrained_cfg=cfg) or state_dict
-    load_adapted(model, state_dict, cfg, strict=strict, assign=assign, device=device, source=f"the weights in {path}")
+    load_adapted(model, state_dict, cfg, strict=strict, assign=assign, source=f"the weights in {path}")
 
 
 def load_custom_pretrained(
@@ -117,15 +114,16 @@ def load_adapted(
     *,
     strict: bool = True,
     assign: bool = False,
-    device: torch.device | None = None,
     source: str = "the weights",
 ) -> None:
     """Adapt a state dict to the model's channels and classes, check that it fits, and fill the model with it."""
-    places, state_dict = slots(model), plain_tensors(state_dict, source)
-    shapes = {key: slot.tensor.shape for key, slot in places.items()}
+    places = slots(model)
+    with unseen():
+        state_dict = plain_tensors(state_dict, source)
+        shapes = {key: slot.tensor.shape for key, slot in places.items()}
     state_dict = adapt_first_convs(state_dict, cfg, shapes)
     state_dict, fresh = adapt_classifiers(state_dict, cfg, shapes)
-    put(model, places, state_dict, may_miss=fresh, strict=strict, assign=assign, device=device, source=source)
+    put(model, places, state_dict, may_miss=fresh, strict=strict, assign=assign, source=source)
 
 
 def put(
@@ -136,7 +134,6 @@ def put(
     may_miss: Iterable[str] = (),
     strict: bool = True,
     assign: bool = False,
-    device: torch.device | None = None,
     source: str = "the weights",
 ) -> None:
     """Check that a state dict fits, and only then put it into the model's slots; arguments as for `load_adapted`.
@@ -146,21 +143,16 @@ def put(
     """
     by_itself = loads_itself(places)
     extra = {k: v for k, v in state_dict.items() if by_itself and str(k).endswith("_extra_state")}
-    plain = plain_tensors({key: value for key, value in state_dict.items() if key not in extra}, source)
-    check_fit(places, plain, may_miss=may_miss, strict=strict, source=source)
+    with unseen():
+        plain = plain_tensors({key: value for key, value in state_dict.items() if key not in extra}, source)
+        check_fit(places, plain, may_miss=may_miss, strict=strict, source=source)
     if not by_itself:
-        fill(places, plain, assign=assign, device=device)
+        fill(places, plain, assign=assign)
         return
     kept = {key: value for key, value in plain.items() if key in places}
     try:
         with unchanged_if_it_fails(places):
-            if assign:
-                starts: set[int] = set()
-                for key, value in kept.items():
-                    kept[key] = own_memory(value.to(device=device, dtype=places[key].tensor.dtype), starts)
-            model.load_state_dict({**kept, **extra}, strict=False, assign=assign)
-            if assign:
-                tie_again(places)
+            model.load_state_dict({**kept, **extra}, strict=False)
     except Exception as error:  # a module's own loading may raise whatever it likes
         raise WeightsError(f"{source} cannot be loaded by {type(model).__name__}: {str(error)[:500]}") from error
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from zoo_core.derive import find_classifier, find_first_conv
 from zoo_core.errors import WeightsError
+from zoo_core.meta import on_meta
 
 if TYPE_CHECKING:
     import os
@@ -27,7 +28,7 @@ def adapt_model_to_state_dict(model: Net, shapes: Shapes) -> Net:
     """Narrow every convolution, norm and linear layer of `model`, in place, to what `shapes` says.
 
     The image's channels and the classes stay the model's own: only what lies between was pruned. Values of layers that
-    change are drawn afresh (nothing on the meta device), since weights are loaded next. Channel counts in the model's
+    change are drawn afresh, since weights are loaded next. Channel counts in the model's
     ``feature_info`` and ``num_features`` follow.
 
     Args:
@@ -121,10 +122,11 @@ def _refresh_channels(model: nn.Module) -> None:
         model.num_features = model.head_hidden_size = classifier.in_features  # type: ignore[assignment]
     forward = getattr(model, "forward_intermediates", None)
     first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
-    if not callable(forward) or first is None or not first.weight.is_meta:
+    if not callable(forward) or first is None:
         return
     training, images = model.training, torch.empty(1, first.in_channels, 64, 64, device="meta")
-    features, maps = model.eval().forward_intermediates(images)  # type: ignore[operator]
+    with on_meta(model.eval()):
+        features, maps = forward(images)
     model.train(training)
     table: Any = model.feature_info
     widths = (one.shape[1] for one in maps)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from zoo_core.deferred import give
 from zoo_core.errors import WeightsError, nearest
 
 if TYPE_CHECKING:
@@ -174,68 +175,20 @@ def fill(
     state_dict: Mapping[str, Tensor],
     *,
     assign: bool = False,
-    device: torch.device | None = None,
 ) -> None:
     """Put tensors that fit into their places.
 
     Args:
         places: the network's slots.
         state_dict: the tensors, each of its slot's shape.
-        assign: let the slot take the tensor itself, cast to the slot's dtype, instead of copying its values.
-        device: where tensors that are taken go, by default where they are.
+        assign: give the slot the tensor's own memory where nobody can tell that from copying, see `zoo_core.deferred`.
     """
     with torch.no_grad():
-        if assign:
-            _assign(places, state_dict, device)
-            return
         for key, slot in places.items():
             if key in state_dict:
-                slot.tensor.copy_(state_dict[key])
+                give(slot.tensor, state_dict[key], share=assign)
             elif slot.name == _COUNTER:
                 slot.tensor.zero_()
-
-
-def _assign(places: Mapping[str, Slot], state_dict: Mapping[str, Tensor], device: torch.device | None) -> None:
-    taken: dict[int, Tensor] = {}
-    starts: set[int] = set()
-    for key, (_, name, old, is_parameter) in places.items():
-        new = state_dict.get(key)
-        if id(old) in taken or (new is None and name != _COUNTER):  # a tensor that two modules share stays shared
-            continue
-        if new is None:
-            new = torch.zeros((), dtype=torch.long)
-        if new.dtype != old.dtype or (device is not None and new.device != device):
-            new = new.to(device=device, dtype=old.dtype)
-        new = own_memory(new, starts)
-        taken[id(old)] = nn.Parameter(new, requires_grad=old.requires_grad) if is_parameter else new
-    _set_all(places, taken)  # now that nothing can fail
-
-
-def _set_all(places: Mapping[str, Slot], taken: Mapping[int, Tensor]) -> None:
-    """Put tensors in place of those of the given ids, wherever they are."""
-    for slot in places.values():
-        if id(slot.tensor) in taken:
-            slot.registry[slot.name] = taken[id(slot.tensor)]
-
-
-def own_memory(tensor: Tensor, starts: set[int]) -> Tensor:
-    """The tensor, or a copy where its numbers share memory: with each other, or with one that begins at `starts`.
-
-    A file may hold one tensor under two names; a network with both as parameters of their own trains them apart.
-    """
-    if tensor.numel() and (tensor.data_ptr() in starts or 0 in tensor.stride()):
-        tensor = tensor.clone(memory_format=torch.contiguous_format)
-    starts.add(tensor.data_ptr())
-    return tensor
-
-
-def tie_again(places: Slots) -> None:
-    """Give modules that shared a tensor one again: torch's ``load_state_dict(assign=True)`` gives each its own."""
-    taken: dict[int, Tensor] = {}
-    for slot in places.values():
-        if (now := slot.registry[slot.name]) is not slot.tensor:
-            taken.setdefault(id(slot.tensor), now)
-    _set_all(places, taken)
 
 
 @contextmanager

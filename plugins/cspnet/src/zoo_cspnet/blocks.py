@@ -10,12 +10,10 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
-from zoo_core.blueprint import actual, construct, sized
 from zoo_core.layers import DropPath, create_act, create_attn, get_attn
 from zoo_core.layers.activation import ActLayer
 from zoo_core.layers.conv_norm_act import ConvNormAct
 from zoo_core.layers.norm import NormLayer
-from zoo_core.layers.plain import identity
 
 from zoo_cspnet.config import CspNetConfig, StageConfig
 
@@ -52,14 +50,13 @@ class BlockStyle:
     def conv(self, in_chs: int, out_chs: int, kernel_size: int, **options: Any) -> ConvNormAct:
         """Convolution, norm and activation; `options` are those of `ConvNormAct`."""
         options.update(norm_layer=self.norm_layer, act_layer=self.act_layer)
-        return construct(ConvNormAct, in_chs, out_chs, kernel_size, **options)
+        return ConvNormAct(in_chs, out_chs, kernel_size, **options)
 
     def attend(self, channels: int) -> nn.Module:
         """What attends to the channels; the identity where nothing does."""
-        return identity() if self.attn is None else self.attn(actual(channels))
+        return nn.Identity() if self.attn is None else self.attn(channels)
 
 
-@sized(2)
 class BottleneckBlock(nn.Module):
     """1x1, 3x3 and 1x1 convolution, the activation after the sum (https://arxiv.org/abs/1512.03385)."""
 
@@ -69,7 +66,7 @@ class BottleneckBlock(nn.Module):
         self.conv2 = style.conv(middle, middle, 3, dilation=style.dilation, groups=style.groups)
         self.attn2 = style.attend(middle)
         self.conv3 = style.conv(middle, channels, 1, apply_act=False)
-        self.drop_path = DropPath(drop_path) if drop_path else identity()
+        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
         self.act3 = create_act(style.act_layer, inplace=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,7 +80,6 @@ class BottleneckBlock(nn.Module):
         zero_init_norm(self.conv3)
 
 
-@sized(2)
 class DarkBlock(nn.Module):
     """1x1 and 3x3 convolution, as in Darknet (https://arxiv.org/abs/1804.02767)."""
 
@@ -92,7 +88,7 @@ class DarkBlock(nn.Module):
         self.conv1 = style.conv(channels, middle, 1)
         self.attn = style.attend(middle)
         self.conv2 = style.conv(middle, channels, 3, dilation=style.dilation, groups=style.groups)
-        self.drop_path = DropPath(drop_path) if drop_path else identity()
+        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, h, w) to the same."""
@@ -104,7 +100,6 @@ class DarkBlock(nn.Module):
         zero_init_norm(self.conv2)
 
 
-@sized(2)
 class EdgeBlock(nn.Module):
     """3x3 and 1x1 convolution: a fused inverted bottleneck (https://arxiv.org/abs/2003.02838)."""
 
@@ -113,7 +108,7 @@ class EdgeBlock(nn.Module):
         self.conv1 = style.conv(channels, middle, 3, dilation=style.dilation, groups=style.groups)
         self.attn = style.attend(middle)
         self.conv2 = style.conv(middle, channels, 1)
-        self.drop_path = DropPath(drop_path) if drop_path else identity()
+        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, h, w) to the same."""
@@ -127,7 +122,7 @@ class EdgeBlock(nn.Module):
 
 def zero_init_norm(conv: ConvNormAct) -> None:
     """Let a convolution and its norm yield the norm's bias alone, which is 0."""
-    if isinstance(conv.bn.weight, Tensor) and not conv.bn.weight.is_meta:
+    if isinstance(conv.bn.weight, Tensor):
         nn.init.zeros_(conv.bn.weight)
 
 

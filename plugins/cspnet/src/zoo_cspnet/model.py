@@ -5,12 +5,11 @@ from typing import Any, List, Tuple  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
-from zoo_core.draw import draw_he_
 from zoo_core.errors import OptionError
 from zoo_core.layers import create_aa, drop_path_rates, renew_classifier
 from zoo_core.layers.conv_norm_act import ConvNormAct
 from zoo_core.layers.head import ClassifierHead
-from zoo_core.network import Network, each_module
+from zoo_core.network import Network
 
 from zoo_cspnet.blocks import BottleneckBlock, DarkBlock, EdgeBlock
 from zoo_cspnet.config import CspNetConfig
@@ -57,7 +56,7 @@ class CspNet(Network):
         self.num_stages = len(self.feature_info)
         self.head = ClassifierHead(self.num_features, num_classes, global_pool, drop_rate)
         self.head_hidden_size = self.head.hidden_size
-        self.init_weights()
+        self.init_layers()
 
     def _create_stem(self, cfg: CspNetConfig, in_chans: int) -> nn.Sequential:
         """Build what comes before the stages, and note its feature map, which lies before any pooling."""
@@ -146,23 +145,20 @@ class CspNet(Network):
         return {"stem": r"^stem", "blocks": r"^stages\.(\d+)" if coarse else blocks}
 
     @torch.jit.ignore
-    def init_weights(self) -> None:
-        """Draw the weights, and let every block start as the identity unless told otherwise."""
-        super().init_weights()
-        if self.zero_init_last and not self.is_blueprint():
-            for module in each_module(self):
+    def init_layers(self) -> None:
+        """Start layers as below, and every block as the identity unless told otherwise."""
+        super().init_layers()
+        if self.zero_init_last:
+            for module in self.modules():
                 if isinstance(module, BottleneckBlock | DarkBlock | EdgeBlock):
                     module.zero_init_last()
 
     @torch.jit.ignore
     def init_module(self, module: nn.Module) -> None:
         """He's initialisation of convolutions (https://arxiv.org/abs/1502.01852), N(0, 0.01) of the classifier."""
-        if not isinstance(module, nn.Conv2d | nn.Linear):
-            super().init_module(module)
-        elif not module.weight.is_meta:
-            if isinstance(module, nn.Conv2d):
-                draw_he_(module.weight, "fan_out")
-            else:
-                nn.init.normal_(module.weight, mean=0.0, std=0.01)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, mean=0.0, std=0.01)
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)

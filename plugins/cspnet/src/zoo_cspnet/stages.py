@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, List  # noqa: UP035 - TorchScript knows no oth
 
 import torch
 from torch import Tensor, nn
-from zoo_core.blueprint import construct
 from zoo_core.errors import OptionError, did_you_mean
 from zoo_core.layers import Stage
 from zoo_core.layers.concatenated import conv_of_concatenation
 from zoo_core.layers.conv_norm_act import ConvNormAct
 from zoo_core.layers.hooked import is_hooked
 from zoo_core.layers.inplace_abn import InplaceAbn
-from zoo_core.layers.plain import identity
 
 from zoo_cspnet.blocks import BLOCKS, BlockStyle
 from zoo_cspnet.config import CspNetConfig, StageConfig
@@ -79,7 +77,7 @@ class CrossStage(Joining):
         style = BlockStyle.of(cfg, stage, place.dilation)
         channels = stage.out_chs if place.subsamples and stage.down_growth else place.in_chs
         expanded, inner = round(stage.out_chs * stage.expand_ratio), round(stage.out_chs * stage.block_ratio)
-        self.conv_down = create_down(cfg, stage, place, channels) if place.subsamples else identity()
+        self.conv_down = create_down(cfg, stage, place, channels) if place.subsamples else nn.Identity()
         self.conv_exp = style.conv(channels, expanded, 1, apply_act=not stage.cross_linear)
         self.blocks = create_blocks(stage, place, style, expanded // 2, inner)
         self.conv_transition_b = style.conv(inner, expanded // 2, 1)
@@ -99,7 +97,7 @@ class CrossStage3(Joining):
         style = BlockStyle.of(cfg, stage, place.dilation)
         channels = stage.out_chs if place.subsamples and stage.down_growth else place.in_chs
         expanded, inner = round(stage.out_chs * stage.expand_ratio), round(stage.out_chs * stage.block_ratio)
-        self.conv_down = create_down(cfg, stage, place, channels) if place.subsamples else identity()
+        self.conv_down = create_down(cfg, stage, place, channels) if place.subsamples else nn.Identity()
         self.conv_exp = style.conv(channels, expanded, 1)
         self.blocks = create_blocks(stage, place, style, expanded // 2, inner)
         self.conv_transition = style.conv(expanded // 2 + inner, stage.out_chs, 1)
@@ -156,7 +154,7 @@ def create_down(cfg: CspNetConfig, stage: StageConfig, place: Place, out_chs: in
             groups=stage.groups,
             aa_layer=cfg.aa_layer,
         )
-    pool = nn.AvgPool2d(place.stride) if place.stride > 1 else identity()
+    pool = nn.AvgPool2d(place.stride) if place.stride > 1 else nn.Identity()
     return nn.Sequential(pool, conv(place.in_chs, out_chs, 1, groups=stage.groups))
 
 
@@ -175,4 +173,4 @@ def create_blocks(stage: StageConfig, place: Place, style: BlockStyle, in_chs: i
         )
     block = BLOCKS[stage.block_type]
     middle = round(out_chs * stage.bottle_ratio)
-    return Stage(*(construct(block, out_chs, middle, style, rate) for rate in place.drop_path))
+    return Stage(*(block(out_chs, middle, style, rate) for rate in place.drop_path))

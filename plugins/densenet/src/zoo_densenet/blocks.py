@@ -6,16 +6,13 @@ from typing import List  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
-from zoo_core.blueprint import sized
 from zoo_core.layers.blur_pool import AaLayer, create_aa
-from zoo_core.layers.plain import conv2d
 
 from zoo_densenet.recompute import can_recompute, cat_norm_conv
 
 NormAct = Callable[..., nn.Module]
 
 
-@sized(1)
 class DenseLayer(nn.Module):
     """A 1x1 bottleneck and a 3x3 convolution on all that came before, concatenated; each after norm and activation.
 
@@ -31,9 +28,9 @@ class DenseLayer(nn.Module):
         super().__init__()
         mid_chs = bn_size * growth_rate
         self.norm1 = norm_act(in_chs)
-        self.conv1 = conv2d(in_chs, mid_chs, kernel_size=1, bias=False)
+        self.conv1 = nn.Conv2d(in_chs, mid_chs, kernel_size=1, bias=False)
         self.norm2 = norm_act(mid_chs)
-        self.conv2 = conv2d(mid_chs, growth_rate, kernel_size=3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(mid_chs, growth_rate, kernel_size=3, padding=1, bias=False)
         self.drop = nn.Dropout(drop_rate)
         self.grad_checkpointing = memory_efficient
 
@@ -71,7 +68,7 @@ def transition(in_chs: int, norm_act: NormAct, aa_layer: AaLayer) -> nn.Sequenti
     return nn.Sequential(
         OrderedDict(
             norm=norm_act(in_chs),
-            conv=conv2d(in_chs, out_chs, kernel_size=1, bias=False),
+            conv=nn.Conv2d(in_chs, out_chs, kernel_size=1, bias=False),
             pool=nn.AvgPool2d(kernel_size=2, stride=2) if aa_layer is None else create_aa(aa_layer, out_chs, stride=2),
         )
     )

@@ -8,13 +8,10 @@ from typing import Any, List, Tuple  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
-from zoo_core.blueprint import repeatable
-from zoo_core.draw import draw_he_
 from zoo_core.errors import OptionError
 from zoo_core.layers.blur_pool import create_aa
 from zoo_core.layers.classifier import create_classifier, renew_classifier
 from zoo_core.layers.norm_act import get_norm_act_layer
-from zoo_core.layers.plain import conv2d
 from zoo_core.network import Network
 
 from zoo_densenet.blocks import DenseBlock, DenseLayer, transition
@@ -58,7 +55,7 @@ class DenseNet(Network):
         self.in_chans = in_chans
         norm_act = get_norm_act_layer(cfg.norm_layer, cfg.act_layer)
         layer = partial(
-            repeatable(DenseLayer),
+            DenseLayer,
             growth_rate=cfg.growth_rate,
             bn_size=cfg.bn_size,
             norm_act=norm_act,
@@ -88,7 +85,7 @@ class DenseNet(Network):
         self.head_drop = nn.Dropout(drop_rate)
         self.classifier = classifier
         self.head_hidden_size = chs * self.global_pool.feat_mult()
-        self.init_weights()
+        self.init_layers()
 
     def forward_stages(self, x: Tensor, taps: List[int], last: int) -> Tuple[Tensor, List[Tensor]]:  # noqa: UP006
         """Stem, dense blocks and transitions, final norm. A map is a stem's or a block's output, before its pooling."""
@@ -129,13 +126,10 @@ class DenseNet(Network):
 
     @torch.jit.ignore
     def init_module(self, module: nn.Module) -> None:
-        """Kaiming's normal draw by fan-in for the convolutions, zeros for the classifier's bias, else PyTorch's own."""
+        """Kaiming's normal draw by fan-in for the convolutions, zeros for the classifier's bias."""
         if isinstance(module, nn.Conv2d):
-            if not module.weight.is_meta:
-                draw_he_(module.weight, "fan_in")
-            return
-        super().init_module(module)
-        if isinstance(module, nn.Linear) and not module.weight.is_meta:
+            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+        elif isinstance(module, nn.Linear):
             nn.init.zeros_(module.bias)
 
 
@@ -155,7 +149,7 @@ def _stem(cfg: DenseNetConfig, in_chans: int, norm_act: Callable[..., nn.Module]
     stem: OrderedDict[str, nn.Module] = OrderedDict()
     for i, width in enumerate(widths):
         stride = 2 if i == 0 else 1
-        stem[f"conv{i}"] = conv2d(in_chans, width, kernel, stride, padding=kernel // 2, bias=False)
+        stem[f"conv{i}"] = nn.Conv2d(in_chans, width, kernel, stride, padding=kernel // 2, bias=False)
         stem[f"norm{i}"] = norm_act(width)
         in_chans = width
     if cfg.aa_layer is None:

@@ -10,7 +10,6 @@ from zoo_core.layers.activation import ActLayer, create_act
 from zoo_core.layers.attention import AttnLayer, create_attn
 from zoo_core.layers.blur_pool import AaLayer, create_aa
 from zoo_core.layers.norm import NormLayer, get_norm_layer
-from zoo_core.layers.plain import conv2d, identity
 from zoo_core.layers.pool import AvgPool2dSame
 
 
@@ -130,7 +129,7 @@ class Bottleneck(nn.Module):
         out_channels = planes * self.expansion
         aa = _aa_layer(style, stride, dilation, first_dilation)
 
-        self.conv1 = conv2d(in_channels, first_width, kernel_size=1, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, first_width, kernel_size=1, bias=False)
         self.bn1 = norm(first_width)
         self.act1 = create_act(style.act_layer)
         self.conv2 = _conv3x3(first_width, width, 1 if aa else stride, first_dilation, style.cardinality)
@@ -138,7 +137,7 @@ class Bottleneck(nn.Module):
         self.drop_block = drop_block
         self.act2 = create_act(style.act_layer)
         self.aa = create_aa(aa, width, stride)
-        self.conv3 = conv2d(width, out_channels, kernel_size=1, bias=False)
+        self.conv3 = nn.Conv2d(width, out_channels, kernel_size=1, bias=False)
         self.bn3 = norm(out_channels)
         self.se = create_attn(style.attn_layer, out_channels, **style.attn_args)
         self.drop_path = drop_path
@@ -174,18 +173,18 @@ def create_shortcut(
 ) -> nn.Module:
     """The shortcut of a stage's first block: a convolution and a norm, the identity where the shape stays."""
     if stride == 1 and in_channels == out_channels:
-        return identity()
+        return nn.Identity()
     norm = get_norm_layer(norm_layer)(out_channels)
     if avg_down:
         return nn.Sequential(
-            _avg_down(stride, dilation), conv2d(in_channels, out_channels, kernel_size=1, bias=False), norm
+            _avg_down(stride, dilation), nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False), norm
         )
     if stride == 1 and dilation == 1:
         kernel_size = 1
     if kernel_size == 1:
         first_dilation = 1
     padding = (stride - 1 + first_dilation * (kernel_size - 1)) // 2
-    conv = conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation=first_dilation, bias=False)
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation=first_dilation, bias=False)
     return nn.Sequential(conv, norm)
 
 
@@ -193,13 +192,15 @@ def _avg_down(stride: int, dilation: int) -> nn.Module:
     if dilation > 1:
         return AvgPool2dSame()  # the resolution stays, so the windows overlap
     if stride == 1:
-        return identity()
+        return nn.Identity()
     # An odd size is rounded up, as by the strided 3x3 convolution of the residual branch.
     return nn.AvgPool2d(2, stride, ceil_mode=True, count_include_pad=False)
 
 
 def _conv3x3(in_channels: int, out_channels: int, stride: int, dilation: int = 1, groups: int = 1) -> nn.Conv2d:
-    return conv2d(in_channels, out_channels, 3, stride, padding=dilation, dilation=dilation, groups=groups, bias=False)
+    return nn.Conv2d(
+        in_channels, out_channels, 3, stride, padding=dilation, dilation=dilation, groups=groups, bias=False
+    )
 
 
 def _aa_layer(style: BlockStyle, stride: int, dilation: int, first_dilation: int) -> AaLayer:

@@ -5,7 +5,6 @@ from typing import List, Tuple  # noqa: UP035 - TorchScript knows no others
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
-from zoo_core.draw import draw_he_
 from zoo_core.errors import OptionError, did_you_mean
 from zoo_core.layers import (
     DropBlock2d,
@@ -21,8 +20,7 @@ from zoo_core.layers import (
 )
 from zoo_core.layers.blur_pool import is_avg_pool
 from zoo_core.layers.drop import check_rate
-from zoo_core.layers.plain import conv2d, identity
-from zoo_core.network import Network, each_module
+from zoo_core.network import Network
 
 from zoo_resnet.blocks import BLOCKS, BasicBlock, BlockStyle, Bottleneck, create_shortcut
 from zoo_resnet.config import ResNetConfig
@@ -79,7 +77,7 @@ class ResNet(Network):
         self.num_stages = len(self.feature_info)
         self.global_pool, self.fc = create_classifier(self.num_features, num_classes, global_pool)
         self.head_hidden_size = self.num_features * self.global_pool.feat_mult()
-        self.init_weights()
+        self.init_layers()
 
     def _create_stem(self, cfg: ResNetConfig, in_chans: int) -> int:
         """Build what comes before the stages, and return its channels."""
@@ -88,12 +86,12 @@ class ResNet(Network):
         if width:
             convs: list[nn.Module] = []
             for index, (ins, outs) in enumerate(zip((in_chans, *width), (*width, out), strict=True)):
-                convs.append(conv2d(ins, outs, 3, stride=1 if index else 2, padding=1, bias=False))
+                convs.append(nn.Conv2d(ins, outs, 3, stride=1 if index else 2, padding=1, bias=False))
                 if index < len(width):
                     convs += [norm(outs), create_act(cfg.act_layer)]
             self.conv1: nn.Module = nn.Sequential(*convs)
         else:
-            self.conv1 = conv2d(in_chans, out, 7, stride=2, padding=3, bias=False)
+            self.conv1 = nn.Conv2d(in_chans, out, 7, stride=2, padding=3, bias=False)
         self.bn1 = norm(out)
         self.act1 = create_act(cfg.act_layer)
         self.maxpool = _create_stem_pool(cfg, out)
@@ -209,24 +207,19 @@ class ResNet(Network):
         return {"stem": r"^conv1|bn1|maxpool", "blocks": r"^layer(\d+)" if coarse else r"^layer(\d+)\.(\d+)"}
 
     @torch.jit.ignore
-    def init_weights(self) -> None:
-        """Draw the weights, and let every block start as the identity unless told otherwise."""
-        super().init_weights()
-        if self.zero_init_last and not self.is_blueprint():
-            for module in each_module(self):
+    def init_layers(self) -> None:
+        """Start convolutions as He did, and every block as the identity unless told otherwise."""
+        super().init_layers()
+        if self.zero_init_last:
+            for module in self.modules():
                 if isinstance(module, BasicBlock | Bottleneck):
                     module.zero_init_last()
 
     @torch.jit.ignore
     def init_module(self, module: nn.Module) -> None:
-        """He's initialisation of every 2d convolution (https://arxiv.org/abs/1502.01852), torch's own of the rest."""
-        if not isinstance(module, nn.Conv2d):
-            super().init_module(module)
-        elif not module.weight.is_meta:
-            draw_he_(module.weight, "fan_out")
-            if module.bias is not None:
-                bound = (module.in_channels // module.groups * module.weight[0, 0].numel()) ** -0.5
-                nn.init.uniform_(module.bias, -bound, bound)
+        """He's initialisation of every 2d convolution (https://arxiv.org/abs/1502.01852)."""
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 def _stem_widths(cfg: ResNetConfig) -> tuple[tuple[int, ...], int]:
@@ -242,7 +235,7 @@ def _create_stem_pool(cfg: ResNetConfig, channels: int) -> nn.Module:
     """What halves the stem's resolution: max pooling, or one of its published replacements."""
     aa = get_aa_layer(cfg.aa_layer)
     if cfg.replace_stem_pool:
-        conv = conv2d(channels, channels, 3, stride=1 if aa else 2, padding=1, bias=False)
+        conv = nn.Conv2d(channels, channels, 3, stride=1 if aa else 2, padding=1, bias=False)
         blur = [create_aa(aa, channels, 2)] if aa else []
         return nn.Sequential(conv, *blur, get_norm_layer(cfg.norm_layer)(channels), create_act(cfg.act_layer))
     if aa is None:
@@ -267,10 +260,10 @@ def _block_kinds(cfg: ResNetConfig) -> list[type[BasicBlock | Bottleneck]]:
 
 def _drop_block(stage: int, rate: float) -> nn.Module:
     if rate == 0.0 or stage not in DROP_BLOCKS:
-        return identity()
+        return nn.Identity()
     size, gamma_scale = DROP_BLOCKS[stage]
     return DropBlock2d(rate, size, gamma_scale)
 
 
 def _drop_path(rate: float) -> nn.Module:
-    return DropPath(rate) if rate > 0.0 else identity()
+    return DropPath(rate) if rate > 0.0 else nn.Identity()

@@ -4,10 +4,8 @@ from collections import OrderedDict
 from typing import Tuple  # noqa: UP035 - TorchScript knows no other
 
 from torch import Tensor, nn
-from zoo_core.blueprint import construct
 from zoo_core.features.adopt import drop_child
 from zoo_core.layers import DropPath, create_act
-from zoo_core.layers.plain import conv2d, identity
 
 from zoo_xception.separable import PreSeparableConv, SeparableConv, Style
 from zoo_xception.tapped import TappedBlock
@@ -52,10 +50,10 @@ class AlignedBlock(TappedBlock):
         self.skip = skip
         self.shortcut: nn.Module | None = None
         if skip and (out_channels != in_channels or stride != 1):
-            conv = conv2d(in_channels, out_channels, 1, stride, bias=False)
+            conv = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
             named = OrderedDict(conv=conv, bn=style.norm(out_channels))
             self.shortcut = conv if preact else nn.Sequential(named)
-        self.norm = style.norm_act(in_channels) if preact else identity()
+        self.norm = style.norm_act(in_channels) if preact else nn.Identity()
         self.stack = nn.Sequential()
         for index, (ins, outs) in enumerate(zip((in_channels, *widths), widths, strict=False), start=1):
             if skip and not preact:
@@ -63,13 +61,13 @@ class AlignedBlock(TappedBlock):
                 self.stack.add_module(f"act{index}", create_act(style.act_layer, inplace=index > 1))
             shape = {"stride": stride if index == 3 else 1, "dilation": dilation}
             conv3x3 = (
-                construct(PreSeparableConv, ins, outs, style, first=index == 1, **shape)
+                PreSeparableConv(ins, outs, style, first=index == 1, **shape)
                 if preact
-                else construct(SeparableConv, ins, outs, style, apply_act=not skip, **shape)
+                else SeparableConv(ins, outs, style, apply_act=not skip, **shape)
             )
             self.stack.add_module(f"conv{index}", conv3x3)
         self.tap_end = len(self.stack) - 1
-        self.drop_path = DropPath(drop_path) if skip and drop_path else identity()
+        self.drop_path = DropPath(drop_path) if skip and drop_path else nn.Identity()
 
     def run(self, x: Tensor) -> Tensor:
         """See `TappedBlock.run`."""
@@ -96,4 +94,4 @@ class AlignedBlock(TappedBlock):
         # Another container, because another network may share this one.
         self.stack = self.stack[: self.tap_end]  # type: ignore[assignment] # a slice is an nn.Sequential
         drop_child(self, "shortcut")
-        self.drop_path = identity()
+        self.drop_path = nn.Identity()

@@ -8,7 +8,6 @@ from zoo_core.errors import OptionError
 from zoo_core.layers import create_act, drop_path_rates, renew_classifier
 from zoo_core.layers.conv_norm_act import ConvNormAct
 from zoo_core.layers.head import ClassifierHead
-from zoo_core.layers.plain import conv2d
 from zoo_core.network import Network
 
 from zoo_xception.blocks import AlignedBlock
@@ -53,7 +52,7 @@ class XceptionAligned(Network):
         self.stem = nn.Sequential(
             ConvNormAct(in_chans, cfg.stem[0], stride=2, **stem_conv),
             # Before activations that come first in every block, one here would come twice.
-            conv2d(*cfg.stem, 3, padding=1, bias=False) if cfg.preact else ConvNormAct(*cfg.stem, **stem_conv),
+            nn.Conv2d(*cfg.stem, 3, padding=1, bias=False) if cfg.preact else ConvNormAct(*cfg.stem, **stem_conv),
         )
         self.blocks = self._create_blocks(cfg, output_stride, drop_path_rate)
         self.act = create_act(cfg.act_layer if cfg.preact else None, inplace=False)
@@ -61,7 +60,6 @@ class XceptionAligned(Network):
         self.num_stages = len(self.feature_info)
         self.head = ClassifierHead(self.num_features, num_classes, global_pool, drop_rate)
         self.head_hidden_size = self.head.hidden_size
-        self.init_weights()
 
     def _create_blocks(self, cfg: XceptionConfig, output_stride: int, drop_path_rate: float) -> nn.Sequential:
         """Build the three flows, and note their feature maps."""

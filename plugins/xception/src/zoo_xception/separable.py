@@ -6,12 +6,10 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
-from zoo_core.blueprint import repeatable, sized
 from zoo_core.layers.activation import create_act
 from zoo_core.layers.conv_norm_act import symmetric_padding
 from zoo_core.layers.norm import get_norm_layer
 from zoo_core.layers.norm_act import get_norm_act_layer
-from zoo_core.layers.plain import conv2d, identity
 
 from zoo_xception.config import XceptionConfig
 
@@ -39,20 +37,17 @@ class Style:
         return cls(norm, norm_act, cfg.act_layer)
 
 
-@repeatable
-@sized(1)
 def depthwise(channels: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
     """A 3x3 convolution of each channel by itself."""
     padding = symmetric_padding(3, stride, dilation)
-    return conv2d(channels, channels, 3, stride, padding, dilation, groups=channels, bias=False)
+    return nn.Conv2d(channels, channels, 3, stride, padding, dilation, groups=channels, bias=False)
 
 
 def pointwise(in_channels: int, out_channels: int) -> nn.Conv2d:
     """A 1x1 convolution across the channels."""
-    return conv2d(in_channels, out_channels, 1, bias=False)
+    return nn.Conv2d(in_channels, out_channels, 1, bias=False)
 
 
-@sized(2)
 class SeparableConv(nn.Module):
     """Each convolution followed by a norm, and with `apply_act` by the activation."""
 
@@ -77,7 +72,6 @@ class SeparableConv(nn.Module):
         return out
 
 
-@sized(2)
 class PreSeparableConv(nn.Module):
     """Norm and activation, unless `first` in a block that has done so already, and then the two convolutions."""
 
@@ -85,7 +79,7 @@ class PreSeparableConv(nn.Module):
         self, in_channels: int, out_channels: int, style: Style, *, stride: int, dilation: int, first: bool
     ) -> None:
         super().__init__()
-        self.norm = identity() if first else style.norm_act(in_channels)
+        self.norm = nn.Identity() if first else style.norm_act(in_channels)
         self.conv_dw = depthwise(in_channels, stride, dilation)
         self.conv_pw = pointwise(in_channels, out_channels)
 

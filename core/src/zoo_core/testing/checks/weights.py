@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 @check(
     "initialisation",
-    reason="networks are built without memory, then filled by init_weights: what it leaves out is whatever memory held",
-    remedy="give modules with own parameters or buffers a reset_parameters, or draw them in the network's init_module",
+    reason="memory that nobody fills holds whatever was there before",
+    remedy="fill in the constructor what torch.empty, new_empty or torch.Tensor(size) made",
     scope="sample",
     needs=("constructors",),
 )

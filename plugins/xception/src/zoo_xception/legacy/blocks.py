@@ -5,7 +5,6 @@ from typing import Tuple  # noqa: UP035 - TorchScript knows no other
 
 from torch import Tensor, nn
 from zoo_core.features.adopt import drop_child
-from zoo_core.layers.plain import batch_norm2d, conv2d, relu
 
 from zoo_xception.separable import depthwise, pointwise
 from zoo_xception.tapped import TappedBlock
@@ -54,14 +53,14 @@ class Block(TappedBlock):
         super().__init__(stage=tap, tapped=tap >= 0)
         self.skip: nn.Module | None = None
         if out_channels != in_channels or stride != 1:
-            self.skip = conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
-            self.skipbn = batch_norm2d(out_channels)
+            self.skip = nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
+            self.skipbn = nn.BatchNorm2d(out_channels)
         middle = out_channels if grow_first else in_channels
         widths = [in_channels, *[middle] * (reps - 1), out_channels]
         rep: list[nn.Module] = []
         for ins, outs in pairwise(widths):
             # The block's input is needed again by its shortcut, so its ReLU must leave it alone.
-            rep += [relu(inplace=bool(rep)), SeparableConv(ins, outs), batch_norm2d(outs)]
+            rep += [nn.ReLU(inplace=bool(rep)), SeparableConv(ins, outs), nn.BatchNorm2d(outs)]
         if stride != 1:
             rep.append(nn.MaxPool2d(3, stride, padding=1))
         self.rep = nn.Sequential(*rep if start_with_relu else rep[1:])

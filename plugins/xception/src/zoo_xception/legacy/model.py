@@ -5,11 +5,8 @@ from typing import Any, List, Tuple  # noqa: UP035 - TorchScript knows no others
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
-from zoo_core.blueprint import construct
-from zoo_core.draw import draw_he_
 from zoo_core.layers import create_classifier, renew_classifier
 from zoo_core.layers.drop import check_rate
-from zoo_core.layers.plain import batch_norm2d, conv2d, relu
 from zoo_core.network import Network
 
 from zoo_xception.legacy.blocks import Block, SeparableConv
@@ -45,30 +42,30 @@ class Xception(Network):
         check_rate("drop_rate", drop_rate)
         self.num_classes = num_classes
         self.drop_rate = drop_rate
-        self.conv1 = conv2d(in_chans, 32, 3, stride=2, bias=False)
-        self.bn1 = batch_norm2d(32)
-        self.act1 = relu(inplace=True)
-        self.conv2 = conv2d(32, 64, 3, bias=False)
-        self.bn2 = batch_norm2d(64)
-        self.act2 = relu(inplace=True)
-        self.block1 = construct(Block, 64, 128, reps=2, stride=2, start_with_relu=False)
-        self.block2 = construct(Block, 128, 256, reps=2, stride=2, tap=1)
-        self.block3 = construct(Block, 256, 728, reps=2, stride=2, tap=2)
-        self.block4 = construct(Block, 728, 728, reps=3)
-        self.block5 = construct(Block, 728, 728, reps=3)
-        self.block6 = construct(Block, 728, 728, reps=3)
-        self.block7 = construct(Block, 728, 728, reps=3)
-        self.block8 = construct(Block, 728, 728, reps=3)
-        self.block9 = construct(Block, 728, 728, reps=3)
-        self.block10 = construct(Block, 728, 728, reps=3)
-        self.block11 = construct(Block, 728, 728, reps=3)
-        self.block12 = construct(Block, 728, 1024, reps=2, stride=2, grow_first=False, tap=3)
+        self.conv1 = nn.Conv2d(in_chans, 32, 3, stride=2, bias=False)
+        self.bn1 = nn.BatchNorm2d(32)
+        self.act1 = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(32, 64, 3, bias=False)
+        self.bn2 = nn.BatchNorm2d(64)
+        self.act2 = nn.ReLU(inplace=True)
+        self.block1 = Block(64, 128, reps=2, stride=2, start_with_relu=False)
+        self.block2 = Block(128, 256, reps=2, stride=2, tap=1)
+        self.block3 = Block(256, 728, reps=2, stride=2, tap=2)
+        self.block4 = Block(728, 728, reps=3)
+        self.block5 = Block(728, 728, reps=3)
+        self.block6 = Block(728, 728, reps=3)
+        self.block7 = Block(728, 728, reps=3)
+        self.block8 = Block(728, 728, reps=3)
+        self.block9 = Block(728, 728, reps=3)
+        self.block10 = Block(728, 728, reps=3)
+        self.block11 = Block(728, 728, reps=3)
+        self.block12 = Block(728, 1024, reps=2, stride=2, grow_first=False, tap=3)
         self.conv3 = SeparableConv(1024, 1536)
-        self.bn3 = batch_norm2d(1536)
-        self.act3 = relu(inplace=True)
+        self.bn3 = nn.BatchNorm2d(1536)
+        self.act3 = nn.ReLU(inplace=True)
         self.conv4 = SeparableConv(1536, 2048)
-        self.bn4 = batch_norm2d(2048)
-        self.act4 = relu(inplace=True)
+        self.bn4 = nn.BatchNorm2d(2048)
+        self.act4 = nn.ReLU(inplace=True)
 
         modules = {"act2": 64, "block2.rep.0": 128, "block3.rep.0": 256, "block12.rep.0": 728, "act4": 2048}
         self.feature_info = [
@@ -79,7 +76,7 @@ class Xception(Network):
         self.num_features = 2048
         self.global_pool, self.fc = create_classifier(self.num_features, num_classes, global_pool)
         self.head_hidden_size = self.num_features * self.global_pool.feat_mult()
-        self.init_weights()
+        self.init_layers()
 
     def forward_stages(self, x: Tensor, taps: List[int], last: int) -> Tuple[Tensor, List[Tensor]]:  # noqa: UP006
         """Walk the network once, see `Network.forward_stages`."""
@@ -139,8 +136,6 @@ class Xception(Network):
 
     @torch.jit.ignore
     def init_module(self, module: nn.Module) -> None:
-        """He's initialisation of convolutions (https://arxiv.org/abs/1502.01852), torch's own of the rest."""
-        if not isinstance(module, nn.Conv2d):
-            super().init_module(module)
-        elif not module.weight.is_meta:
-            draw_he_(module.weight, "fan_out")
+        """He's initialisation of convolutions (https://arxiv.org/abs/1502.01852)."""
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -4,20 +4,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from tiny import TinyNet
 from zoo_core.builder import build_model_with_cfg
 from zoo_core.config import PretrainedCfg
 from zoo_core.weights.installed import is_installed
 
-INSIDE = "mapped_pkg/weights/net.safetensors"
+INSIDE = "mapped_pkg/weights/net.pth"
 
 
 @pytest.fixture
 def weights_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "site" / INSIDE
     path.parent.mkdir(parents=True)
-    save_file(TinyNet().state_dict(), path)
+    torch.save(TinyNet().state_dict(), path)  # whose tensors lie aligned, so that all can be mapped
     monkeypatch.syspath_prepend(tmp_path / "site")
     return path
 

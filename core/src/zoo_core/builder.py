@@ -71,7 +71,7 @@ def build_model_with_cfg(
     cache_dir: str | os.PathLike[str] | None = None,
     mmap: bool | None = None,
     device: torch.device | str | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | str | None = None,
     **options: Any,
 ) -> nn.Module:
     """Build one model. What a constructor calls.
@@ -95,7 +95,7 @@ def build_model_with_cfg(
         cache_dir: where downloaded weights are kept.
         mmap: map the weights' file instead of copying it; by default only files in caches and packages.
         device: where the model is built; by default the current default device.
-        dtype: of its floating-point tensors.
+        dtype: of its floating-point tensors, or the name of one: ``"bfloat16"``.
         options: the network's own: ``num_classes``, ``in_chans``, ``drop_rate``, ...
 
     Raises:
@@ -104,7 +104,7 @@ def build_model_with_cfg(
         FeatureError: for feature maps that do not exist.
         PluginError: for a network that leaves a parameter or buffer as memory happened to be.
     """
-    cfg = resolve_cfg(variant, default_cfg, pretrained_cfg, pretrained_cfg_overlay)
+    cfg, dtype = resolve_cfg(variant, default_cfg, pretrained_cfg, pretrained_cfg_overlay), resolve_dtype(dtype)
     if not features_only and (out_indices is not None or feature_cls is not None):
         raise OptionError(f"{variant}: out_indices and feature_cls need features_only=True")
     options = network_options(model_cls, cfg, options, features_only=features_only)
@@ -178,10 +178,10 @@ def narrow(model: nn.Module, shapes: Mapping[str, Sequence[int]]) -> nn.Module:
 
 
 def describe(model: nn.Module, cfg: PretrainedCfg) -> PretrainedCfg:
-    """Complete a default config by what follows from the network, and let the network carry it as a dict."""
+    """Complete a default config by what follows from the network, and let the network carry it."""
     if derived := derived_fields(model, cfg):
         cfg = dataclasses.replace(cfg, **derived)
-    model.pretrained_cfg = model.default_cfg = cfg.to_dict()  # type: ignore[assignment] # plain data on a module
+    model.pretrained_cfg = model.default_cfg = cfg  # type: ignore[assignment] # plain data on a module
     return cfg
 
 
@@ -202,9 +202,11 @@ def load_weights(
         WeightsError: if there are none, or see `zoo_core.weights.load.load_pretrained`.
     """
     from zoo_core.weights.load import load_custom_pretrained, load_pretrained
+    from zoo_core.weights.read import WEIGHT_SUFFIXES
 
     _require_weights(variant, cfg)
-    if custom or cfg.custom_load:
+    # The network's own loader reads the format in which its weights were published, not a checkpoint of the user's.
+    if (custom or cfg.custom_load) and not (cfg.file and cfg.file.endswith(WEIGHT_SUFFIXES)):
         load_custom_pretrained(model, cfg, cache_dir=cache_dir)
     else:
         load_pretrained(model, cfg, filter_fn=filter_fn, strict=strict, cache_dir=cache_dir, mmap=mmap, assign=True)
@@ -244,16 +246,30 @@ def resolve_cfg(
     if cfg is None:
         cfg = PretrainedCfg(architecture=variant)
     elif isinstance(cfg, Mapping):
-        cfg = PretrainedCfg.from_dict(cfg)
-    elif not isinstance(cfg, PretrainedCfg):
+        cfg = cfg if isinstance(cfg, PretrainedCfg) else PretrainedCfg.from_dict(cfg)
+    else:
         raise ConfigError(f"expected a PretrainedCfg or a dict of its fields, not {type(cfg).__name__}: {cfg!r}")
     return cfg.overlaid(overlay) if overlay else cfg
 
 
-def default_cfg_for_features(default_cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a default config without what an extractor does not have: classes and classifier."""
-    dropped = ("num_classes", "classifier", "label_offset", "label_names", "label_descriptions")
-    return {key: value for key, value in default_cfg.items() if key not in dropped}
+def resolve_dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
+    """The floating-point dtype that is meant, by itself or by name.
+
+    Raises:
+        OptionError: for anything else.
+    """
+    named = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
+    if named is None and dtype is None:
+        return None
+    if not isinstance(named, torch.dtype) or not named.is_floating_point:
+        raise OptionError(f"dtype is a floating-point dtype such as torch.bfloat16, or its name, not {dtype!r}")
+    return named
+
+
+def default_cfg_for_features(default_cfg: PretrainedCfg | Mapping[str, Any]) -> PretrainedCfg:
+    """A default config without what an extractor does not have: classes and classifier."""
+    dropped = {"num_classes": 0, "classifier": None, "label_offset": 0, "label_names": None, "label_descriptions": None}
+    return PretrainedCfg.from_dict({**default_cfg, **dropped})
 
 
 @cache
@@ -264,11 +280,18 @@ def _parameters(model_cls: Any) -> dict[str, inspect.Parameter]:
 def network_options(
     model_cls: type[nn.Module], cfg: PretrainedCfg, options: Mapping[str, Any], *, features_only: bool = False
 ) -> dict[str, Any]:
-    """The caller's options that are not None, and what the default config says where the network has the option."""
+    """The caller's options that are not None, and what the default config says where the network has the option.
+
+    Raises:
+        OptionError: for a count of classes or channels that is none.
+    """
     parameters = _parameters(model_cls)  # type: ignore[arg-type] # mypy takes a module's __hash__ for its class's
     said = {"num_classes": cfg.num_classes, "in_chans": cfg.input_size[0]}
     chosen = {key: value for key, value in said.items() if key in parameters}
     chosen |= {key: value for key, value in options.items() if value is not None}
+    for name, least in (("num_classes", 0), ("in_chans", 1)):
+        if name in chosen and (type(chosen[name]) is not int or chosen[name] < least):
+            raise OptionError(f"{name} is a whole number from {least} up, not {chosen[name]!r}")
     if features_only and "num_classes" in chosen:
         chosen["num_classes"] = 0
     return chosen

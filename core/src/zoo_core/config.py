@@ -6,7 +6,7 @@ Torch-free, so that a plugin's tables and the command line can use it without im
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from zoo_core.config_fields import check_fields, shortened
@@ -19,8 +19,10 @@ INCEPTION_STD = (0.5, 0.5, 0.5)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PretrainedCfg:
+class PretrainedCfg(Mapping[str, Any]):
     """One set of published weights, or, without a source, what an architecture expects of its input.
+
+    It reads both ways, by attribute and as a mapping: ``cfg.mean`` is ``cfg["mean"]``.
 
     Sizes are (channels, height, width) in pixels, mean and std are per channel of an image in 0..1.
     The field names are those of the field (timm's), so that a Hub repository's ``config.json`` reads as it is.
@@ -85,6 +87,17 @@ class PretrainedCfg:
         """Check every field once, where it is made."""
         check_fields(vars(self), _DEFAULTS)
 
+    def __getitem__(self, name: str) -> Any:
+        if name not in _DEFAULTS:
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_DEFAULTS)
+
+    def __len__(self) -> int:
+        return len(_DEFAULTS)
+
     @property
     def has_weights(self) -> bool:
         """Whether there is a place to load weights from."""
@@ -92,7 +105,7 @@ class PretrainedCfg:
 
     def to_dict(self) -> dict[str, Any]:
         """Every field, as a new plain dict."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return dict(self)
 
     def to_json(self) -> dict[str, Any]:
         """The fields that differ from their default, as JSON types."""

@@ -31,7 +31,7 @@ def create_model(
     checkpoint_path: str | os.PathLike[str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     device: torch.device | str | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | str | None = None,
     **options: Any,
 ) -> nn.Module:
     """Create a model by name.
@@ -48,7 +48,7 @@ def create_model(
         checkpoint_path: a file to load weights from, adapted like pretrained ones.
         cache_dir: where downloaded weights are kept.
         device: where the model is built.
-        dtype: of its floating-point tensors.
+        dtype: of its floating-point tensors, or the name of one: ``"bfloat16"``.
         options: ``num_classes``, ``in_chans``, ``features_only``, ``out_indices`` and whatever the architecture has;
             None means the default.
 
@@ -84,9 +84,7 @@ def create_model(
         found = find_model(str(name))
         cfg = find_pretrained_cfg(found)
     if isinstance(pretrained_cfg, Mapping):
-        cfg = PretrainedCfg.from_dict(pretrained_cfg)
-    elif isinstance(pretrained_cfg, PretrainedCfg):
-        cfg = pretrained_cfg
+        cfg = pretrained_cfg if isinstance(pretrained_cfg, PretrainedCfg) else PretrainedCfg.from_dict(pretrained_cfg)
     elif pretrained_cfg is not None:
         raise OptionError(f"pretrained_cfg {pretrained_cfg!r}: expected a PretrainedCfg, a dict or a tag")
     if checkpoint_path:  # timm's scripts pass "" for none

@@ -228,15 +228,16 @@ def test_the_models_config_is_its_own(weights):
     assert overlay == before
     assert model.default_cfg is model.pretrained_cfg
     assert model.default_cfg["mean"] == (0.1, 0.2, 0.3)
-    model.default_cfg["mean"] = None
+    with pytest.raises(TypeError):
+        model.default_cfg["mean"] = None  # frozen, so that no model can change another's
     assert build().default_cfg["mean"] == CFG.mean
     assert build().default_cfg["file"] is None
 
 
 def test_an_extractors_config_has_no_classes():
     config = build(features_only=True).default_cfg
-    assert "num_classes" not in config
-    assert "classifier" not in config
+    assert config["num_classes"] == 0
+    assert config["classifier"] is None
     assert config["first_conv"] == "stem"
 
 

@@ -49,7 +49,7 @@ class Extraction:
 def config_of(net: nn.Module, input_size: tuple[int, int] | None = None) -> PretrainedCfg:
     """The default config that a created model carries, for another input size (height, width) where one is given."""
     cfg = net.pretrained_cfg
-    config = cfg if isinstance(cfg, PretrainedCfg) else PretrainedCfg.from_dict(dict(cfg))  # type: ignore[arg-type]
+    config = cfg if isinstance(cfg, PretrainedCfg) else PretrainedCfg.from_dict(cfg)  # type: ignore[arg-type]
     channels = config.input_size[0]
     return config if input_size is None else config.overlaid({"input_size": (channels, *input_size)})
 

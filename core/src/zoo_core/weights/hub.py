@@ -132,7 +132,7 @@ def describe(model: nn.Module, details: Details) -> dict[str, Any]:
     if unknown := sorted(details.keys() - Details.__annotations__.keys()):
         raise OptionError(f"save_for_hub has no option {unknown[0]!r}; it has {', '.join(Details.__annotations__)}")
     given = getattr(model, "pretrained_cfg", None)
-    cfg = given if isinstance(given, PretrainedCfg) else PretrainedCfg.from_dict(dict(given or {}))
+    cfg = given if isinstance(given, PretrainedCfg) else PretrainedCfg.from_dict(given or {})
     if not cfg.architecture:
         raise WeightsError(f"a {type(model).__name__} without an architecture in its pretrained_cfg cannot be saved")
     # An option may have moved the convolution that the published weights name.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -50,8 +51,8 @@ def contract(subject: Subject, name: str) -> Iterable[str]:
     if not isinstance(info, list) or not info:
         yield f"its network's feature_info is {info!r}, not a list of dicts"
     for cfg in ("default_cfg", "pretrained_cfg"):
-        if not isinstance(getattr(net, cfg, None), dict):
-            yield f"its network's {cfg} is no dict: build it with zoo_core.build_model_with_cfg"
+        if not isinstance(getattr(net, cfg, None), Mapping):
+            yield f"its network's {cfg} is no mapping: build it with zoo_core.build_model_with_cfg"
 
 
 @check(

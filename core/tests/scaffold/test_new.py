@@ -213,6 +213,11 @@ def test_what_is_installed_is_not_replaced(
     assert not (tmp_path / "zoo-acme").exists()
 
 
+def test_a_name_that_others_may_have_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    new(tmp_path, "acme", ["--architecture", "resnet_acme"])
+    assert "resnet_acme may be a name of zoo-resnet too" in capsys.readouterr().out
+
+
 def test_a_folder_that_exists_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "zoo-acme").mkdir()
     assert main(["new", "acme", "--directory", str(tmp_path)]) == 2

@@ -179,6 +179,20 @@ def test_a_project_and_its_tests_exempt_it(run: Run, tmp_path: Path) -> None:
         project.write_text(was)
 
 
+def test_the_wheel_of_a_project_that_is_exempt(tmp_path: Path) -> None:
+    """No installer copies ``pyproject.toml``: the project is the one that the wheel lies in."""
+    assert main(["new", "freed", "--directory", str(tmp_path)]) == 0
+    project = tmp_path / "zoo-freed"
+    with (project / "pyproject.toml").open("a") as file:
+        file.write('\n[tool.zoo.exempt]\nrequirements = "its dependencies come with the machine"\n')
+    build = ("-m", "pip", "wheel", "-q", "--no-deps", "--no-index", "--no-build-isolation", "-w", "dist", ".")
+    subprocess.run([sys.executable, *build], cwd=project, check=True)
+    wheel = project / "dist/zoo_freed-0.1.0-py3-none-any.whl"
+    check = ("-m", "zoo_core.cli", "check", str(wheel), "--only", "requirements")
+    done = subprocess.run([sys.executable, *check], capture_output=True, text=True)
+    assert "exempt  requirements  (its dependencies come with the machine)" in done.stdout, done.stdout + done.stderr
+
+
 def test_a_package_in_a_namespace_conforms(tmp_path: Path) -> None:
     """One without an ``__init__.py`` at the top, which has no ``py.typed`` of its own either."""
     assert main(["new", "spaced", "--directory", str(tmp_path)]) == 0

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the plugin, and say what to do next; 1 when what it wrote around a network does not conform yet."""
     from zoo_core.errors import OptionError
     from zoo_core.scaffold.licence import spdx, text_of
-    from zoo_core.scaffold.names import names_of, refuse_taken
+    from zoo_core.scaffold.names import names_of, refuse_taken, warnings_of
     from zoo_core.scaffold.write import values_of, write_plugin
 
     names = names_of(args.name, args.architecture)
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
             claim_programs(names.package, names.architectures[0], folder / "src" / names.package / "model.py")
         failed = failures(folder, names)
     print(f"wrote {folder}, {len(files)} files" + (", which do not conform yet" if failed else ""))
-    notes = values.get("notes", "").splitlines()
+    notes = [*values.get("notes", "").splitlines(), *warnings_of(names)]
     if not whole:
         notes.append(f"the text of {licence} is not at hand: put it into {folder / 'LICENSE'}")
     for line in notes:

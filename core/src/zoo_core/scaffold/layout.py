@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
+import torch
 from torch import nn
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _layout(node: Node, modules: dict[str, nn.Module], given: Layout, height: in
     last = Layout("NHWC", shape[3], shape[1], shape[2])
     if node.op == "call_module" and isinstance(modules[str(node.target)], nn.Conv2d | nn.BatchNorm2d):
         return first
-    if node.target == "permute":
+    if node.target in ("permute", torch.permute):
         axes = tuple(axis % 4 for axis in _flat(node.args[1:]))
         permuted = {(0, 2, 3, 1): last, (0, 3, 1, 2): first}
         return next((layout for order, layout in permuted.items() if order == axes), None)

@@ -6,7 +6,7 @@ import dataclasses
 import keyword
 from typing import TYPE_CHECKING
 
-from zoo_core.discovery.catalogue import catalogue
+from zoo_core.discovery.catalogue import catalogue, distribution_for
 from zoo_core.errors import OptionError
 from zoo_core.names import is_architecture, normalize_distribution
 from zoo_core.registry import current_index
@@ -98,3 +98,13 @@ def refuse_taken(names: Names) -> None:
             raise OptionError(
                 f"{architecture!r} is offered by {min(others)} already: choose another with --architecture"
             )
+
+
+def warnings_of(names: Names) -> list[str]:
+    """What to say of architectures that plugins of others may offer, installed or not."""
+    return [
+        f"{architecture} may be a name of {other} too: where both are installed, only "
+        f"{names.distribution}/{architecture} means yours"
+        for architecture in names.architectures
+        if (other := distribution_for(architecture))
+    ]

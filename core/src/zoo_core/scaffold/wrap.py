@@ -101,6 +101,7 @@ def _written(net: nn.Module, walk: Walk) -> dict[str, str]:
     from_map = walk.layouts[-1].from_map
     head = [*([f"x = {from_map}"] * bool(from_map)), *walk.head]
     code = "\n".join([*lines, *head, walk.logits])
+    used = _used(net, code, len(walk.maps))
     torch_imports = ["import torch"] * ("torch." in code.replace("torch.nn", "")) + ["from torch import Tensor"]
     torch_imports += ["from torch.nn import functional"] * ("functional." in code)
     dropped = (
@@ -115,8 +116,8 @@ def _written(net: nn.Module, walk: Walk) -> dict[str, str]:
         "parts": "(\n" + "".join(f"            {_tuple(part, 12)},\n" for part in walk.parts) + "        )",
         "programs": _tuple(PROGRAMS, 8),
         "layouts": _layouts(walk),
-        "any": ", Any" if _used(net, code) else "",
-        "declared": _declared([f"        {name}: Any\n" for name in _used(net, code)]),
+        "any": ", Any" if used else "",
+        "declared": _declared([f"        {name}: Any\n" for name in used]),
         "stages": "\n".join(f"        {line}" for line in lines),
         "head": "".join(f"        {line}\n" for line in head),
         "logits": walk.logits,
@@ -149,10 +150,10 @@ def _layouts(walk: Walk) -> str:
     return "\n        layouts=(" + ", ".join(f'("{k}", {h}, {w})' for k, h, w in found) + f"{',' * (len(found) == 1)}),"
 
 
-def _used(net: nn.Module, code: str) -> list[str]:
-    """The names of the module's own children and parameters that the code mentions."""
+def _used(net: nn.Module, code: str, maps: int) -> list[str]:
+    """The names that the code mentions of the module's own children and parameters, and of what makes maps."""
     own = [name for name, _ in net.named_children() if not name.isdigit()]
-    own += [f"to_map_{index}" for index in range(len(list(net.modules())))]
+    own += [f"to_map_{index}" for index in range(maps)]
     own += [name for name, _ in (*net.named_parameters(recurse=False), *net.named_buffers(recurse=False))]
     return [name for name in own if re.search(rf"self\.{name}\b", code)]
 

@@ -53,7 +53,7 @@ def _other_values(subject: Subject, name: str) -> Iterable[str]:
         spreads = [tensor.double().std().item() if tensor.numel() > _ENOUGH else 0.0 for tensor in (one, other)]
         constant = all(tensor.numel() and tensor.eq(tensor.flatten()[0]).all() for tensor in (one, other))
         if max(spreads) > 1.5 * min(spreads) or (constant and not torch.equal(one, other)):
-            yield f"{key} starts otherwise than init_weights draws it: does __init__ end with init_weights()?"
+            yield f"{key} starts otherwise than init_weights draws it: __init__ forgets what init_weights does"
             return
 
 

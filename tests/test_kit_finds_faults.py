@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INIT, MODEL, HOOKS = "zoo_tinynet/__init__.py", "zoo_tinynet/model.py", "zoo_tinynet/hooks.py"
-ARCHITECTURES = "zoo_tinynet/architectures.py"
+ARCHITECTURES, CONFIG = "zoo_tinynet/architectures.py", "zoo_tinynet/config.py"
 MODELS, CONFIGS = "zoo_tinynet/models.json", "zoo_tinynet/configs.json"
 WEIGHTS = "zoo_tinynet/weights/tinynet_8.digits.safetensors"
 METADATA, ENTRY_POINTS = "zoo_tinynet-0.2.0.dist-info/METADATA", "zoo_tinynet-0.2.0.dist-info/entry_points.txt"
@@ -46,6 +46,7 @@ def before(text: str, more: str) -> tuple[str, str]:
 
 
 BRANCH = after("        x = self.stem(x)\n", "        if x.sum() > 0:\n            x = x + 1\n")
+BY_SIZE = after("        x = self.stem(x)\n", "        if x.shape[2] > 1000:\n            x = x + 1\n")
 SECOND_FORWARD = """\
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(self.global_pool(self.stages(self.stem(x))))
@@ -56,6 +57,13 @@ NO_SEED = """\
         for tensor in (*module.parameters(False), *module.buffers(False)):
             nn.init.ones_(tensor) if not tensor.is_meta else None
 
+"""
+
+OWN_START = """\
+    def init_module(self, module: nn.Module) -> None:
+        super().init_module(module)
+        if isinstance(module, nn.Linear) and not module.weight.is_meta:
+            nn.init.normal_(module.weight, std=2.0)
 """
 
 FAULTS = {
@@ -129,6 +137,24 @@ FAULTS = {
     "options swallowed": Fault(
         "options", "swallowed", MODEL, *after("        drop_rate: float = 0.0,\n", "        **_: Any,\n")
     ),
+    "configuration that can be changed": Fault(
+        "configurations", "no frozen dataclass", CONFIG, "frozen=True, kw_only=True", "kw_only=True"
+    ),
+    "list in a configuration": Fault(
+        "configurations",
+        "depths of its configuration is a list",
+        CONFIG,
+        *after(
+            "class TinyNetConfig:\n",
+            "    def __post_init__(self):\n        object.__setattr__(self, 'depths', list(self.depths))\n\n",
+        ),
+    ),
+    "two versions": Fault(
+        "packaging", "__version__ is '0.3.0', and its metadata says 0.2.0", INIT, '"0.2.0"', '"0.3.0"'
+    ),
+    "import that is not required": Fault(
+        "requirements", "imports hypothesis", MODEL, *before("from torch import", "import hypothesis\n")
+    ),
     "impossible value accepted": Fault(
         "option-values",
         "num_classes=-1 is accepted",
@@ -193,6 +219,21 @@ FAULTS = {
             "    def set_grad_checkpointing(self, enable: bool = True) -> None:\n        self.eval()\n\n",
         ),
     ),
+    "checkpointing that recomputes nothing": Fault(
+        "checkpointing",
+        "no module runs again",
+        MODEL,
+        *before(
+            "    def group_matcher",
+            "    def set_grad_checkpointing(self, enable: bool = True) -> None:\n        pass\n\n",
+        ),
+    ),
+    "stages that are not dropped": Fault(
+        "pruning",
+        "pruned to map 0, it keeps",
+        MODEL,
+        *before("    def group_matcher", "    def prune_stages(self, last: int) -> None:\n        pass\n\n"),
+    ),
     "pattern that matches nothing": Fault("parameter-groups", "'stem'", MODEL, 'r"^stem"', 'r"^conv_stem"'),
     "wrong channels": Fault(
         "feature-info",
@@ -218,6 +259,9 @@ FAULTS = {
         "scale is not initialised",
         MODEL,
         *before(READY, "        self.register_buffer('scale', self.fc.weight.new_empty(1))\n"),
+    ),
+    "constructor that forgets init_weights": Fault(
+        "initialisation", "fc.weight starts otherwise", MODEL, READY, f"\n{OWN_START}"
     ),
     "chance in eval mode": Fault(
         "determinism", "the second time", MODEL, *after(HEAD, "        x = nn.functional.dropout(x, 0.5)\n")
@@ -291,6 +335,21 @@ def test_the_kit_finds_and_names(
     assert says in report
     assert "\n  why: " in report
     assert "\n  remedy: " in report
+
+
+def test_wrappers_claim_what_programs_claim(
+    installed: Path, fresh_process: ProcessPoolExecutor, tmp_path: Path
+) -> None:
+    site = tmp_path / "site"
+    shutil.copytree(installed, site)
+    text = (site / MODEL).read_text(encoding="utf-8").replace(*BY_SIZE)
+    text = text.replace(
+        "    def __init__(\n        self,\n        cfg",
+        "    programs = ('script',)\n\n    def __init__(\n        self,\n        cfg",
+    )
+    (site / MODEL).write_text(text, encoding="utf-8")
+    results = fresh_process.submit(run_kit, str(site), "zoo-tinynet", "wrappers").result(timeout=120)
+    assert results["wrappers"][0] == "passed", results
 
 
 def test_the_example_conforms(installed: Path, fresh_process: ProcessPoolExecutor) -> None:

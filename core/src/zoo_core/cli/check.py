@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from zoo_core.testing.check import Result
 
-_MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "-"}
+_MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "-", "exempt": "exempt"}
 
 
 def add_parser(subparsers: Any) -> None:
@@ -40,6 +40,13 @@ def add_parser(subparsers: Any) -> None:
         metavar="PATTERN",
         help="build and run these architectures too, beside the small ones; may be repeated",
     )
+    parser.add_argument(
+        "--exempt",
+        action="append",
+        default=[],
+        metavar="CHECK=REASON",
+        help="do not run this check; lasting ones belong into [tool.zoo.exempt] of the plugin's pyproject.toml",
+    )
     parser.add_argument("--list", action="store_true", help="list the checks, and why they are there")
     add_json_option(parser)
 
@@ -59,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
     from zoo_core.testing.run import run_checks
 
     results = []
-    for result in run_checks(args.plugin, args.only, also=args.also):
+    exempt = {name: reason for name, _, reason in (word.partition("=") for word in args.exempt)}
+    for result in run_checks(args.plugin, args.only, also=args.also, exempt=exempt):
         results.append(result)
         if not args.json:
             _print(result)
@@ -70,13 +78,14 @@ def run(args: argparse.Namespace) -> int:
         print_json({"plugin": args.plugin, "conforms": not failed, "checks": [result.to_json() for result in results]})
     else:
         counts = {outcome: sum(result.outcome == outcome for result in results) for outcome in _MARKS}
-        print(f"\n{args.plugin}: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+        shown = [f"{count} {outcome}" for outcome, count in counts.items() if count or outcome != "exempt"]
+        print(f"\n{args.plugin}: " + ", ".join(shown))
     return int(bool(failed))
 
 
 def _print(result: Result) -> None:
     """One line for each check, and everything that there is to say of one that failed."""
-    why = f"  ({result.problems[0]})" if result.outcome == "skipped" else ""
+    why = f"  ({result.problems[0]})" if result.outcome in ("skipped", "exempt") else ""
     print(f"{_MARKS[result.outcome]:>6}  {result.check.name}{why}")
     if result.outcome == "failed":
         print("".join(f"        {line.removeprefix('  ')}\n" for line in result.text().splitlines()[1:]), end="")
@@ -98,4 +107,5 @@ def _options(args: argparse.Namespace) -> list[str]:
     """The options again, for the process that checks a wheel."""
     words = [word for name in args.only or () for word in ("--only", name)]
     words += [word for pattern in args.also for word in ("--also", pattern)]
+    words += [word for exemption in args.exempt for word in ("--exempt", exemption)]
     return [*words, *(["--json"] if args.json else [])]

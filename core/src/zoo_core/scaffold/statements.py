@@ -55,7 +55,7 @@ class Writer:
             if key != "inplace" and not (key in _DEFAULTS and value == _DEFAULTS[key]):
                 words.append(f"{key}={self.keyword(node, key, value)}")
         if node.op == "call_module":
-            return f"{_dotted(str(node.target))}({', '.join(words)})"
+            return f"{dotted(str(node.target))}({', '.join(words)})"
         if node.op == "call_method":
             return f"{words[0]}.{node.target}({', '.join(words[1:])})"
         if node.target in _OPERATORS and len(words) == 2:
@@ -90,7 +90,7 @@ class Writer:
     def value(self, argument: Any) -> str:
         """An argument."""
         if isinstance(argument, Node):
-            return _dotted(str(argument.target)) if argument in self.constants else self.names[argument]
+            return dotted(str(argument.target)) if argument in self.constants else self.names[argument]
         if isinstance(argument, tuple):
             inner = ", ".join(map(self.value, argument))
             return f"({inner},)" if len(argument) == 1 else f"({inner})"
@@ -101,6 +101,9 @@ class Writer:
         return repr(argument)
 
 
-def _dotted(target: str) -> str:
-    """``features.3.conv`` as ``self.features[3].conv``."""
+def dotted(target: str) -> str:
+    """``features.3.conv`` as ``self.features[3].conv``; ``0.conv``, of a Sequential, as ``getattr(self, "0").conv``."""
+    first, dot, rest = target.partition(".")
+    if first.isdigit():
+        return f'getattr(self, "{first}")' + (dotted(rest).removeprefix("self") if dot else "")
     return "self" + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in target.split("."))

@@ -1,12 +1,14 @@
 """A module's forward as Zoo's walk: traced by torch.fx, and cut into stages.
 
 A cut is possible after a node whose value is the only one that later nodes use. A feature map is the last such value of
-its size that a module yields; the head begins at the pooling, and the logits are those of the last linear layer.
+its size that a module yields, in whatever layout; the head begins at the pooling, and the logits are those of the last
+linear layer.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from torch.fx.node import Node
 from torch.fx.passes.shape_prop import ShapeProp
 
 from zoo_core.errors import PluginError
+from zoo_core.scaffold.layout import Layout, find_layouts, shape_of
 from zoo_core.scaffold.statements import Writer
 
 _POOLS = ("pool", "mean", "flatten", "view", "reshape")
@@ -28,6 +31,8 @@ class Walk:
     first_conv: str
     classifier: str
     maps: tuple[str, ...]
+    layouts: tuple[Layout, ...]
+    """Of each map, and of the features before the head."""
     parts: tuple[tuple[str, ...], ...]
     """Names of the modules up to each map, after the last, and of the head."""
     stages: tuple[tuple[str, ...], ...]
@@ -85,9 +90,10 @@ def _spanning(net: nn.Module, images: Tensor) -> set[str]:
         given = inputs[0] if inputs else None
         if not isinstance(given, Tensor) or not isinstance(output, Tensor) or given.ndim != 4 or not names[module]:
             return
-        if not any(isinstance(part, nn.Conv2d) for part in module.modules()) or not list(module.children()):
+        if not list(module.children()):
             return
-        if output.ndim != 4 or given.shape[2] > 2 * output.shape[2] + 2:
+        has_conv = any(isinstance(part, nn.Conv2d) for part in module.modules())
+        if (has_conv and output.ndim != 4) or (output.ndim == 4 and _shrinks(given, output, by_channels=has_conv)):
             opened.add(names[module])
 
     handles = [module.register_forward_hook(look) for module in names]
@@ -97,6 +103,13 @@ def _spanning(net: nn.Module, images: Tensor) -> set[str]:
         handle.remove()
     path = linears[-1].split(".")[:-1] if linears else []
     return opened | {".".join(path[: depth + 1]) for depth in range(len(path))}
+
+
+def _shrinks(given: Tensor, output: Tensor, *, by_channels: bool) -> bool:
+    """Whether the size falls below half: of (batch, channels, height, width), or with the channels last."""
+    rows = given.shape[1] > 2 * output.shape[1] + 2
+    columns = given.shape[2] > 2 * output.shape[2] + 2
+    return columns if by_channels else rows and columns
 
 
 def _cut(net: nn.Module, nodes: list[Node], training_nodes: list[Node]) -> Walk:
@@ -119,29 +132,15 @@ def _cut(net: nn.Module, nodes: list[Node], training_nodes: list[Node]) -> Walk:
             f"{kind} does more after its last linear layer {logits.target!r} than a softmax: write it by hand"
         )
 
-    last_conv = body.index(convs[-1])
-    before_head = [n for n in body[last_conv:] if n in alone and _is_map(n) and not _pools(n, modules)]
-    features: list[Node] = []
-    for node in body[last_conv:]:
-        if _pools(node, modules) or not _is_map(node):
-            break
-        features.append(node)
-    ends = [node for node in features if node in before_head]
-    if not ends:
-        raise PluginError(f"{kind} has no single feature map before its head: write forward_stages by hand")
-    end = body.index(ends[-1])
-    counts: dict[str, int] = {}
+    layouts = find_layouts([images, *body], modules, *shape_of(images)[2:])
     for node in body:
-        if node.op == "call_module":
-            counts[str(node.target)] = counts.get(str(node.target), 0) + 1
-    by_size: dict[int, Node] = {}
-    for node in body[: end + 1]:
-        once = node.op == "call_module" and counts[str(node.target)] == 1 and not _pools(node, modules)
-        if once and node in alone and _is_map(node):
-            by_size[_size(node)] = node
-    maps = sorted(by_size.values(), key=body.index)
-    if not maps or _channels(maps[-1]) != _channels(body[end]) or _size(maps[-1]) != _size(body[end]):
-        raise PluginError(f"{kind} has no module that yields its last feature map: write forward_stages by hand")
+        if _has_weights(node, modules) and node in layouts and (prefix := layouts[node].prefix):
+            raise PluginError(
+                f"{kind} keeps {prefix} class token{'s' * (prefix > 1)} beside its {layouts[node].height}x"
+                f"{layouts[node].width} patches, and a feature map has no place for them: drop them, and let the head "
+                "average the patches (x.mean(1)); such a network converts by itself"
+            )
+    maps, end = _maps(kind, body, modules, alone, layouts)
 
     writer = Writer(nodes, training_nodes, alone)
     bounds = [body.index(node) + 1 for node in maps]
@@ -155,12 +154,46 @@ def _cut(net: nn.Module, nodes: list[Node], training_nodes: list[Node]) -> Walk:
         first_conv=_first_conv(str(convs[0].target), modules),
         classifier=str(logits.target),
         maps=tuple(str(node.target) for node in maps),
+        layouts=tuple(layouts[node] for node in (*maps, body[end])),
         parts=(*parts, tail),
         stages=tuple(tuple(writer.statement(node) for node in span) for span in spans),
         head=tuple(writer.statement(node) for node in head),
         logits=writer.expression(logits),
         dropped=", ".join(_called(node, modules) for node in rest),
     )
+
+
+def _maps(
+    kind: str, body: list[Node], modules: dict[str, nn.Module], alone: set[Node], layouts: dict[Node, Layout]
+) -> tuple[list[Node], int]:
+    """The nodes that yield the feature maps, and the position of the last one before the head."""
+
+    def is_map(node: Node) -> bool:
+        if node not in layouts or layouts[node].height * layouts[node].width == 1:  # pooled: it belongs to the head
+            return False
+        return not layouts[node].prefix and not _pools(node, modules)
+
+    spatial = [body.index(node) for node in body if _has_weights(node, modules) and is_map(node)]
+    features: list[Node] = []
+    for node in body[spatial[-1] :] if spatial else ():
+        if not is_map(node):
+            break
+        features.append(node)
+    ends = [node for node in features if node in alone]
+    if not ends:
+        raise PluginError(f"{kind} has no single feature map before its head: write forward_stages by hand")
+    end = body.index(ends[-1])
+    counts = Counter(str(node.target) for node in body if node.op == "call_module")
+    by_size: dict[int, Node] = {}
+    for node in body[: end + 1]:
+        once = node.op == "call_module" and counts[str(node.target)] == 1
+        if once and node in alone and is_map(node):
+            by_size[layouts[node].height] = node
+    maps = sorted(by_size.values(), key=body.index)
+    last = layouts[body[end]]
+    if not maps or (layouts[maps[-1]].channels, layouts[maps[-1]].height) != (last.channels, last.height):
+        raise PluginError(f"{kind} has no module that yields its last feature map: write forward_stages by hand")
+    return maps, end
 
 
 def _alone(nodes: list[Node]) -> set[Node]:
@@ -177,26 +210,13 @@ def _has_conv(node: Node, modules: dict[str, nn.Module]) -> bool:
     return node.op == "call_module" and any(isinstance(part, nn.Conv2d) for part in modules[str(node.target)].modules())
 
 
+def _has_weights(node: Node, modules: dict[str, nn.Module]) -> bool:
+    return node.op == "call_module" and next(modules[str(node.target)].parameters(), None) is not None
+
+
 def _first_conv(name: str, modules: dict[str, nn.Module]) -> str:
     inner = next(key for key, part in modules[name].named_modules() if isinstance(part, nn.Conv2d))
     return f"{name}.{inner}" if inner else name
-
-
-def _shape(node: Node) -> tuple[int, ...]:
-    found = node.meta.get("tensor_meta")
-    return tuple(found.shape) if isinstance(found, tuple) and hasattr(found, "shape") else ()
-
-
-def _is_map(node: Node) -> bool:
-    return len(_shape(node)) == 4
-
-
-def _size(node: Node) -> int:
-    return _shape(node)[2]
-
-
-def _channels(node: Node) -> int:
-    return _shape(node)[1]
 
 
 def _called(node: Node, modules: dict[str, nn.Module]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 import zoo_core
 from zoo_core.discovery.write import write_manifest
 from zoo_core.errors import OptionError, PluginError
-from zoo_core.registry import current_index
 from zoo_core.scaffold.render import render
 
 if TYPE_CHECKING:
@@ -20,8 +20,14 @@ if TYPE_CHECKING:
     from zoo_core.scaffold.names import Names
 
 
-def values_of(names: Names, *, licence: str) -> dict[str, str]:
-    """What the placeholders of the templates stand for, in a plugin with the example network."""
+def values_of(names: Names, *, licence: str, url: str = "") -> dict[str, str]:
+    """What the placeholders of the templates stand for, in a plugin with the example network.
+
+    Args:
+        names: see `names_of`.
+        licence: an SPDX expression.
+        url: of the repository; empty for none yet.
+    """
     rows = [f'    "{name}": {names.network}Config({_depths(index)}),' for index, name in enumerate(names.architectures)]
     return {
         "distribution": names.distribution,
@@ -39,6 +45,8 @@ def values_of(names: Names, *, licence: str) -> dict[str, str]:
         "width": "224",
         "ruff_exclude": "",
         "mypy_overrides": "",
+        "requirements": "",
+        "urls": f'[project.urls]\nRepository = "{url}"\n\n' if url else "",
     }
 
 
@@ -61,23 +69,21 @@ def write_plugin(
         The files, in the order of their names.
 
     Raises:
-        OptionError: when the folder exists, or another plugin offers one of the architectures.
+        OptionError: when the folder exists.
         PluginError: when the plugin cannot be imported.
     """
     if folder.exists():
         raise OptionError(f"{folder} exists already: choose another name, or remove it")
-    for architecture in names.architectures:
-        others = {plugin.distribution for plugin in current_index().offering(architecture)} - {names.distribution}
-        if others:
-            raise OptionError(
-                f"{architecture!r} is offered by {min(others)} already: choose another name with --architecture"
-            )
-    for path, text in render(values, replaced).items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text.rstrip() + "\n" if text.strip() else "", encoding="utf-8")
-    with importable(folder / "src", names.package):
-        write_manifest(names.package)
+    try:
+        for path, text in render(values, replaced).items():
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text.strip("\n").rstrip() + "\n" if text.strip() else "", encoding="utf-8")
+        with importable(folder / "src", names.package):
+            write_manifest(names.package)
+    except BaseException:
+        shutil.rmtree(folder)  # of our own making: what does not work is not left behind
+        raise
     return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 

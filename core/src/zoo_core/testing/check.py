@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo_core.errors import ZooError
+from zoo_core.testing.exemptions import check_exemptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,7 @@ Scope = Literal["plugin", "models", "sample", "smallest"]
 """What a check is run for: the plugin as a whole; or, by name, every architecture (on the meta device, so that size
 costs nothing), a sample that is built in memory, or the smallest of the sample, for what takes seconds."""
 
-Outcome = Literal["passed", "failed", "skipped"]
+Outcome = Literal["passed", "failed", "skipped", "exempt"]
 _SHOWN = 8
 
 
@@ -46,7 +47,7 @@ class Result:
     check: Check
     outcome: Outcome
     problems: tuple[str, ...] = ()
-    """What is wrong, or why it was skipped."""
+    """What is wrong, or why it was skipped, or is exempt."""
 
     def text(self) -> str:
         """The check's failure, for people: what is wrong, why it matters, the remedy."""
@@ -86,7 +87,14 @@ def check(
 
 
 def run(wanted: Check, subject: Subject) -> Result:
-    """Run a check, once for a subject, after those that it needs. Never raises for what the plugin does."""
+    """Run a check, once for a subject, after those that it needs. Never raises for what the plugin does.
+
+    Raises:
+        OptionError: when the plugin is exempt from what is no check, or for no reason.
+    """
+    check_exemptions(subject.exempt, CHECKS)
+    if wanted.name in subject.exempt:
+        return Result(wanted, "exempt", (subject.exempt[wanted.name],))
     if wanted.name not in subject.results:
         needed = [run(CHECKS[name], subject) for name in wanted.needs]
         if failed := [result.check.name for result in needed if result.outcome == "failed"]:

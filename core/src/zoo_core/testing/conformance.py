@@ -10,6 +10,8 @@ from zoo_core.testing.run import checks
 from zoo_core.testing.subject import Subject
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pytest
 
     from zoo_core.testing.check import Check
@@ -26,6 +28,8 @@ class PluginConformance:
     """The distribution to check; it must be installed."""
     also: ClassVar[tuple[str, ...]] = ()
     """Shell patterns of architectures to build and run, beside the sample of small ones."""
+    exempt: ClassVar[Mapping[str, str]] = {}
+    """Check to the reason why the plugin need not pass it; those in ``[tool.zoo.exempt]`` of its project hold too."""
 
     @staticmethod
     def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -35,9 +39,9 @@ class PluginConformance:
 
     def test_conforms(self, zoo_check: Check) -> None:
         """Run one check."""
-        report(zoo_check, _subject(self.plugin, self.also))
+        report(zoo_check, _subject(self.plugin, self.also, tuple(self.exempt.items())))
 
 
 @cache
-def _subject(distribution: str, also: tuple[str, ...]) -> Subject:
-    return Subject(distribution, also=also)
+def _subject(distribution: str, also: tuple[str, ...], exempt: tuple[tuple[str, str], ...]) -> Subject:
+    return Subject(distribution, also=also, exempt=dict(exempt))

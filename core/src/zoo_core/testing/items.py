@@ -67,5 +67,5 @@ def report(check: Check, subject: Subject) -> None:
     result = run(check, subject)
     if result.outcome == "failed":
         pytest.fail(result.text(), pytrace=False)
-    elif result.outcome == "skipped":
-        pytest.skip(result.problems[0])
+    elif result.outcome != "passed":
+        pytest.skip(f"exempt: {result.problems[0]}" if result.outcome == "exempt" else result.problems[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from contextlib import contextmanager
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,10 @@ from zoo_core.discovery.resources import find_spec
 from zoo_core.errors import PluginError, did_you_mean
 from zoo_core.names import normalize_distribution
 from zoo_core.registry import current_index, find_model, find_pretrained_cfg, load_constructor
+from zoo_core.testing.exemptions import exemptions_near
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from torch import Tensor, nn
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from zoo_core.discovery.entry_points import EntryPoint
     from zoo_core.discovery.index import Plugin
     from zoo_core.discovery.lookup import FoundModel
+    from zoo_core.family import Family
     from zoo_core.testing.check import Result
 
 SMALL = 2_000_000
@@ -36,12 +39,15 @@ SEED = 20240229
 class Subject:
     """One installed distribution that offers models, hooks, or both."""
 
-    def __init__(self, distribution: str, *, also: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, distribution: str, *, also: tuple[str, ...] = (), exempt: Mapping[str, str] | None = None
+    ) -> None:
         """Find it.
 
         Args:
             distribution: its name, ``zoo-acme``.
             also: shell patterns of architectures to build and run beside the sample.
+            exempt: check to the reason why it need not pass, beyond those of its ``pyproject.toml``.
 
         Raises:
             PluginError: when no such plugin is installed, or it is kept out.
@@ -59,6 +65,7 @@ class Subject:
             installed = {entry.distribution for entry in (*(p.entry_point for p in index.plugins), *index.hooks)}
             hint = did_you_mean(self.distribution, installed)
             raise PluginError(f"{self.distribution!r} is not an installed plugin{hint}")
+        self.exempt: dict[str, str] = {**exemptions_near(self.folders, self.distribution), **(exempt or {})}
         self._metas: dict[str, nn.Module] = {}
 
     @property
@@ -73,15 +80,24 @@ class Subject:
 
     @cached_property
     def folders(self) -> list[Path]:
-        """Where those packages lie."""
-        specs = (find_spec(package) for package in self.packages)
-        return [Path(place) for spec in specs if spec for place in spec.submodule_search_locations or ()]
+        """Where they lie; of a namespace package, which others share, the plugin's own part."""
+        return [
+            folder for module in dict.fromkeys(entry.module for entry in self.entry_points) for folder in _own(module)
+        ]
 
     @cached_property
     def models(self) -> dict[str, FoundModel]:
         """Architecture to what was found for it; the qualified names mean this plugin's whatever else is installed."""
         names = [name for plugin in self.plugins if plugin.manifest for name in plugin.manifest.names]
         return {name: find_model(f"{self.distribution}/{name}") for name in names}
+
+    def family(self, name: str) -> Family | None:
+        """The `Family` that offers an architecture; None where its plugin has none."""
+        from zoo_core.family import Family
+
+        module = import_module(self.models[name].constructor.partition(":")[0])
+        found = getattr(module, "FAMILY", None)
+        return found if isinstance(found, Family) and name in found.architectures else None
 
     def cfg(self, name: str) -> PretrainedCfg:
         """The default config of an architecture's default tag; an empty one where its plugin publishes none."""
@@ -159,3 +175,17 @@ class Subject:
                 yield
         finally:
             torch.set_num_threads(threads)
+
+
+def _own(module: str) -> list[Path]:
+    """The folders of the outermost package on the way to a module that is no namespace."""
+    first, *rest = module.split(".")
+    spec = find_spec(first)
+    if spec is None:
+        return []
+    places = [Path(place) for place in spec.submodule_search_locations or ()]
+    for part in rest if spec.origin is None else ():
+        if any((place / "__init__.py").is_file() for place in places):
+            break
+        places = [place / part for place in places if (place / part).is_dir()]
+    return places

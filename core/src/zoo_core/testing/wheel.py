@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zoo_core.errors import PluginError
 from zoo_core.names import normalize_distribution
 from zoo_core.testing.environment import Environment
+from zoo_core.testing.exemptions import exemptions_near
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,9 @@ def check_wheel(wheel: str, options: Sequence[str] = ()) -> int:
     """Install the wheel into an environment of its own, run ``zoo check`` there, and return its exit code.
 
     The environment borrows this one's packages (torch, zoo-core) by a ``.pth`` file, so that nothing is downloaded; the
-    wheel's own come first, whatever of it is installed here, and no other plugin takes part.
+    wheel's own come first, whatever of it is installed here, and no other plugin takes part. What it imports must be
+    named in its requirements all the same, see the check ``requirements``; exemptions are those of the project that the
+    wheel lies in.
 
     Raises:
         PluginError: when it is no wheel, or cannot be installed.
@@ -30,7 +33,9 @@ def check_wheel(wheel: str, options: Sequence[str] = ()) -> int:
     with tempfile.TemporaryDirectory(prefix="zoo-check-") as folder:
         environment = Environment(Path(folder) / "venv")
         environment.install(str(path))
-        command = [str(environment.python), "-m", "zoo_core.cli", "check", distribution, *options]
+        exempt = exemptions_near([path], distribution)
+        words = [word for name, reason in exempt.items() for word in ("--exempt", f"{name}={reason}")]
+        command = [str(environment.python), "-m", "zoo_core.cli", "check", distribution, *words, *options]
         variables = environment.variables(ZOO_PLUGINS=distribution, PYTHONDONTWRITEBYTECODE="1")
         return subprocess.run(command, env=variables, cwd=folder, check=False).returncode  # noqa: S603 - ourselves
 

@@ -110,7 +110,7 @@ def option_values(subject: Subject, name: str) -> Iterable[str]:
     reason="fine-tuning begins with other classes, and feature vectors with none",
     remedy="let __init__ take num_classes; zoo_core.layers.create_classifier makes the head of either",
     scope="sample",
-    needs=("constructors",),
+    needs=("constructors", "initialisation"),
 )
 def num_classes(subject: Subject, name: str) -> Iterable[str]:
     """``num_classes=7`` gives seven logits, ``num_classes=0`` the pooled features."""
@@ -130,7 +130,7 @@ def num_classes(subject: Subject, name: str) -> Iterable[str]:
     reason="images may be grey or have more bands than three",
     remedy="let __init__ take in_chans, and give it to the first convolution",
     scope="sample",
-    needs=("constructors",),
+    needs=("constructors", "initialisation"),
 )
 def in_chans(subject: Subject, name: str) -> Iterable[str]:
     """A network for images of other channels takes them, and only them."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo_core.features.collect import collect, tap_modules
-from zoo_core.testing.check import check, describe
+from zoo_core.testing.check import NotApplicable, check, describe
+from zoo_core.testing.checks.programs import claims
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +65,7 @@ def feature_info(subject: Subject, name: str) -> Iterable[str]:
     reason="the table names the modules whose outputs the maps are: hooks and graphs go by these names",
     remedy="collect a map in forward_stages where its module has just run, and stop after the stage `last`",
     scope="sample",
-    needs=("feature-info",),
+    needs=("feature-info", "initialisation"),
 )
 def feature_maps(subject: Subject, name: str) -> Iterable[str]:
     """Maps are what their modules yield, in the order asked for, whatever else is asked for."""
@@ -82,13 +83,61 @@ def feature_maps(subject: Subject, name: str) -> Iterable[str]:
         if not _same(final, features):
             yield "forward_intermediates ends with other features than forward_features gives"
         count = len(maps)
-        for indices in ([0], [count - 1, 0], -1 if count == 1 else 1):
-            if isinstance(indices, int) and indices < 0:
-                continue
+        for indices in ([0], 1, [count - 1, 0])[: 3 if count > 1 else 2]:
             wanted = [count - 1] if isinstance(indices, int) else indices
             some = net.forward_intermediates(images, indices=indices, stop_early=True, intermediates_only=True)
             if len(some) != len(wanted) or not all(_same(a, maps[i]) for a, i in zip(some, wanted, strict=True)):
                 yield f"forward_intermediates(indices={indices}, stop_early=True) gives other maps than all of them"
+
+
+@check(
+    "pruning",
+    reason="a backbone of the first stages must not carry the memory, and the files, of the others",
+    remedy="register modules in the order in which they run, and leave prune_stages as Network has it",
+    scope="sample",
+    needs=("feature-maps",),
+)
+def pruning(subject: Subject, name: str) -> Iterable[str]:
+    """What comes after the last wanted map is dropped, the wanted maps stay, and the walk still ends."""
+    net: Any = subject.create(name).eval()
+    if len(net.feature_info) < 2:
+        raise NotApplicable("it has one feature map")
+    images = subject.images(name)
+    with torch.no_grad():
+        maps = net.forward_intermediates(images, intermediates_only=True)
+        for index in range(len(maps) - 1):
+            pruned: Any = subject.create(name).eval()
+            kept = pruned.prune_intermediate_layers([index])
+            if kept != [index]:
+                yield f"prune_intermediate_layers([{index}]) returns {kept}"
+            if (left := _numbers(pruned)) > (used := _used(subject, name, index)):
+                yield f"pruned to map {index}, it keeps {left:,} numbers, and that map needs {used:,} of them"
+            (found,) = pruned.forward_intermediates(images, indices=[index], stop_early=True, intermediates_only=True)
+            if not _same(found, maps[index]):
+                yield f"pruned to map {index}, it gives another map"
+
+
+def _used(subject: Subject, name: str, index: int) -> int:
+    """How many numbers the modules hold that run up to a map."""
+    net: Any = subject.create(name).eval()
+    ran: dict[Tensor, None] = {}
+
+    def note(module: nn.Module, *_: Any) -> None:
+        ran.update(dict.fromkeys(module.state_dict(keep_vars=True).values()))
+
+    for module in net.modules():
+        if module is not net and not isinstance(module, nn.ModuleList | nn.ModuleDict):
+            module.register_forward_hook(note)
+    with torch.no_grad():
+        net.forward_intermediates(
+            subject.images(name, batch=1), indices=[index], stop_early=True, intermediates_only=True
+        )
+    ran.update(dict.fromkeys((*net.parameters(recurse=False), *net.buffers(recurse=False))))
+    return sum(tensor.numel() for tensor in ran)
+
+
+def _numbers(net: nn.Module) -> int:
+    return sum(tensor.numel() for tensor in net.state_dict().values())
 
 
 @check(
@@ -108,6 +157,8 @@ def wrappers(subject: Subject, name: str) -> Iterable[str]:
     last = len(maps) - 1
     choices = [tuple(range(last + 1)), (0,), (last, 0)] if last else [(0,)]
     for wrapper in WRAPPERS:
+        if wrapper == "fx" and "fx" not in claims(plain):  # it is made of the graph that torch.fx traces
+            continue
         for indices in choices:
             try:
                 net = subject.create(name, features_only=True, feature_cls=wrapper, out_indices=indices).eval()

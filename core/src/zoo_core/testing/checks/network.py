@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from zoo_core.testing.check import check
+from zoo_core.errors import OptionError
+from zoo_core.testing.check import NotApplicable, check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,7 +61,7 @@ def contract(subject: Subject, name: str) -> Iterable[str]:
     reason="forward is forward_head(forward_features(x)): backbones and heads are used apart",
     remedy="write forward_stages and forward_head, and let Network's forward call them",
     scope="sample",
-    needs=("contract",),
+    needs=("contract", "initialisation"),
 )
 def forward(subject: Subject, name: str) -> Iterable[str]:
     """The halves make the whole, in the shapes that the attributes promise."""
@@ -90,7 +91,7 @@ def forward(subject: Subject, name: str) -> Iterable[str]:
     reason="fine-tuning replaces the classifier of a loaded network",
     remedy="let reset_classifier make a fresh classifier where the network is, and update num_classes",
     scope="sample",
-    needs=("contract",),
+    needs=("contract", "initialisation"),
 )
 def reset_classifier(subject: Subject, name: str) -> Iterable[str]:
     """The classifier can be replaced, for other classes or none, and what feeds it stays."""
@@ -120,7 +121,7 @@ def reset_classifier(subject: Subject, name: str) -> Iterable[str]:
     reason="a parameter without a gradient is dead weight, and distributed training stops at it",
     remedy="use every parameter in forward, or do not create it",
     scope="sample",
-    needs=("contract",),
+    needs=("contract", "initialisation"),
 )
 def training(subject: Subject, name: str) -> Iterable[str]:
     """A step of training gives every parameter a finite gradient."""
@@ -136,18 +137,27 @@ def training(subject: Subject, name: str) -> Iterable[str]:
 @check(
     "checkpointing",
     reason="recomputing activations must save memory and change nothing else",
-    remedy="put blocks into zoo_core.layers.Stage, which recomputes them when set_grad_checkpointing asks it to",
+    remedy="put blocks into zoo_core.layers.Stage, or let set_grad_checkpointing(True) raise OptionError",
     scope="smallest",
     needs=("training",),
 )
 def checkpointing(subject: Subject, name: str) -> Iterable[str]:
-    """With gradient checkpointing, gradients and statistics stay what they are."""
+    """With gradient checkpointing modules run again for the backward pass; gradients and statistics stay."""
     kept: Any = subject.create(name, num_classes=CLASSES).train()
     recomputed: Any = copy.deepcopy(kept)
-    recomputed.set_grad_checkpointing(True)
+    try:
+        recomputed.set_grad_checkpointing(True)
+    except (OptionError, NotImplementedError) as error:
+        raise NotApplicable(f"it refuses gradient checkpointing: {error}") from error
+    again: list[nn.Module] = []
     for net in (kept, recomputed):
         torch.manual_seed(0)
-        net(subject.images(name)).square().sum().backward()
+        loss = net(subject.images(name)).square().sum()
+        for module in net.modules():
+            module.register_forward_hook(lambda module, *_: again.append(module))
+        loss.backward()
+    if not again:
+        yield "set_grad_checkpointing(True) changes nothing: no module runs again for the backward pass"
     for (key, one), other in zip(kept.named_parameters(), recomputed.parameters(), strict=True):
         if not torch.allclose(one.grad, other.grad, rtol=1e-4, atol=1e-6):
             yield f"with gradient checkpointing the gradient of {key} differs"

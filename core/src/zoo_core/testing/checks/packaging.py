@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from importlib.metadata import Distribution
 from typing import TYPE_CHECKING
@@ -11,9 +12,11 @@ from zoo_core.hooks.manager import hook_problems, plugin_name
 from zoo_core.names import normalize_distribution
 from zoo_core.registry import current_index
 from zoo_core.testing.check import NotApplicable, check
+from zoo_core.testing.requirements import distributions_of, imported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from zoo_core.testing.subject import Subject
 
@@ -57,14 +60,9 @@ def installation(subject: Subject) -> Iterable[str]:
     remedy="complete [project] in pyproject.toml; the package needs a file py.typed",
 )
 def packaging(subject: Subject) -> Iterable[str]:
-    """Licence, requirement of zoo-core, supported Python, type marker."""
+    """Licence, requirement of zoo-core, supported Python, type marker, one version."""
     metadata = Distribution.at(subject.entry_points[0].path).metadata
-    names = {
-        normalize_distribution(match[0])
-        for text in metadata.get_all("Requires-Dist") or ()
-        if (match := _REQUIREMENT_NAME.match(text))
-    }
-    if "zoo-core" not in names:
+    if "zoo-core" not in _required(subject):
         yield "its dependencies do not name zoo-core"
     classifiers = metadata.get_all("Classifier") or ()
     if not (metadata["License-Expression"] or metadata["License"] or any("License ::" in c for c in classifiers)):
@@ -76,6 +74,46 @@ def packaging(subject: Subject) -> Iterable[str]:
     for folder in subject.folders:
         if folder.is_dir() and not (folder / "py.typed").is_file():
             yield f"{folder.name} has no py.typed: its annotations would be ignored"
+        version = metadata["Version"]
+        if (said := _stated_version(folder / "__init__.py")) not in (None, version):
+            yield f"{folder.name}.__version__ is {said!r}, and its metadata says {version}: keep it in one place"
+
+
+def _required(subject: Subject) -> set[str]:
+    """The distributions that its metadata names, those of extras among them."""
+    metadata = Distribution.at(subject.entry_points[0].path).metadata
+    found = (_REQUIREMENT_NAME.match(text) for text in metadata.get_all("Requires-Dist") or ())
+    return {normalize_distribution(match[0]) for match in found if match}
+
+
+def _stated_version(file: Path) -> str | None:
+    """The text that a file assigns to ``__version__``; None where it assigns none, or works it out."""
+    if not file.is_file():
+        return None
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        value = getattr(node, "value", None)
+        if any(isinstance(t, ast.Name) and t.id == "__version__" for t in targets) and isinstance(value, ast.Constant):
+            return str(value.value)
+    return None
+
+
+@check(
+    "requirements",
+    reason="pip installs what the metadata names: an import of anything else fails where only that is installed",
+    remedy="name it in [project] dependencies, or in an extra, and import it then where it is used",
+)
+def requirements(subject: Subject) -> Iterable[str]:
+    """Everything that the package imports is among its requirements, whatever this environment has."""
+    mine = {*_required(subject), subject.distribution}
+    lacking: dict[str, str] = {}
+    for folder in subject.folders:
+        for file in sorted(folder.rglob("*.py")):
+            for package in sorted(imported(file.read_text(encoding="utf-8")) - set(subject.packages)):
+                holders = distributions_of(package) or [normalize_distribution(package)]
+                if not mine & set(holders):
+                    lacking.setdefault(package, f"{file.relative_to(folder.parent)} imports {package} ({holders[0]})")
+    yield from (f"{text}, which its requirements do not name" for text in lacking.values())
 
 
 @check(

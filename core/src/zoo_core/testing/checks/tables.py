@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +131,30 @@ def _source_problems(cfg: PretrainedCfg) -> Iterable[str]:
         yield f"url {cfg.url} has no sha256, nor is one in the file's name"
     if cfg.url and cfg.url.startswith("http:") and not (cfg.sha256 and is_sha256(cfg.sha256)):
         yield f"url {cfg.url} is not https: give a whole sha256"
+
+
+@check(
+    "configurations",
+    reason="one configuration serves every network that is built of it: what changes it changes the next network",
+    remedy="let it be a dataclass with frozen=True, whose fields are numbers, texts and tuples",
+    scope="models",
+    needs=("constructors",),
+)
+def configurations(subject: Subject, name: str) -> Iterable[str]:
+    """The configurations in a family's table cannot be changed."""
+    family = subject.family(name)
+    if family is None:
+        raise NotApplicable("its models come from no Family")
+    cfg = family.architectures[name]
+    parameters = getattr(type(cfg), "__dataclass_params__", None)
+    if parameters is None or not parameters.frozen:
+        yield f"its configuration, a {type(cfg).__name__}, is no frozen dataclass"
+        return
+    for field in dataclasses.fields(cfg):
+        # A dict has no counterpart that cannot be changed and can be pickled; `global-state` sees one that changes.
+        if isinstance(value := getattr(cfg, field.name), list | set):
+            kind = type(value).__name__
+            yield f"{field.name} of its configuration is a {kind}, which can be changed: make it a tuple"
 
 
 @check(

@@ -36,6 +36,29 @@ def initialisation(subject: Subject, name: str) -> Iterable[str]:
         unset = not tensor.isfinite().all() if tensor.is_floating_point() else tensor.eq(_largest(tensor.dtype)).any()
         if unset:
             yield f"{key} is not initialised"
+    yield from _other_values(subject, name)
+
+
+def _other_values(subject: Subject, name: str) -> Iterable[str]:
+    """Where the class's own constructor starts tensors otherwise than its `init_weights` does."""
+    family = subject.family(name)
+    if family is None or not hasattr(family.network_class, "init_weights"):
+        return
+    make: Any = family.network_class
+    torch.manual_seed(SEED)
+    made: Any = make(family.architectures[name])
+    drawn: Any = copy.deepcopy(made)
+    drawn.init_weights()
+    for (key, one), other in zip(made.state_dict().items(), drawn.state_dict().values(), strict=True):
+        spreads = [tensor.double().std().item() if tensor.numel() > _ENOUGH else 0.0 for tensor in (one, other)]
+        constant = all(tensor.numel() and tensor.eq(tensor.flatten()[0]).all() for tensor in (one, other))
+        if max(spreads) > 1.5 * min(spreads) or (constant and not torch.equal(one, other)):
+            yield f"{key} starts otherwise than init_weights draws it: __init__ forgets what init_weights does"
+            return
+
+
+_ENOUGH = 256
+"""Numbers from which the spread of a distribution can be told."""
 
 
 @contextmanager

@@ -1,0 +1,100 @@
+"""Where the channels and the pixels are in what a network computes: NCHW, NHWC, or tokens, NLC."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from torch.fx.node import Node
+
+_MOST_PREFIX = 8
+"""Class and register tokens that a network may have before its patches."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How one activation is laid out."""
+
+    kind: Literal["NCHW", "NHWC", "NLC"]
+    channels: int = dataclasses.field(compare=False)
+    height: int
+    width: int
+    prefix: int = 0
+    """Tokens before those of the patches."""
+
+    @property
+    def to_map(self) -> str:
+        """What makes a feature map of ``x``; empty where it is one."""
+        if self.kind == "NHWC":
+            return "x.permute(0, 3, 1, 2)"
+        return f"x.transpose(1, 2).unflatten(2, ({self.height}, {self.width}))" if self.kind == "NLC" else ""
+
+    @property
+    def from_map(self) -> str:
+        """What undoes `to_map`."""
+        return {"NHWC": "x.permute(0, 2, 3, 1)", "NLC": "x.flatten(2).transpose(1, 2)"}.get(self.kind, "")
+
+
+def find_layouts(nodes: list[Node], modules: dict[str, nn.Module], height: int, width: int) -> dict[Node, Layout]:
+    """The layout of each node that has pixels, for images of that size; nodes carry shapes, see `ShapeProp`.
+
+    A shape that could be two layouts is that of the node's input: only a permutation, or a convolution, changes it.
+    """
+    found: dict[Node, Layout] = {}
+    latest = Layout("NCHW", 0, height, width)
+    for node in nodes:
+        inputs = [found[n] for n in node.all_input_nodes if n in found]
+        given = max(inputs, key=lambda layout: layout.height * layout.width, default=latest)
+        if (layout := _layout(node, modules, given, height, width)) is not None:
+            found[node] = layout
+            latest = layout if layout.height * layout.width > 1 else latest
+    return found
+
+
+def shape_of(node: Node) -> tuple[int, ...]:
+    """The shape of a node's value; empty where it is no tensor."""
+    found = node.meta.get("tensor_meta")
+    return tuple(found.shape) if isinstance(found, tuple) and hasattr(found, "shape") else ()
+
+
+def _layout(node: Node, modules: dict[str, nn.Module], given: Layout, height: int, width: int) -> Layout | None:
+    shape = shape_of(node)
+    if len(shape) == 3:
+        return _tokens(shape, given)
+    if len(shape) != 4:
+        return None
+    first = Layout("NCHW", shape[1], shape[2], shape[3])
+    last = Layout("NHWC", shape[3], shape[1], shape[2])
+    if node.op == "call_module" and isinstance(modules[str(node.target)], nn.Conv2d | nn.BatchNorm2d):
+        return first
+    if node.target in ("permute", torch.permute):
+        axes = tuple(axis % 4 for axis in _flat(node.args[1:]))
+        permuted = {(0, 2, 3, 1): last, (0, 3, 1, 2): first}
+        return next((layout for order, layout in permuted.items() if order == axes), None)
+    fitting = [layout for layout in (first, last) if _fits(layout, height, width)]
+    return next((layout for layout in fitting if layout.kind == given.kind), fitting[0] if fitting else None)
+
+
+def _flat(arguments: tuple[object, ...]) -> list[int]:
+    inner = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], list | tuple) else arguments
+    return [axis for axis in inner if isinstance(axis, int)]
+
+
+def _fits(layout: Layout, height: int, width: int) -> bool:
+    """Whether it has the proportions of the images."""
+    return layout.height <= height and abs(layout.height * width - layout.width * height) < max(height, width)
+
+
+def _tokens(shape: tuple[int, ...], given: Layout) -> Layout | None:
+    """Tokens of the same pixels, or of a whole number of them a side, or with some tokens before them."""
+    length = shape[1]
+    for step in range(1, min(given.height, given.width) + 1):
+        rows, columns = given.height // step, given.width // step
+        if given.height % step == given.width % step == 0 and rows * columns == length:
+            return Layout("NLC", shape[2], rows, columns)
+    extra = length - given.height * given.width
+    return Layout("NLC", shape[2], given.height, given.width, extra) if 0 < extra <= _MOST_PREFIX else None

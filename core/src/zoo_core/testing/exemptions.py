@@ -1,0 +1,55 @@
+"""Checks that a plugin is exempt from, each with its reason: ``[tool.zoo.exempt]`` of its ``pyproject.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.errors import OptionError, did_you_mean
+from zoo_core.names import normalize_distribution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+_LEVELS = 4
+"""How far above a package its project may begin: ``project/src/namespace/package``."""
+
+
+def exemptions_near(places: Iterable[Path], distribution: str) -> dict[str, str]:
+    """Check to reason, from the project of a distribution that some folders or files lie in; mostly none.
+
+    Only a project's own folder has one: what an installer copied has no ``pyproject.toml``.
+
+    Raises:
+        OptionError: when the table is not one of texts.
+    """
+    for place in places:
+        for folder in list(place.parents)[:_LEVELS]:
+            project = _read(folder / "pyproject.toml")
+            if normalize_distribution(str(project.get("project", {}).get("name", ""))) == distribution:
+                found = project.get("tool", {}).get("zoo", {}).get("exempt", {})
+                if not isinstance(found, dict):
+                    raise OptionError(f"[tool.zoo.exempt] of {folder / 'pyproject.toml'} is no table of reasons")
+                return {str(name): reason for name, reason in found.items()}
+    return {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def check_exemptions(exempt: Mapping[str, str], known: Iterable[str]) -> None:
+    """Refuse what exempts nothing.
+
+    Raises:
+        OptionError: for a name that no check has, or an exemption without a reason.
+    """
+    for name, reason in exempt.items():
+        if name not in (known := list(known)):
+            raise OptionError(f"exempt from {name!r}: there is no such check{did_you_mean(name, known)}")
+        if not isinstance(reason, str) or not reason.strip():
+            raise OptionError(f"exempt from {name!r} for no reason: give one, {name} = 'why'")

@@ -157,10 +157,10 @@ FAULTS = {
     ),
     "impossible value accepted": Fault(
         "option-values",
-        "num_classes=-1 is accepted",
+        "global_pool='no-such-pool' is accepted",
         MODEL,
         "channels, num_classes, global_pool)",
-        "channels, max(num_classes, 0), global_pool)",
+        "channels, num_classes, 'avg')",
     ),
     "number of classes ignored": Fault(
         "num-classes", "(2, 10)", MODEL, "(channels, num_classes, global_pool)", "(channels, 10, global_pool)"

@@ -30,7 +30,7 @@ class _Options(TypedDict, total=False):
     cache_dir: str | os.PathLike[str] | None
     mmap: bool | None
     device: torch.device | str | None
-    dtype: torch.dtype | None
+    dtype: torch.dtype | str | None
 
 def tinynet_8(pretrained: bool = False, **options: Unpack[_Options]) -> nn.Module: ...
 def tinynet_16(pretrained: bool = False, **options: Unpack[_Options]) -> nn.Module: ...

@@ -25,7 +25,7 @@ class _Options(TypedDict, total=False):
     cache_dir: str | os.PathLike[str] | None
     mmap: bool | None
     device: torch.device | str | None
-    dtype: torch.dtype | None
+    dtype: torch.dtype | str | None
 
 def legacy_xception(pretrained: bool = False, **options: Unpack[_Options]) -> nn.Module: ...
 def xception(pretrained: bool = False, **options: Unpack[_Options]) -> nn.Module: ...

@@ -14,6 +14,8 @@ import zoo_core as zoo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from peers import prepare
+from zoo_core import registry
+from zoo_core.discovery.local import LocalPlugin
 from zoo_core.errors import OptionError, WeightsError
 
 # One of each kind of network; the options of each that change what it computes.
@@ -169,28 +171,22 @@ def test_details_that_do_not_fit_are_refused(details: dict, message: str, tmp_pa
     assert not (tmp_path / "new").exists()
 
 
-def test_the_qualified_name_decides_between_two_plugins(tmp_path: Path) -> None:
+def test_the_qualified_name_decides_between_two_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net = zoo.create_model("test_resnet", num_classes=3)
     zoo.save_for_hub(net, tmp_path)
+    monkeypatch.setattr(registry, "_local", LocalPlugin())  # forgotten after the test
+    monkeypatch.setattr(registry, "_index", None)
 
     @zoo.register_model(name="test_resnet")
     def other(pretrained: bool = False, **options: object) -> torch.nn.Module:
         raise AssertionError("the other plugin's network was made")
 
-    try:
-        assert same(net, zoo.create_model(f"local-dir:{tmp_path}", pretrained=True))
-        config = json.loads((tmp_path / "config.json").read_text())
-        config["zoo"]["architecture"] = "zoo-elsewhere/test_resnet"
-        (tmp_path / "config.json").write_text(json.dumps(config))
-        with pytest.raises(LookupError, match="zoo-resnet/test_resnet"):  # neither is preferred
-            zoo.create_model(f"local-dir:{tmp_path}")
-    finally:
-        from zoo_core.registry import _local
-
-        _local.constructors.pop("test_resnet")
-        _local.registered.architectures.pop("test_resnet")
-        _local.registered.names.remove("test_resnet")
-        zoo.refresh()
+    assert same(net, zoo.create_model(f"local-dir:{tmp_path}", pretrained=True))
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["zoo"]["architecture"] = "zoo-elsewhere/test_resnet"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(LookupError, match="zoo-resnet/test_resnet"):  # neither is preferred
+        zoo.create_model(f"local-dir:{tmp_path}")
 
 
 def test_a_folder_s_only_file_of_weights_is_read(tmp_path: Path) -> None:

@@ -290,8 +290,11 @@ def network_options(
     chosen = {key: value for key, value in said.items() if key in parameters}
     chosen |= {key: value for key, value in options.items() if value is not None}
     for name, least in (("num_classes", 0), ("in_chans", 1)):
-        if name in chosen and (type(chosen[name]) is not int or chosen[name] < least):
-            raise OptionError(f"{name} is a whole number from {least} up, not {chosen[name]!r}")
+        count = chosen.get(name, least)
+        if type(count) is not int:
+            raise OptionError(f"{name} {count!r}: a whole number, at least {least}")
+        if count < least:
+            raise OptionError(f"{name} {count}: at least {least}")
     if features_only and "num_classes" in chosen:
         chosen["num_classes"] = 0
     return chosen

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from weight_server import Server
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import OptionError, WeightsError, ZooError
 from zoo_core.family import Family
-from zoo_core.registry import current_index
 from zoo_core.weights import connect, licence
 from zoo_core.weights.address import key_of
 from zoo_core.weights.cache import Entry, Receipt
@@ -45,7 +43,7 @@ def hub(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
 
 
 @pytest.fixture(autouse=True)
-def trusted_net() -> Iterator[None]:
+def trusted_net(registrations: None) -> None:
     """An architecture with options of its own, as a family offers it."""
     family = Family(
         name="trusted",
@@ -55,12 +53,6 @@ def trusted_net() -> Iterator[None]:
         pretrained={},
     )
     zoo_core.register_model(family.constructor("trusted_net"), name="trusted_net")
-    yield
-    local = next(plugin for plugin in current_index().plugins if plugin.distribution == "local")
-    local.constructors.pop("trusted_net", None)
-    local.registered.architectures.pop("trusted_net", None)
-    local.registered.names = [name for name in local.registered.names if name != "trusted_net"]
-    zoo_core.refresh()
 
 
 def repository(server: Server, name: str, weights: dict[str, torch.Tensor] = GOOD, **config: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import math
 import threading
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -204,8 +205,7 @@ def give(old: Tensor, new: Tensor, *, share: bool = False) -> None:
                     share and address in deferral._fresh and source not in deferral._taken and not new.requires_grad
                 )
                 alike = (old.dtype, old.device, old.stride()) == (new.dtype, new.device, new.stride())
-                # Owners are `old`, the tensor in `_fresh`, and the storage that is made in order to ask.
-                if shares and alike and torch._C._storage_Use_Count(old.untyped_storage()._cdata) == 3:
+                if shares and alike and _owners(old) == _owners_alone():
                     old.data = new
                     deferral._taken.add(source)
                 else:
@@ -213,6 +213,20 @@ def give(old: Tensor, new: Tensor, *, share: bool = False) -> None:
                 deferral._fresh.pop(address, None)
                 return
     old.copy_(new)
+
+
+def _owners(tensor: Tensor) -> int:
+    """How many owners torch counts of a tensor's memory, that which asks included."""
+    return int(torch._C._storage_Use_Count(tensor.untyped_storage()._cdata))
+
+
+@cache
+def _owners_alone() -> int:
+    """How many there are of memory that only a parameter has, and a deferral; versions of torch count differently."""
+    memory = torch.empty(1)
+    held, parameter = memory.detach(), nn.Parameter(memory)
+    del memory
+    return _owners(parameter) if held.numel() else 0
 
 
 def unseen() -> AbstractContextManager[None]:

@@ -2,15 +2,17 @@
 
 import json
 import struct
+import subprocess
+import sys
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save, save_file
 from zoo_core.errors import WeightsError
-from zoo_core.weights.tensorfile import read_tensorfile
+from zoo_core.weights.tensorfile import read_tensorfile, tensorfile_of
 
 DTYPES = [
     torch.float32,
@@ -224,3 +226,31 @@ def test_a_read_file_may_be_truncated_afterwards(tmp_path):
     tensor = read_tensorfile(path)["a"]
     path.write_bytes(b"")
     assert torch.equal(tensor, torch.ones(100_000))
+
+
+def test_what_is_written_is_as_safetensors_writes_it_and_needs_no_numpy() -> None:
+    tensors = {
+        "a": torch.arange(6.0).reshape(2, 3),
+        "scalar": torch.tensor(3),
+        "empty": torch.empty(0, 4, dtype=torch.bfloat16),
+        "turned": torch.arange(6, dtype=torch.int16).reshape(2, 3).T,
+        "bool": torch.tensor([True, False]),
+        "eight bits": torch.ones(3, dtype=torch.float8_e4m3fn),
+    }
+    tied = {"one": tensors["a"], "other": tensors["a"]}
+    written = load(tensorfile_of({**tensors, **tied}))
+    assert written.keys() == tensors.keys() | tied.keys()
+    for name, tensor in {**tensors, **tied}.items():
+        assert written[name].dtype == tensor.dtype
+        assert written[name].tolist() == tensor.tolist()
+    assert tensorfile_of(tensors) == save(
+        {name: tensor.contiguous() for name, tensor in tensors.items()}, metadata={"format": "pt"}
+    )
+    program = (
+        "import sys; sys.modules['numpy'] = None\n"
+        "import torch, zoo_core\n"
+        "from zoo_core.weights.tensorfile import tensorfile_of\n"
+        "print(len(tensorfile_of({'x': torch.ones(3)})))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

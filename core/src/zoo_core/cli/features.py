@@ -116,7 +116,7 @@ def save_picture(path: Path, result: Extraction) -> None:
 
 def save_tensors(path: Path, result: Extraction) -> None:
     """Write each map, (images, channels, height, width), under its module's name; metadata: the images' paths."""
-    from safetensors.torch import save
+    from zoo_core.weights.tensorfile import tensorfile_of
 
     tensors = {info["module"]: maps.contiguous() for _, info, maps in result.rows()}
-    path.write_bytes(save(tensors, metadata={"model": result.model, "images": json.dumps(result.images)}))
+    path.write_bytes(tensorfile_of(tensors, {"model": result.model, "images": json.dumps(result.images)}))

@@ -23,16 +23,15 @@ def convert_trusted(source: Path, target: Path, *, use_ema: bool = True) -> int:
         WeightsError: when the pickle holds no state dict.
     """
     import torch
-    from safetensors.torch import save_file
 
     from zoo_core.weights.read import select_state_dict
+    from zoo_core.weights.tensorfile import tensorfile_of
 
     loaded = torch.load(source, map_location="cpu", weights_only=False)
     if isinstance(loaded, torch.nn.Module):
         loaded = loaded.state_dict()
     state_dict = select_state_dict(loaded, source, use_ema=use_ema)
-    # A copy each: safetensors refuses tensors that share memory.
-    save_file({name: tensor.clone().contiguous() for name, tensor in state_dict.items()}, target)
+    target.write_bytes(tensorfile_of(state_dict))
     return len(state_dict)
 
 

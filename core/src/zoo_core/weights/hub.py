@@ -20,12 +20,13 @@ from zoo_core.weights.hub_card import model_card
 from zoo_core.weights.hub_config import CONFIG_FILE, SOURCE_FIELDS
 from zoo_core.weights.hub_options import checked_options
 from zoo_core.weights.sources.hub import WEIGHT_FILES
+from zoo_core.weights.tensorfile import tensorfile_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from os import PathLike
 
-    from torch import Tensor, nn
+    from torch import nn
 
 CARD_FILE = "README.md"
 _PROVENANCE = frozenset(
@@ -81,14 +82,12 @@ def save_for_hub(model: nn.Module, path: str | PathLike[str], **details: Unpack[
         OptionError: for a detail that does not fit the model, or an option that JSON cannot hold.
         WeightsError: for a model without a config, or a folder that cannot be written.
     """
-    from safetensors.torch import save
-
     config = describe(model, details)
     card = model_card(config, getattr(model, "made_with", {}), sum(p.numel() for p in model.parameters()))
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / WEIGHT_FILES[0], save(_savable(model.state_dict()), metadata={"format": "pt"}))
+        _write(folder / WEIGHT_FILES[0], tensorfile_of(model.state_dict()))
         _write(folder / CONFIG_FILE, (json.dumps(config, indent=2, allow_nan=False) + "\n").encode())
         if not (folder / CARD_FILE).exists():
             _write(folder / CARD_FILE, card.encode())
@@ -215,20 +214,6 @@ def _model_args(options: Mapping[str, Any], channels: int) -> dict[str, Any]:
             ) from error
     # Whoever reads the channels off the input's size needs no option; timm does not.
     return checked_options({**written, **({"in_chans": channels} if channels != 3 else {})}, "save_for_hub", ())
-
-
-def _savable(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors on the CPU, each with a memory of its own, as safetensors wants them."""
-    seen: set[int] = set()
-    savable = {}
-    for name, tensor in state_dict.items():
-        own = tensor.detach().cpu().contiguous()
-        storage = own.untyped_storage()
-        if storage.data_ptr() in seen or storage.nbytes() != own.nbytes:
-            own = own.clone()
-        seen.add(storage.data_ptr())
-        savable[name] = own
-    return savable
 
 
 def _write(path: Path, content: bytes) -> None:

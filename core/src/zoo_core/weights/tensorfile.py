@@ -1,4 +1,4 @@
-"""Read a safetensors file, copied into memory or mapped without copying.
+"""Read a safetensors file, copied into memory or mapped without copying, and write one.
 
 The format: eight bytes of header length (little-endian), a JSON header of names to dtype, shape and offsets, the data.
 The safetensors library reads and checks the header (0.3 ms for a ResNet-50; the same in Python takes 0.5).
@@ -12,18 +12,21 @@ file that is changed in place changes the tensors, and one that is truncated kil
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError, safe_open, serialize
 
 from zoo_core.errors import WeightsError
 from zoo_core.weights.buffers import ALIGNMENT, map_file, tensor_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from zoo_core.weights.buffers import Buffer
@@ -147,3 +150,20 @@ def layout_of(file: IO[bytes], path: Path) -> Layout:
         ) from None
     file.seek(0)
     return Layout(path, 8 + int.from_bytes(file.read(8), "little"), entries)
+
+
+def tensorfile_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+    """The content of a safetensors file. Tensors that share memory are written one by one.
+
+    ``safetensors.torch.save`` needs NumPy, which nothing else here does, and refuses those.
+    """
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    entries = {
+        name: {
+            "dtype": str(tensor.dtype).removeprefix("torch."),
+            "shape": list(tensor.shape),
+            "data": ctypes.string_at(tensor.data_ptr(), tensor.nbytes),
+        }
+        for name, tensor in on_cpu.items()
+    }
+    return bytes(serialize(entries, dict(metadata or {"format": "pt"})))

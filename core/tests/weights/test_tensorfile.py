@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import SafetensorError
-from safetensors.torch import load, save, save_file
+from safetensors.torch import load, save_file
 from zoo_core.errors import WeightsError
 from zoo_core.weights.tensorfile import read_tensorfile, tensorfile_of
 
@@ -228,7 +228,7 @@ def test_a_read_file_may_be_truncated_afterwards(tmp_path):
     assert torch.equal(tensor, torch.ones(100_000))
 
 
-def test_what_is_written_is_as_safetensors_writes_it_and_needs_no_numpy() -> None:
+def test_what_is_written_safetensors_reads_and_it_needs_no_numpy() -> None:
     tensors = {
         "a": torch.arange(6.0).reshape(2, 3),
         "scalar": torch.tensor(3),
@@ -243,9 +243,9 @@ def test_what_is_written_is_as_safetensors_writes_it_and_needs_no_numpy() -> Non
     for name, tensor in {**tensors, **tied}.items():
         assert written[name].dtype == tensor.dtype
         assert written[name].tolist() == tensor.tolist()
-    assert tensorfile_of(tensors) == save(
-        {name: tensor.contiguous() for name, tensor in tensors.items()}, metadata={"format": "pt"}
-    )
+    assert (8 + int.from_bytes(tensorfile_of(tensors)[:8], "little")) % 16 == 0, "it can be mapped as it is"
+    with pytest.raises(WeightsError, match=r"x is of torch\.complex128"):
+        tensorfile_of({"x": torch.ones(1, dtype=torch.complex128)})
     program = (
         "import sys; sys.modules['numpy'] = None\n"
         "import torch, zoo_core\n"

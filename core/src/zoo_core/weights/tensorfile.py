@@ -13,13 +13,14 @@ file that is changed in place changes the tensors, and one that is truncated kil
 from __future__ import annotations
 
 import ctypes
+import json
 import math
 import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open, serialize
+from safetensors import SafetensorError, safe_open
 
 from zoo_core.errors import WeightsError
 from zoo_core.weights.buffers import ALIGNMENT, map_file, tensor_of
@@ -53,6 +54,7 @@ _DTYPES = {
     "F64": torch.float64,
     "C64": torch.complex64,
 }
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
 class Layout(NamedTuple):
@@ -153,17 +155,25 @@ def layout_of(file: IO[bytes], path: Path) -> Layout:
 
 
 def tensorfile_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
-    """The content of a safetensors file. Tensors that share memory are written one by one.
+    """The content of a safetensors file, its data aligned, so that it can be mapped as it is.
 
-    ``safetensors.torch.save`` needs NumPy, which nothing else here does, and refuses those.
+    ``safetensors.torch.save`` needs NumPy, which nothing else here does, and refuses tensors that share memory; here
+    each is written by itself.
+
+    Raises:
+        WeightsError: for a dtype that the format does not have.
     """
-    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    entries = {
-        name: {
-            "dtype": str(tensor.dtype).removeprefix("torch."),
-            "shape": list(tensor.shape),
-            "data": ctypes.string_at(tensor.data_ptr(), tensor.nbytes),
-        }
-        for name, tensor in on_cpu.items()
-    }
-    return bytes(serialize(entries, dict(metadata or {"format": "pt"})))
+    entries: dict[str, object] = {"__metadata__": dict(metadata or {"format": "pt"})}
+    parts: list[bytes] = []
+    end = 0
+    # Wide numbers first, as safetensors does it, so that each begins at a multiple of its size.
+    for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])):
+        if (dtype := _NAMES.get(tensor.dtype)) is None:
+            raise WeightsError(f"{name} is of {tensor.dtype}, which safetensors does not have")
+        on_cpu = tensor.detach().cpu().contiguous()
+        parts.append(ctypes.string_at(on_cpu.data_ptr(), on_cpu.nbytes))
+        entries[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [end, end + on_cpu.nbytes]}
+        end += on_cpu.nbytes
+    header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    header += b" " * (-(8 + len(header)) % ALIGNMENT)
+    return b"".join([len(header).to_bytes(8, "little"), header, *parts])

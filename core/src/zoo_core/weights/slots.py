@@ -32,11 +32,6 @@ class Slot(NamedTuple):
     tensor: Tensor
     is_parameter: bool
 
-    @property
-    def registry(self) -> dict[str, Any]:
-        """The module's table that it stands in."""
-        return self.module._parameters if self.is_parameter else self.module._buffers
-
 
 class Slots(dict[str, Slot]):
     """Key of the state dict to slot, in the state dict's order; a shared tensor has several."""

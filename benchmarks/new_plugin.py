@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from zoo_core.registry import current_index
-from zoo_core.testing.environment import Environment
+from zoo_kit.conformance.environment import Environment
 
 COMMANDS = ("zoo new acme", "pip install --editable zoo-acme", "zoo check zoo-acme")
 SCRIPTS = {"zoo": "zoo_core.cli.main:main", "pip": "pip._internal.cli.main:main"}

@@ -6,7 +6,7 @@ Writes ``<architecture>.digits.safetensors``, well under 1 MB, and prints the de
 bits come out every time on one machine: one thread, seeded, deterministic algorithms. Takes about a minute.
 
 The digits are 8 x 8 grey images. Each becomes the picture it would be as a PNG file and goes through the transform of
-`zoo_core.images`, bicubically enlarged to 3 x 32 x 32, so that ``zoo classify`` sees a file exactly as training did.
+`zoo_images.transform`, bicubically enlarged to 3 x 32 x 32, so that ``zoo classify`` sees a file as training did.
 A fixed fifth of them, stratified by digit, is held out and only ever used to measure the accuracy that is recorded.
 """
 
@@ -29,7 +29,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn import functional
 from zoo_core.config import PretrainedCfg
-from zoo_core.images import transform_image
+from zoo_images.transform import transform_image
 
 SEED = 0
 EPOCHS = 40

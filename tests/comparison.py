@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from torch import Tensor, nn
-from zoo_core.derive import derived_fields
+from zoo_core.building.infer import derived_fields
 
 if TYPE_CHECKING:
     from zoo_core.family import Family

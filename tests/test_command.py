@@ -97,8 +97,8 @@ def test_features_are_those_of_the_wrapper(digits: list[Path], tmp_path: Path) -
     import torch
     import zoo_core
     from safetensors import safe_open
-    from zoo_core.cli.extract import config_of
-    from zoo_core.images import load_images
+    from zoo_images.extract import config_of
+    from zoo_images.transform import load_images
 
     file = tmp_path / "maps.safetensors"
     rows = answer("features", "test_resnet", *digits[:2], "--out-indices", 3, -1, "--output", file)["maps"]

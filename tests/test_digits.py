@@ -43,7 +43,7 @@ def test_the_file_is_small_and_says_where_it_comes_from(name: str) -> None:
 def test_the_recorded_accuracy_is_that_of_the_held_out_digits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(EXAMPLES))
     import train_digits
-    from zoo_core.images import transform_image
+    from zoo_images.transform import transform_image
 
     net = zoo_core.create_model(name, pretrained=True).eval()
     cfg = PretrainedCfg.from_dict(net.pretrained_cfg)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from wheels import ROOT, build_wheel
-from zoo_core.testing.environment import Environment
+from zoo_kit.conformance.environment import Environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def test_it_works_beside_the_wheel_of_core(tmp_path: Path, wheel: Path) -> None:
     made = Environment(tmp_path / "venv")
     made.install(str(build_wheel(ROOT / "core", tmp_path / "wheels")), str(wheel))
     command = [str(made.python), "-c", USE]
-    variables = made.variables(ZOO_PLUGINS="zoo-tinynet")
+    variables = made.variables(ZOO_PLUGINS="zoo-tinynet,zoo-kit")
     done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -1,6 +1,6 @@
 """The conformance kit over every plugin of this repository."""
 
-from zoo_core.testing import PluginConformance
+from zoo_kit.conformance import PluginConformance
 
 
 class TestResNet(PluginConformance):

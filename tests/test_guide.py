@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from wheels import ROOT
 from zoo_core.registry import current_index
-from zoo_core.testing.environment import Environment
+from zoo_kit.conformance.environment import Environment
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from wheels import ROOT, build_wheel
-from zoo_core.testing.environment import Environment
+from zoo_kit.conformance.environment import Environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def environment(folder: Path, resnet: Path, version: str, api: int) -> Environme
 
 
 def run(environment: Environment, *arguments: str) -> tuple[int, str]:
-    done = environment.run(*arguments, ZOO_PLUGINS="zoo-resnet", COLUMNS="200")
+    done = environment.run(*arguments, ZOO_PLUGINS="zoo-resnet,zoo-kit", COLUMNS="200")
     return done.returncode, done.stdout + done.stderr
 
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from peers import prepare
 from zoo_core import registry
-from zoo_core.discovery.local import LocalPlugin
+from zoo_core.discovery.registered import LocalPlugin
 from zoo_core.errors import OptionError, WeightsError
 
 # One of each kind of network; the options of each that change what it computes.

@@ -40,7 +40,7 @@ def unpack(wheel: Path, folder: Path) -> None:
 def run_kit(site: str, distribution: str, name: str | None = None) -> dict[str, tuple[str, str]]:
     """Run a check, or all of them, over a plugin in `site`: name to outcome and text. For a process of its own."""
     import zoo_core
-    from zoo_core.testing.run import run_checks
+    from zoo_kit.conformance.run import run_checks
 
     sys.path.insert(0, site)
     zoo_core.refresh()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from zoo_core.config import PretrainedCfg
-from zoo_core.images import transform_image
+from zoo_images.transform import transform_image
 
 Image = pytest.importorskip("PIL.Image")
 pytestmark = pytest.mark.peers

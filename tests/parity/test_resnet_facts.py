@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from zoo_core.derive import derived_fields
+from zoo_core.building.infer import derived_fields
 from zoo_resnet import FAMILY
 
 FACTS = Path(__file__).parents[1] / "facts"

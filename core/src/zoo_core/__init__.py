@@ -7,8 +7,11 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from zoo_core.builder import build_model_with_cfg as build_model_with_cfg
-    from zoo_core.builder import default_cfg_for_features as default_cfg_for_features
+    from zoo_core.building.build import build_model_with_cfg as build_model_with_cfg
+    from zoo_core.building.build import default_cfg_for_features as default_cfg_for_features
+    from zoo_core.building.narrow import adapt_model_from_file as adapt_model_from_file
+    from zoo_core.building.narrow import adapt_model_from_string as adapt_model_from_string
+    from zoo_core.building.narrow import adapt_model_to_state_dict as adapt_model_to_state_dict
     from zoo_core.config import PretrainedCfg as PretrainedCfg
     from zoo_core.create import create_model as create_model
     from zoo_core.family import Family as Family
@@ -19,9 +22,6 @@ if TYPE_CHECKING:
     from zoo_core.features.info import FeatureInfo as FeatureInfo
     from zoo_core.features.stages import FeatureDictNet as FeatureDictNet
     from zoo_core.features.stages import FeatureListNet as FeatureListNet
-    from zoo_core.layers.frozen import freeze_batch_norm as freeze_batch_norm
-    from zoo_core.layers.frozen import unfreeze_batch_norm as unfreeze_batch_norm
-    from zoo_core.layers.sync import convert_sync_batchnorm as convert_sync_batchnorm
     from zoo_core.names import get_arch_name as get_arch_name
     from zoo_core.names import split_model_name_tag as split_model_name_tag
     from zoo_core.network import Network as Network
@@ -36,23 +36,23 @@ if TYPE_CHECKING:
     from zoo_core.registry import model_entrypoint as model_entrypoint
     from zoo_core.registry import refresh as refresh
     from zoo_core.registry import register_model as register_model
-    from zoo_core.weights.checkpoint import load_checkpoint as load_checkpoint
-    from zoo_core.weights.checkpoint import load_state_dict as load_state_dict
-    from zoo_core.weights.checkpoint import resume_checkpoint as resume_checkpoint
-    from zoo_core.weights.hub import push_to_hub as push_to_hub
-    from zoo_core.weights.hub import save_for_hub as save_for_hub
-    from zoo_core.weights.load import load_custom_pretrained as load_custom_pretrained
-    from zoo_core.weights.load import load_pretrained as load_pretrained
-    from zoo_core.weights.prune import adapt_model_from_file as adapt_model_from_file
-    from zoo_core.weights.prune import adapt_model_from_string as adapt_model_from_string
-    from zoo_core.weights.prune import adapt_model_to_state_dict as adapt_model_to_state_dict
+    from zoo_core.training.frozen import freeze_batch_norm as freeze_batch_norm
+    from zoo_core.training.frozen import unfreeze_batch_norm as unfreeze_batch_norm
+    from zoo_core.training.synchronised import convert_sync_batchnorm as convert_sync_batchnorm
+    from zoo_core.weights.hub.repository import push_to_hub as push_to_hub
+    from zoo_core.weights.hub.repository import save_for_hub as save_for_hub
+    from zoo_core.weights.loading.checkpoint import load_checkpoint as load_checkpoint
+    from zoo_core.weights.loading.checkpoint import load_state_dict as load_state_dict
+    from zoo_core.weights.loading.checkpoint import resume_checkpoint as resume_checkpoint
+    from zoo_core.weights.loading.load import load_custom_pretrained as load_custom_pretrained
+    from zoo_core.weights.loading.load import load_pretrained as load_pretrained
 
 __version__ = "0.1.0"
 
 _EXPORTS = {
     "create_model": "create",
-    "build_model_with_cfg": "builder",
-    "default_cfg_for_features": "builder",
+    "build_model_with_cfg": "building.build",
+    "default_cfg_for_features": "building.build",
     "Family": "family",
     "Network": "network",
     "PretrainedCfg": "config",
@@ -69,16 +69,16 @@ _EXPORTS = {
     "refresh": "registry",
     "get_arch_name": "names",
     "split_model_name_tag": "names",
-    "load_pretrained": "weights.load",
-    "load_custom_pretrained": "weights.load",
-    "load_state_dict": "weights.checkpoint",
-    "load_checkpoint": "weights.checkpoint",
-    "resume_checkpoint": "weights.checkpoint",
-    "save_for_hub": "weights.hub",
-    "push_to_hub": "weights.hub",
-    "adapt_model_to_state_dict": "weights.prune",
-    "adapt_model_from_string": "weights.prune",
-    "adapt_model_from_file": "weights.prune",
+    "load_pretrained": "weights.loading.load",
+    "load_custom_pretrained": "weights.loading.load",
+    "load_state_dict": "weights.loading.checkpoint",
+    "load_checkpoint": "weights.loading.checkpoint",
+    "resume_checkpoint": "weights.loading.checkpoint",
+    "save_for_hub": "weights.hub.repository",
+    "push_to_hub": "weights.hub.repository",
+    "adapt_model_to_state_dict": "building.narrow",
+    "adapt_model_from_string": "building.narrow",
+    "adapt_model_from_file": "building.narrow",
     "FeatureInfo": "features.info",
     "FeatureListNet": "features.stages",
     "FeatureDictNet": "features.stages",
@@ -86,9 +86,9 @@ _EXPORTS = {
     "FeatureGraphNet": "features.graph",
     "FeatureHookNet": "features.hook",
     "create_feature_extractor": "features.extract",
-    "freeze_batch_norm": "layers.frozen",
-    "unfreeze_batch_norm": "layers.frozen",
-    "convert_sync_batchnorm": "layers.sync",
+    "freeze_batch_norm": "training.frozen",
+    "unfreeze_batch_norm": "training.frozen",
+    "convert_sync_batchnorm": "training.synchronised",
 }
 __all__ = ["__version__", *_EXPORTS]  # noqa: PLE0604 - the table is the list
 

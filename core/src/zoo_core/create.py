@@ -67,8 +67,8 @@ def create_model(
     cfg: PretrainedCfg | None = None
     limits: AbstractContextManager[None] = nullcontext()
     if name.scheme:
-        from zoo_core.weights.hub_config import read_hub_config
-        from zoo_core.weights.hub_options import checked_options, modules_limited
+        from zoo_core.weights.hub.hub_config import read_hub_config
+        from zoo_core.weights.hub.model_args import checked_options, modules_limited
 
         hub = read_hub_config(model_name, cache_dir=cache_dir)
         found = find_model(hub.qualified if hub.qualified and is_model(hub.qualified) else hub.architecture)
@@ -136,7 +136,7 @@ def _made_with(found: FoundModel, options: Mapping[str, Any], weights: Pretraine
 @cache
 def _callers_options() -> frozenset[str]:
     """Options that are no network's: those of `create_model` and of the builder, which a repository may not set."""
-    from zoo_core.builder import build_model_with_cfg
+    from zoo_core.building.build import build_model_with_cfg
 
     own = [*signature(create_model).parameters, *signature(build_model_with_cfg).parameters]
     return frozenset(own) - {"options"}

@@ -48,7 +48,7 @@ class Family:
     pretrained_filter: str | None = None
     """``module:function`` of ``(state_dict, model) -> state_dict``, which gives older files the network's names."""
     pruned: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Architecture to the JSON file in `package` with the shapes that it is pruned to, see `zoo_core.weights.prune`."""
+    """Architecture to the JSON file in `package` with the shapes that it is pruned to (`zoo_core.building.narrow`)."""
 
     @cached_property
     def network_class(self) -> type[nn.Module]:
@@ -90,7 +90,7 @@ class Family:
         def construct(
             pretrained: bool = False, *, feature_cfg: Mapping[str, Any] | None = None, **options: Any
         ) -> nn.Module:
-            from zoo_core.builder import build_model_with_cfg
+            from zoo_core.building.build import build_model_with_cfg
 
             if taken := sorted(_OF_THE_FAMILY & set(options)):
                 raise OptionError(f"{architecture} has no option {taken[0]!r}: its family decides that")

@@ -10,8 +10,8 @@ from _thread import RLock  # importing `threading` takes a quarter of Python's o
 
 from zoo_core.discovery import listing
 from zoo_core.discovery.index import Index, Plugin, build_index
-from zoo_core.discovery.local import LocalPlugin
 from zoo_core.discovery.lookup import FoundModel, candidates, find, load_constructor, read_pretrained_cfg
+from zoo_core.discovery.registered import LocalPlugin
 from zoo_core.errors import ConfigError, ModelNameError, UnknownModelError, did_you_mean
 from zoo_core.names import get_arch_name, parse_model_name, split_model_name_tag
 

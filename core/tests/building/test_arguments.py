@@ -10,7 +10,7 @@ import zoo_core
 from safetensors.torch import save_file
 from tiny import TinyNet
 from torch import nn
-from zoo_core.builder import build_model_with_cfg
+from zoo_core.building.build import build_model_with_cfg
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import OptionError
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from tiny import TinyConfig, TinyNet
 from torch import nn
-from zoo_core.builder import (
+from zoo_core.building.build import (
     build_model_with_cfg,
     building,
     complete,
@@ -26,7 +26,7 @@ from zoo_core.builder import (
 )
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import ConfigError, FeatureError, OptionError, WeightsError
-from zoo_core.weights.load import load_pretrained
+from zoo_core.weights.loading.load import load_pretrained
 
 CFG = PretrainedCfg(num_classes=5, input_size=(3, 32, 32), first_conv="stem", classifier="fc", tag="t")
 
@@ -330,9 +330,9 @@ def test_the_steps_can_be_taken_one_by_one(weights):
 
 def test_weights_code_is_loaded_where_weights_are():
     code = (
-        "import sys, zoo_core.builder\n"
+        "import sys, zoo_core.building.build\n"
         "from torch import nn\n"
-        "zoo_core.builder.build_model_with_cfg(nn.Identity, 'identity', False)\n"
+        "zoo_core.building.build.build_model_with_cfg(nn.Identity, 'identity', False)\n"
         "print([name for name in sys.modules if name.startswith('zoo_core.weights')])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

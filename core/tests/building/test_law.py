@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
-from zoo_core.builder import build_model_with_cfg
+from zoo_core.building.build import build_model_with_cfg
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import PluginError
 from zoo_core.network import Network

@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 from tiny import TinyConfig, TinyNet
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from zoo_core.builder import build_model_with_cfg
+from zoo_core.building.build import build_model_with_cfg
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import WeightsError
-from zoo_core.weights.load import load_custom_pretrained
+from zoo_core.weights.loading.load import load_custom_pretrained
 
 IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -106,7 +106,7 @@ def test_memory_of_its_own_is_taken_for_what_is_written_alone(tmp_path):
     save_file({"weight": torch.zeros(10_000, 1000)}, path)
     code = f"""
 import torch
-from zoo_core.weights.read import read_state_dict
+from zoo_core.weights.files.read import read_state_dict
 def private():
     with open("/proc/self/smaps_rollup") as file:
         return sum(int(line.split()[1]) for line in file if line.startswith("Anonymous:")) // 1024

@@ -39,7 +39,7 @@ def tinynet(pretrained=False, **options):
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for the path, in which the distribution ``zoo-tiny`` is installed."""
     folder = tmp_path_factory.mktemp("site")
     (folder / "zoo_tiny.py").write_text(PLUGIN)
@@ -51,10 +51,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def environment(site: Path) -> dict[str, str]:
+def environment(tiny_site: Path) -> dict[str, str]:
     """The environment of a process that sees core and the plugin."""
     source = Path(zoo_core.__file__).parents[1]
-    path = os.pathsep.join(filter(None, [str(site), str(source), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(tiny_site), str(source), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "error"}
 
 

@@ -14,7 +14,7 @@ from zoo_core.registry import current_index
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Site
+    from sites import Site
 
 
 def problems() -> list[Problem]:

@@ -14,7 +14,7 @@ from zoo_core.discovery.entry_points import GROUPS, scan
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Site
+    from sites import Site
 
 LINES = "[zoo_core.models]\nx = zoo_x:models.json\n"
 

@@ -24,7 +24,7 @@ from zoo_core.errors import PluginError, ZooError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Site
+    from sites import Site
 
 HEALTHY = {"good18": ["a", "b"], "good101": [], "better": ["t"]}
 LISTINGS: list[dict[str, Any]] = [

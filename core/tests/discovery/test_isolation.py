@@ -12,7 +12,7 @@ from zoo_core import registry
 from zoo_core.errors import PluginError, UnknownModelError
 
 if TYPE_CHECKING:
-    from conftest import Site
+    from sites import Site
 
 WHO = "plugin zoo-bad 1.0 (entry point 'bad' = 'zoo_bad:models.json' in zoo_core.models)"
 

@@ -8,7 +8,7 @@ from zoo_core import errors, registry
 from zoo_core.config import PretrainedCfg
 
 if TYPE_CHECKING:
-    from conftest import Site
+    from sites import Site
 
 MODELS = {"tiny101": ["b", "a"], "tiny18": ["a"], "tiny18d": [], "wide18_2": ["a"]}
 

@@ -11,7 +11,7 @@ from zoo_core import registry
 from zoo_core.errors import AmbiguousModelError, ModelNameError, PluginError, UnknownModelError
 
 if TYPE_CHECKING:
-    from conftest import Site
+    from sites import Site
 
 
 def message(name: str, error: type[Exception] = UnknownModelError) -> str:

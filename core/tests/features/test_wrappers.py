@@ -10,10 +10,10 @@ import torch
 from tiny import TinyNet
 from torch import nn
 from zoo_core.errors import FeatureError, OptionError
-from zoo_core.features.adopt import Adopting
 from zoo_core.features.getter import FeatureGetterNet
 from zoo_core.features.graph import FeatureGraphNet
 from zoo_core.features.hook import FeatureHookNet
+from zoo_core.features.mixin import Adopting
 from zoo_core.features.stages import FeatureDictNet, FeatureListNet
 from zoo_core.features.wrap import wrap_features
 

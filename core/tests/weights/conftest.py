@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save
 from weight_server import Server
-from zoo_core.weights import connect, licence
+from zoo_core.weights import licence
+from zoo_core.weights.transfer import http
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(name, str(tmp_path / folder))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens: a test that wants the Hub names its own
     monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
-    monkeypatch.setattr(connect, "FIRST_BACKOFF_S", 0.001)
+    monkeypatch.setattr(http, "FIRST_BACKOFF_S", 0.001)
     monkeypatch.setattr(licence, "_shown", set())
     return tmp_path / "zoo"
 

@@ -17,10 +17,10 @@ from urllib3.util import parse_url as parse_as_connected
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import ConfigError, WeightsError, ZooError
 from zoo_core.weights.address import key_of, parse_url, split_reference
-from zoo_core.weights.cache import Entry, cache_folder, store
 from zoo_core.weights.fetch import cached_path, fetch_weights
-from zoo_core.weights.hub_config import read_hub_config
+from zoo_core.weights.hub.hub_config import read_hub_config
 from zoo_core.weights.licence import notice_licence
+from zoo_core.weights.transfer.cache import Entry, cache_folder, store
 
 
 @pytest.mark.parametrize(

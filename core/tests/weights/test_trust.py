@@ -19,10 +19,11 @@ from weight_server import Server
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import OptionError, WeightsError, ZooError
 from zoo_core.family import Family
-from zoo_core.weights import connect, licence
+from zoo_core.weights import licence
 from zoo_core.weights.address import key_of
-from zoo_core.weights.cache import Entry, Receipt
 from zoo_core.weights.fetch import fetch_weights
+from zoo_core.weights.transfer import http
+from zoo_core.weights.transfer.cache import Entry, Receipt
 
 COMMIT = "c" * 40
 GOOD, EVIL = ({key: value + n for key, value in TinyNet().state_dict().items()} for n in (0, 1))
@@ -148,7 +149,7 @@ class Deep(nn.Module):
 
 
 def test_a_repository_cannot_ask_for_a_million_blocks(hub: Server, by_client: bool) -> None:
-    from zoo_core.builder import build_model_with_cfg
+    from zoo_core.building.build import build_model_with_cfg
 
     zoo_core.register_model(
         lambda pretrained=False, **options: build_model_with_cfg(Deep, "deep_net", pretrained, **options),
@@ -319,9 +320,9 @@ def test_a_date_in_a_name_is_no_hash(server: Server, weights: bytes, caplog: pyt
 def test_a_byte_a_second_ends_in_an_error(
     server: Server, weights: bytes, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connect, "LEAST_PROGRESS", (1000, 0.2))
-    monkeypatch.setattr(connect, "ANSWER_S", 0.3)
-    monkeypatch.setattr(connect, "ATTEMPTS", 2)
+    monkeypatch.setattr(http, "LEAST_PROGRESS", (1000, 0.2))
+    monkeypatch.setattr(http, "ANSWER_S", 0.3)
+    monkeypatch.setattr(http, "ATTEMPTS", 2)
     headers = {"Transfer-Encoding": "chunked"} if where == "chunk" else {}
     content = b"0" * 60_000 if where == "chunk" else weights  # the length of a chunk, which never ends
     url = server.add("/net.safetensors", content, drip_s=0.02, drips_headers=where == "headers", headers=headers)

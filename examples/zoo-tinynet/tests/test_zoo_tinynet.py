@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 import zoo_core as zoo
 from safetensors.torch import save_file
-from zoo_core.testing import PluginConformance
+from zoo_kit.conformance import PluginConformance
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import zoo_cspnet
-from zoo_core.discovery.natural import natural_sort
+from zoo_core.discovery.natural_order import natural_sort
 from zoo_cspnet import FAMILY
 
 NUMBERED = [name for name in FAMILY.architectures if re.search(r"darknet(aa)?\d", name)]
@@ -62,6 +62,6 @@ def test_importing_the_package_imports_no_torch() -> None:
 
 
 def test_manifest_and_stub_are_up_to_date() -> None:
-    from zoo_core.discovery.write import write_manifest
+    from zoo_kit.manifest.write import write_manifest
 
     assert write_manifest("zoo_cspnet", check=True) == [], "run: zoo manifest zoo_cspnet"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import zoo_resnet
-from zoo_core.discovery.natural import natural_sort
+from zoo_core.discovery.natural_order import natural_sort
 from zoo_resnet import FAMILY
 
 if TYPE_CHECKING:
@@ -101,6 +101,6 @@ def test_importing_the_package_imports_no_torch() -> None:
 
 
 def test_manifest_and_stub_are_up_to_date() -> None:
-    from zoo_core.discovery.write import write_manifest
+    from zoo_kit.manifest.write import write_manifest
 
     assert write_manifest("zoo_resnet", check=True) == [], "run: zoo manifest zoo_resnet"

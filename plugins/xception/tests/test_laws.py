@@ -54,6 +54,6 @@ def test_importing_the_package_imports_no_torch() -> None:
 
 
 def test_manifest_and_stub_are_up_to_date() -> None:
-    from zoo_core.discovery.write import write_manifest
+    from zoo_kit.manifest.write import write_manifest
 
     assert write_manifest("zoo_xception", check=True) == [], "run: zoo manifest zoo_xception"

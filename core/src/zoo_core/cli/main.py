@@ -11,8 +11,8 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from zoo_core.cli.added import add_commands, run_added
 from zoo_core.cli.parser import MISTAKE, Parser, examples, print_error
+from zoo_core.cli.plugin_commands import add_commands, missing_tool, run_added
 from zoo_core.cli.terminal import guarded_streams, reserved_output
 from zoo_core.errors import ZooError
 
@@ -20,26 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
-COMMANDS = (
-    "list",
-    "info",
-    "features",
-    "classify",
-    "download",
-    "cache",
-    "plugins",
-    "doctor",
-    "new",
-    "manifest",
-    "check",
-    "completion",
-)
-"""Each a module of this package, with ``add_parser(subparsers)`` and ``run(args) -> int``; in the order of the help."""
+COMMANDS = ("list", "info", "download", "cache", "plugins", "doctor", "completion")
+"""Each a module of `zoo_core.cli.commands`, in the order of the help."""
 
 
 def command_modules() -> dict[str, ModuleType]:
     """The subcommands by name."""
-    return {name: import_module(f"{__package__}.{name}") for name in COMMANDS}
+    return {name: import_module(f"{__package__}.commands.zoo_{name}") for name in COMMANDS}
 
 
 def build_parser(commands: dict[str, ModuleType] | None = None, *, added: bool = False) -> Parser:
@@ -56,8 +43,8 @@ def build_parser(commands: dict[str, ModuleType] | None = None, *, added: bool =
         epilog=examples(
             "zoo list 'resnet*'",
             "zoo info resnet50 --build",
-            "zoo features test_resnet photo.png --save maps.png",
-            "zoo classify test_resnet.digits digit.png",
+            "zoo download resnet50.a1_in1k",
+            "zoo doctor",
         ),
     )
     parser.add_argument("--version", action="store_true", help="print the version of zoo-core and exit")
@@ -105,6 +92,8 @@ def _dispatch(argv: Sequence[str]) -> int:
     commands = command_modules()
     word = next((word for word in argv if not word.startswith("-")), None)
     parser = build_parser(commands, added=word not in commands and "--version" not in argv)
+    if word is not None and word not in commands and (hint := missing_tool(word)):
+        parser.error(hint)
     args = parser.parse_args(argv)
     if args.version:
         from importlib.metadata import version

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_core.discovery.natural import natural_merge, natural_sort
+from zoo_core.discovery.natural_order import natural_merge, natural_sort
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

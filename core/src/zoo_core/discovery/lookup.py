@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_core.discovery.local import LocalPlugin
+from zoo_core.discovery.registered import LocalPlugin
 from zoo_core.errors import ConfigError, ModelNameError, PluginError
 from zoo_core.names import ModelName, parse_model_name
 from zoo_core.record import Record
@@ -78,7 +78,7 @@ def candidates(index: Index, name: ModelName) -> list[FoundModel]:
         # An old tag may have a new name, as an old architecture may.
         founds = _renamed(index, name) or founds
     if founds and not any(map(_has_tag, founds)):
-        from zoo_core.discovery.complaints import unknown_tag
+        from zoo_core.discovery.messages import unknown_tag
 
         raise unknown_tag(name, [tag for found in founds for tag in found.manifest.tags(found.architecture)])
     for found in founds:
@@ -120,13 +120,13 @@ def find(index: Index, model_name: str) -> FoundModel:
         )
     founds = candidates(index, name)
     if len(founds) != 1 or founds[0].plugin.problem:
-        from zoo_core.discovery import complaints
+        from zoo_core.discovery import messages
 
         if not founds:
-            raise complaints.unknown_model(index, name)
+            raise messages.unknown_model(index, name)
         if len(founds) > 1:
-            raise complaints.ambiguous(name, [found.plugin for found in founds])
-        raise complaints.unusable(founds[0].plugin, str(name))
+            raise messages.ambiguous(name, [found.plugin for found in founds])
+        raise messages.unusable(founds[0].plugin, str(name))
     found = founds[0]
     if found.old_name:
         _warn_deprecated(found.old_name, found.name)

@@ -9,7 +9,7 @@ has to expect another type, or a name that would spoil everybody's listing.
 
 from __future__ import annotations
 
-from zoo_core.discovery.natural import natural_sort
+from zoo_core.discovery.natural_order import natural_sort
 from zoo_core.discovery.resources import is_inside, read_data, read_json
 from zoo_core.errors import PluginError
 from zoo_core.names import is_architecture, is_word

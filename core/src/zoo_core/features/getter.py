@@ -6,8 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from zoo_core.errors import FeatureError
-from zoo_core.features.adopt import OF_THE_HEAD, Adopting, own_copy
 from zoo_core.features.info import FeatureInfo, feature_table
+from zoo_core.features.mixin import OF_THE_HEAD, Adopting, own_copy
 from zoo_core.features.stages import Indices, map_names
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor, fx, nn
 
-from zoo_core.features.collect import find_modules, joined
+from zoo_core.features.capture import find_modules, joined
 from zoo_core.features.info import FeatureInfo, feature_table
 from zoo_core.features.stages import Indices, map_names
 from zoo_core.features.trace import kept_modes, trace_maps
@@ -47,7 +47,7 @@ class FeatureGraphNet(nn.Module):
             return_dict: return a dict instead of a list.
             feature_info: what maps there are, for a module that has no ``feature_info`` of its own: a list of dicts of
                 ``num_chs``, ``reduction`` and ``module``.
-            feature_concat: what becomes of a list that a module returns, see `zoo_core.features.collect.joined`.
+            feature_concat: what becomes of a list that a module returns, see `zoo_core.features.capture.joined`.
 
         Raises:
             FeatureError: for indices or modules that do not exist, and when a module on the way to a wanted one cannot

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from zoo_core.features.adopt import OF_THE_WHOLE, Adopting, own_path
-from zoo_core.features.collect import collect, find_modules, joined, tap_modules
+from zoo_core.features.capture import collect, find_modules, joined, tap_modules
 from zoo_core.features.info import FeatureInfo, feature_table
+from zoo_core.features.mixin import OF_THE_WHOLE, Adopting, own_path
 from zoo_core.features.prune import drop_unreached
 from zoo_core.features.stages import Indices, map_names
 
@@ -21,7 +21,7 @@ class FeatureHookNet(Adopting):
     Unlike other hooks, these are safe under threads; torch.fx, which cannot see hooks, is refused.
     """
 
-    if TYPE_CHECKING:  # the network's own methods, see `zoo_core.features.adopt`
+    if TYPE_CHECKING:  # the network's own methods, see `zoo_core.features.mixin`
 
         def forward_stages(self, x: Tensor, taps: list[int], last: int) -> tuple[Tensor, list[Tensor]]: ...  # noqa: D102
         def prune_stages(self, last: int) -> None: ...  # noqa: D102
@@ -44,7 +44,7 @@ class FeatureHookNet(Adopting):
             return_dict: return a dict, by default by module name, instead of a list.
             feature_info: what maps there are, for a module that has no ``feature_info`` of its own: a list of dicts of
                 ``num_chs``, ``reduction`` and ``module``.
-            feature_concat: what becomes of a list that a module returns, see `zoo_core.features.collect.joined`.
+            feature_concat: what becomes of a list that a module returns, see `zoo_core.features.capture.joined`.
 
         Raises:
             FeatureError: for indices or modules that do not exist.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from zoo_core.features.adopt import drop_child, own_child, own_path
+from zoo_core.features.mixin import drop_child, own_child, own_path
 from zoo_core.features.trace import modules_before
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Dict, List, Tuple  # noqa: UP035
 from torch import Tensor, nn
 
 from zoo_core.errors import FeatureError
-from zoo_core.features.adopt import OF_THE_WHOLE, Adopting
 from zoo_core.features.info import FeatureInfo, feature_table
+from zoo_core.features.mixin import OF_THE_WHOLE, Adopting
 
 Indices = int | list[int] | tuple[int, ...] | None
 
@@ -19,7 +19,7 @@ class StageFeatures(Adopting):
     Its own attributes begin with ``feature_``: it shares its namespace with the network's children.
     """
 
-    if TYPE_CHECKING:  # the network's own methods, see `zoo_core.features.adopt`
+    if TYPE_CHECKING:  # the network's own methods, see `zoo_core.features.mixin`
 
         def forward_stages(self, x: Tensor, taps: List[int], last: int) -> Tuple[Tensor, List[Tensor]]: ...  # noqa: D102, UP006
         def prune_stages(self, last: int) -> None: ...  # noqa: D102

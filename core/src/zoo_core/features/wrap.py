@@ -41,7 +41,7 @@ def wrap_features(net: nn.Module, feature_cfg: Mapping[str, Any]) -> nn.Module:
             - ``out_map``: the keys of the maps, where the wrapper returns a dict.
             - ``return_dict``: return one; of ``"hook"``, ``"fx"`` and ``"getter"``.
             - ``feature_concat``: join the tensors of a module that returns several, or take the first, see
-              `zoo_core.features.collect.joined`; of ``"hook"`` and ``"fx"``, which read modules of any kind.
+              `zoo_core.features.capture.joined`; of ``"hook"`` and ``"fx"``, which read modules of any kind.
             - ``flatten_sequential``: let ``feature_info`` name children of a Sequential. Every wrapper reaches modules
               at any depth, under the names that they have, so either value is fulfilled.
             - ``output_fmt``: ``"NCHW"``. ``"getter"`` passes it on to ``forward_intermediates``, which may have others.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from zoo_core.config import PretrainedCfg
     from zoo_core.discovery.lookup import FoundModel
-    from zoo_core.weights.request import FetchRequest
+    from zoo_core.weights.transfer.request import FetchRequest
 
 hookspec = pluggy.HookspecMarker("zoo_core")
 
@@ -29,8 +29,8 @@ def zoo_fetch_weights(request: FetchRequest) -> Path | None:
 
     Called for each place that a default config names, in order; the first path returned is used. Return None for a
     scheme that is not yours, or, with ``request.local_only``, for a file that is not on disk: no socket may be opened
-    then. Raise `zoo_core.weights.request.UnavailableError` where the next place should be tried, another `WeightsError`
-    where nothing should.
+    then. Raise `zoo_core.weights.transfer.request.UnavailableError` where the next place should be tried, another
+    `WeightsError` where nothing should.
 
     The sources in `zoo_core.weights.sources` are implementations, registered by core itself.
     """

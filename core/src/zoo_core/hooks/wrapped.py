@@ -18,7 +18,7 @@ TRAINING_PREFIXES = ("model.", "net.")
 @hookimpl(trylast=True)
 def zoo_adapt_state_dict(state_dict: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor] | None:
     """Take wrappers' names off, outermost first; None where there are none, or the model itself has such a child."""
-    from zoo_core.weights.slots import WRAPPER_PREFIXES, unwrapped  # with torch, which whoever has tensors has
+    from zoo_core.weights.loading.assign import WRAPPER_PREFIXES, unwrapped  # with torch, which whoever has tensors has
 
     children = {f"{name}." for name, _ in model.named_children()}
     prefixes = (*WRAPPER_PREFIXES, *TRAINING_PREFIXES)

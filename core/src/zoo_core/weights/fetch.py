@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from zoo_core.errors import WeightsError
 from zoo_core.hooks.manager import hook_manager
-from zoo_core.weights.cache import Entry, cache_folder, verified
 from zoo_core.weights.licence import notice_licence
 from zoo_core.weights.paths import is_file
-from zoo_core.weights.request import FetchRequest, UnavailableError
 from zoo_core.weights.sources import MODULES, local
-from zoo_core.weights.verify import Expected
+from zoo_core.weights.transfer.cache import Entry, cache_folder, verified
+from zoo_core.weights.transfer.request import FetchRequest, UnavailableError
+from zoo_core.weights.transfer.verify import Expected
 
 if TYPE_CHECKING:
     from collections.abc import Callable

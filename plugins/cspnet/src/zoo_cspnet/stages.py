@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from zoo_core.errors import OptionError, did_you_mean
 from zoo_core.layers import Stage
-from zoo_core.layers.concatenated import conv_of_concatenation
 from zoo_core.layers.conv_norm_act import ConvNormAct
 from zoo_core.layers.hooked import is_hooked
 from zoo_core.layers.inplace_abn import InplaceAbn
 
 from zoo_cspnet.blocks import BLOCKS, BlockStyle
+from zoo_cspnet.concatenated import conv_of_concatenation
 from zoo_cspnet.config import CspNetConfig, StageConfig
 
 

@@ -15,13 +15,13 @@ from urllib.parse import quote
 from zoo_core.errors import WeightsError
 from zoo_core.hooks import hookimpl
 from zoo_core.weights.address import is_revision, key_of, parse_url, split_reference
-from zoo_core.weights.cache import Entry, verified
 from zoo_core.weights.paths import is_file, stays_inside
-from zoo_core.weights.request import NotFoundError
-from zoo_core.weights.verify import Expected, is_sha256, sha256_of
+from zoo_core.weights.transfer.cache import Entry, verified
+from zoo_core.weights.transfer.request import NotFoundError
+from zoo_core.weights.transfer.verify import Expected, is_sha256, sha256_of
 
 if TYPE_CHECKING:
-    from zoo_core.weights.request import FetchRequest
+    from zoo_core.weights.transfer.request import FetchRequest
 
 SCHEME = "hf-hub"
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -132,7 +132,7 @@ def _is_verified(request: FetchRequest, filename: str, path: Path) -> bool:
 
 
 def _fetch_by_https(request: FetchRequest, filename: str) -> Path:
-    from zoo_core.weights.download import download
+    from zoo_core.weights.transfer.download import download
 
     url = file_url(*split_reference(request.location), filename)
     entry, expected = _entry(request, filename), expected_of(request)
@@ -140,7 +140,7 @@ def _fetch_by_https(request: FetchRequest, filename: str) -> Path:
 
 
 def _fetch_by_client(request: FetchRequest, filename: str) -> Path:
-    from zoo_core.weights.hub_client import download_file
+    from zoo_core.weights.hub.client import download_file
 
     repo, revision = split_reference(request.location)
     for _ in range(2):

@@ -10,10 +10,10 @@ from urllib.parse import unquote
 from zoo_core.errors import WeightsError
 from zoo_core.hooks import hookimpl
 from zoo_core.weights.paths import is_file, stays_inside, user_path
-from zoo_core.weights.verify import Expected, sha256_of
+from zoo_core.weights.transfer.verify import Expected, sha256_of
 
 if TYPE_CHECKING:
-    from zoo_core.weights.request import FetchRequest
+    from zoo_core.weights.transfer.request import FetchRequest
 
 SCHEMES = ("", "file", "package")
 
@@ -72,7 +72,7 @@ def _unzipped(loader: object, path: Path, request: FetchRequest) -> Path | None:
         content = get_data(str(path))
     except OSError:
         return None
-    from zoo_core.weights.cache import store
+    from zoo_core.weights.transfer.cache import store
 
     return store(content, request.cache_dir, f"package/{request.location}", url=request.source).path
 

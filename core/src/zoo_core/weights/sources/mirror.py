@@ -12,14 +12,14 @@ from urllib.parse import quote
 
 from zoo_core.hooks import hookimpl
 from zoo_core.weights.address import key_of, split_reference
-from zoo_core.weights.cache import Entry
-from zoo_core.weights.request import NotFoundError
-from zoo_core.weights.sources import http, hub
+from zoo_core.weights.sources import hub, url
+from zoo_core.weights.transfer.cache import Entry
+from zoo_core.weights.transfer.request import NotFoundError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo_core.weights.request import FetchRequest
+    from zoo_core.weights.transfer.request import FetchRequest
 
 
 @hookimpl(tryfirst=True)
@@ -28,20 +28,20 @@ def zoo_fetch_weights(request: FetchRequest) -> Path | None:
     mirror = os.environ.get("ZOO_MIRROR", "").rstrip("/")
     if not mirror or request.local_only:  # what is cached, the sources themselves find
         return None
-    if request.scheme in http.SCHEMES:
-        urls, expected = [request.source], http.expected_of(request)
+    if request.scheme in url.SCHEMES:
+        urls, expected = [request.source], url.expected_of(request)
     elif request.scheme == hub.SCHEME:
         reference = split_reference(request.location)
         urls, expected = [hub.file_url(*reference, name) for name in hub.file_names(request)], hub.expected_of(request)
     else:
         return None
-    from zoo_core.weights.download import download
+    from zoo_core.weights.transfer.download import download
 
-    for url in urls:
-        key = key_of(url)
+    for address in urls:
+        key = key_of(address)
         try:
             entry, there = Entry(request.cache_dir, key), f"{mirror}/{quote(key)}"
-            return download(url, entry, expected, name=request.name, progress=request.progress, mirror=there)
+            return download(address, entry, expected, name=request.name, progress=request.progress, mirror=there)
         except NotFoundError:
             continue
     return None

@@ -1,0 +1,170 @@
+"""The contract of a network, and what follows from it.
+
+A network of Zoo writes one walk over its stages, `Network.forward_stages`, and its head. Everything else that reads
+feature maps (`forward_features`, `forward_intermediates`, the wrappers of `zoo_core.features`) calls that walk.
+"""
+
+# TorchScript compiles these annotations and knows `typing`'s names only. Files with a forward import no annotations
+# from the future: torch.fx copies a forward's into its graph, where TorchScript cannot read strings.
+import warnings
+from typing import TYPE_CHECKING, Any, List, Optional, Tuple, Union  # noqa: UP035
+
+import torch
+from torch import Tensor, nn
+
+from zoo_core.errors import FeatureError, OptionError
+from zoo_core.features.indices import feature_indices
+from zoo_core.features.mixin import drop_after
+
+
+class Network(nn.Module):
+    """Base of the families' networks.
+
+    A subclass sets the attributes below in its ``__init__``, and writes `forward_stages`, `forward_head`,
+    `reset_classifier` and `get_classifier`. Where layers start otherwise than PyTorch's do, it writes `init_module`
+    too, and ends its ``__init__`` with ``self.init_layers()``.
+
+    Attributes:
+        num_classes: width of the logits; 0 without a classifier.
+        num_features: channels of the last feature map.
+        head_hidden_size: width of what `forward_head` returns with ``pre_logits=True``.
+        num_stages: how many feature maps the network has: ``len(feature_info)``.
+        feature_info: one dict per feature map: ``num_chs`` (channels), ``reduction`` (input size over its size),
+            ``module`` (the dotted name of what yields it).
+        final_norm: the dotted name of the norm that the whole walk ends with; None in a network that has none.
+    """
+
+    final_norm: Optional[str] = None  # noqa: UP045 - for TorchScript
+
+    if TYPE_CHECKING:  # TorchScript would read these annotations, and cannot
+        num_classes: int
+        num_features: int
+        head_hidden_size: int
+        num_stages: int
+        feature_info: list[dict[str, Any]]
+
+    def forward_stages(self, x: Tensor, taps: List[int], last: int) -> Tuple[Tensor, List[Tensor]]:  # noqa: UP006
+        """Walk the network once, collecting feature maps on the way.
+
+        Args:
+            x: images, (batch, in_chans, height, width).
+            taps: the indices of the feature maps to collect, each once; they come back in ascending order.
+            last: the last stage to run. ``num_stages`` runs everything, a final norm included.
+
+        Returns:
+            The last activation, and the wanted maps, each (batch, channels, height, width).
+        """
+        raise NotImplementedError
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Pool the features and classify: (batch, num_features, h, w) to (batch, num_classes)."""
+        raise NotImplementedError
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace the classifier by a fresh one for `num_classes` (0: none), and the pooling where one is named."""
+        raise NotImplementedError
+
+    def get_classifier(self) -> nn.Module:
+        """The module that yields the logits; `nn.Identity` where there is none."""
+        raise NotImplementedError
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Images to the unpooled features: (batch, num_features, height / 32, width / 32)."""
+        taps: List[int] = []  # noqa: UP006
+        return self.forward_stages(x, taps, self.num_stages)[0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (batch, in_chans, height, width) to logits (batch, num_classes)."""
+        return self.forward_head(self.forward_features(x))
+
+    @torch.jit.ignore
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | list[int] | tuple[int, ...] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> Union[List[Tensor], Tuple[Tensor, List[Tensor]]]:  # noqa: UP006, UP007
+        """Feature maps, and the final features unless `intermediates_only`.
+
+        Args:
+            x: images, (batch, in_chans, height, width).
+            indices: which maps, in the order wanted; an int n means the last n, None all.
+            norm: apply the final norm to the last map. Where the last map is its output already, that is how it comes;
+                a network without one (`final_norm` is None) warns that its maps stay as they are.
+            stop_early: run no stage past the last wanted map.
+            output_fmt: only ``"NCHW"``.
+            intermediates_only: return the maps alone.
+
+        Raises:
+            FeatureError: for an index out of range, or a format that a network of convolutions does not have.
+        """
+        if output_fmt != "NCHW":
+            raise FeatureError(f"output_fmt {output_fmt!r}: feature maps are 'NCHW'")
+        wanted = feature_indices(indices, self.num_stages)
+        taps = sorted(wanted)
+        last = taps[-1] if stop_early and intermediates_only and not norm else self.num_stages
+        x, maps = self.forward_stages(x, taps, last)
+        if norm and self.final_norm is None:
+            warnings.warn(f"norm=True changes no map: {type(self).__name__} has no final norm", stacklevel=2)
+        elif norm and taps[-1] == self.num_stages - 1:
+            maps[-1] = x
+        maps = [maps[taps.index(index)] for index in wanted]
+        return maps if intermediates_only else (x, maps)
+
+    @torch.jit.ignore
+    def init_weights(self) -> None:
+        """Draw every parameter and fill every buffer anew, in place: each module by itself, then `init_layers`."""
+        for module in self.modules():
+            if callable(reset := getattr(module, "reset_parameters", None)):
+                reset()
+        self.init_layers()
+
+    @torch.jit.ignore
+    def init_layers(self) -> None:
+        """Start layers otherwise than they start by themselves, where the paper says so; ends a constructor."""
+        for module in self.modules():
+            self.init_module(module)
+
+    @torch.jit.ignore
+    def init_module(self, module: nn.Module) -> None:
+        """Start one module otherwise than it starts by itself. For families to override; does nothing here."""
+
+    @torch.jit.ignore
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Recompute each stage's blocks in the backward pass instead of keeping their activations."""
+        for module in self.modules():
+            if module is not self and hasattr(module, "grad_checkpointing"):
+                module.grad_checkpointing = enable  # type: ignore[assignment] # a plain attribute
+
+    @torch.jit.ignore
+    def no_weight_decay(self) -> set[str]:
+        """Names of parameters that an optimiser should not decay, beyond norms and biases."""
+        return set()
+
+    @torch.jit.ignore
+    def prune_stages(self, last: int) -> None:
+        """Drop every module past the feature map `last`, without changing a container that another network shares."""
+        drop_after(self, self.feature_info[last]["module"])
+
+    @torch.jit.ignore
+    def prune_intermediate_layers(
+        self, indices: int | list[int] | tuple[int, ...] = 1, prune_norm: bool = False, prune_head: bool = True
+    ) -> list[int]:
+        """Drop every module past the last of the maps `indices`, as for `forward_intermediates`; return their indices.
+
+        The final norm and the head come after the maps and are dropped with what precedes them, `prune_norm` and
+        `prune_head` or not, when the last stage goes; with every stage kept, `prune_head` drops the classifier, and
+        the pooling where the network can be without.
+        """
+        wanted = feature_indices(indices, self.num_stages)
+        if (last := max(wanted)) < self.num_stages - 1 or prune_norm:
+            self.prune_stages(last)
+        elif prune_head:
+            try:
+                self.reset_classifier(0, "")
+            except OptionError:  # its pooling is its own
+                self.reset_classifier(0)
+        return wanted

@@ -1,0 +1,1 @@
+"""What training needs of a model: `frozen` and `synchronised` batch norms."""

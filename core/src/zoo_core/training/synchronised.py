@@ -1,0 +1,62 @@
+"""Batch norm by the statistics of a whole process group's batch, with the activation where there was one."""
+
+from typing import Any, TypeVar
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from zoo_core.errors import OptionError
+from zoo_core.layers.norm_act import BatchNormAct2d
+from zoo_core.training.frozen import Frozen
+
+M = TypeVar("M", bound=nn.Module)
+
+
+class SyncBatchNormAct(nn.SyncBatchNorm):
+    """`BatchNormAct2d` by the statistics of a process group's batch: (batch, channels, h, w) to the same shape."""
+
+    drop: nn.Module
+    act: nn.Module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, height, width) to the same."""
+        out: Tensor = self.act(self.drop(super().forward(x)))
+        return out
+
+
+_BY_FORWARD: dict[Any, type[nn.SyncBatchNorm]] = {
+    _BatchNorm.forward: nn.SyncBatchNorm,
+    BatchNormAct2d.forward: SyncBatchNormAct,
+}
+
+
+def convert_sync_batchnorm(model: M, process_group: Any = None) -> M:
+    """Synchronise every batch norm of `model`, in place; frozen ones, which measure nothing, stay as they are.
+
+    `torch.nn.SyncBatchNorm.convert_sync_batchnorm` takes a `BatchNormAct2d` for a plain batch norm and silently drops
+    its activation; this keeps it, and every hook.
+
+    Args:
+        model: any module.
+        process_group: whose batch counts; None for all processes.
+
+    Returns:
+        `model`.
+
+    Raises:
+        OptionError: for a batch norm with a forward of its own, such as the in-place activated one: what it computes
+            has no synchronised form.
+    """
+    norms = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, _BatchNorm) and not isinstance(module, nn.SyncBatchNorm | Frozen)
+    }
+    for name, norm in norms.items():
+        if type(norm).forward not in _BY_FORWARD:
+            raise OptionError(f"batch norm {name!r}, of {type(norm).__name__}, has no synchronised form")
+    for norm in norms.values():
+        kind: Any = _BY_FORWARD[type(norm).forward]
+        norm.__class__ = kind
+        norm.process_group = process_group
+    return model

@@ -1,0 +1,219 @@
+"""The folder where fetched files live, and what is known of each.
+
+::
+
+    <cache>/weights/<host>/<path of the URL>            the file
+    <cache>/weights/<host>/<path of the URL>.receipt    what is known of it, see `Receipt`
+    ....part  ....lock  ....rejected                    a transfer to resume, its lock, a file with a wrong hash
+
+``<cache>`` is the argument ``cache_dir``, else the variable ``ZOO_CACHE``, else the platform's cache folder. The layout
+is that of ``wget --force-directories``: ``<cache>/weights`` behind a web server is a mirror for ``ZOO_MIRROR``.
+
+Names come from `zoo_core.weights.address`, and every path is made by `Entry`, which refuses one that leaves its folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from zoo_core.errors import WeightsError
+from zoo_core.weights.paths import only_ours_to_write, stays_inside, user_path
+from zoo_core.weights.transfer.verify import Expected, is_sha256, sha256_of
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The errors of a full disk, a quota, and a limit on a file's size."""
+_LONGEST_RECEIPT = 100_000
+
+
+def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Zoo's cache folder: `cache_dir`, else ``ZOO_CACHE``, else the platform's.
+
+    Raises:
+        WeightsError: for a name that no folder can have.
+    """
+    if chosen := cache_dir or os.environ.get("ZOO_CACHE"):
+        folder = user_path(chosen).absolute()
+        if "\0" in str(folder):
+            raise WeightsError(f"no folder can be named {str(folder)!r}: correct ZOO_CACHE or cache_dir")
+        return folder
+    import platformdirs
+
+    return Path(platformdirs.user_cache_path("zoo", appauthor=False))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What is known of a file; written before its transfer and completed after it."""
+
+    url: str
+    """What the file stands for; without a hash it serves no other URL."""
+    mirror: str | None = None
+    """The mirror's URL, where the bytes came from one."""
+    validator: str | None = None
+    """The server's ETag or modification date; a transfer is only resumed from the same."""
+    size: int | None = None
+    """Bytes."""
+    sha256: str | None = None
+    """Of the whole file, in hex; None until it is complete."""
+    mtime_ns: int | None = None
+    """A file of another size or modification time than the receipt's is hashed again."""
+    verified_by: str | None = None
+    """``config``, ``name`` or ``hub``: what named the hash that the file was compared with."""
+    path: str | None = None
+    """Where the file is, if not beside the receipt: in another program's cache."""
+    commit: str | None = None
+    """The Hub repository's commit that the file is of."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no receipt: the file may have been damaged, or written by somebody else."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            kind = int if field.name in ("size", "mtime_ns") else str
+            if type(value) is not kind and (value is not None or field.name == "url"):
+                raise TypeError(f"{field.name} of a receipt is {value!r}")
+        if self.sha256 is not None and not is_sha256(self.sha256):
+            raise ValueError(f"sha256 of a receipt is {self.sha256!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One file's place in the cache."""
+
+    folder: Path
+    """The cache folder."""
+    key: str
+    """Relative path of the file in ``weights``: of a URL, see `zoo_core.weights.address.key_of`."""
+
+    def __post_init__(self) -> None:
+        """Refuse a path outside of the cache, whoever made the key."""
+        if not stays_inside(self.key):
+            raise WeightsError(f"{self.key!r} is no place in the cache {self.folder}")
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.folder / "weights" / self.key
+
+    @property
+    def receipt_path(self) -> Path:
+        """What is known of it, as JSON."""
+        return self._beside("receipt")
+
+    @property
+    def part_path(self) -> Path:
+        """The file while it is transferred."""
+        return self._beside("part")
+
+    @property
+    def lock_path(self) -> Path:
+        """Held by whoever transfers it."""
+        return self._beside("lock")
+
+    @property
+    def rejected_path(self) -> Path:
+        """Where a file with a wrong hash is kept for inspection."""
+        return self._beside("rejected")
+
+    def _beside(self, suffix: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{suffix}")
+
+    def read_receipt(self) -> Receipt | None:
+        """The receipt; None where there is none that can be read."""
+        try:
+            with self.receipt_path.open("rb") as file:
+                return Receipt(**json.loads(file.read(_LONGEST_RECEIPT)))
+        except (OSError, ValueError, TypeError, RecursionError):
+            return None
+
+    def write_receipt(self, receipt: Receipt) -> None:
+        """Write the receipt, whole or not at all."""
+        known = {key: value for key, value in dataclasses.asdict(receipt).items() if value is not None}
+        _write_atomically(self.receipt_path, json.dumps(known, indent=1).encode())
+
+
+def verified(entry: Entry, path: Path, expected: Expected | None, *, url: str) -> bool:
+    """Whether a file on disk has the expected content; where nothing is expected, what was once fetched from `url`.
+
+    The receipt answers while the file's size and time are what they were, and nobody else could have written either.
+    Otherwise the file is hashed and the receipt renewed, which for a file of another program's cache makes the first.
+    """
+    where = None if path == entry.path else str(path)
+    receipt = entry.read_receipt()
+    if receipt and (receipt.sha256 is None or receipt.path != where):
+        receipt = None
+    if receipt and expected is None and receipt.url != url:
+        return False  # another URL's file, under a name that the file system takes for the same
+    status = path.stat()
+    unchanged = receipt and (receipt.size, receipt.mtime_ns) == (status.st_size, status.st_mtime_ns)
+    if receipt and receipt.sha256 and unchanged and only_ours_to_write(path, entry.receipt_path):
+        return expected is None or expected.matches(receipt.sha256)
+    sha256 = sha256_of(path)
+    if not expected.matches(sha256) if expected else receipt and where is None and receipt.sha256 != sha256:
+        return False
+    if receipt and unchanged and receipt.sha256 == sha256:
+        return True
+    with suppress(OSError):  # a cache that can only be read, a shared one for example, serves as well
+        entry.write_receipt(
+            Receipt(
+                url=url,
+                mirror=receipt.mirror if receipt else None,
+                size=status.st_size,
+                sha256=sha256,
+                mtime_ns=status.st_mtime_ns,
+                verified_by=expected.named_by if expected else receipt.verified_by if receipt else None,
+                path=where,
+                commit=receipt.commit if receipt else None,
+            )
+        )
+    return True
+
+
+def store(content: bytes, folder: Path, key: str, *, url: str, **known: Any) -> Entry:
+    """Put a small file that is already in memory into the cache, with its receipt."""
+    entry = Entry(folder, key)
+    try:
+        _write_atomically(entry.path, content)
+        status = entry.path.stat()
+        sha256 = hashlib.sha256(content).hexdigest()
+        entry.write_receipt(Receipt(url=url, size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=sha256, **known))
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    return entry
+
+
+def unwritable(folder: Path, error: OSError, variable: str = "ZOO_CACHE") -> WeightsError:
+    """The error for a cache folder that refuses to be written."""
+    return WeightsError(
+        f"the cache folder {folder} cannot be written ({error.strerror or error}): "
+        f"name another with the variable {variable} or the argument cache_dir"
+    )
+
+
+def no_space(folder: Path, what: str, needed: int | None = None) -> WeightsError:
+    """The error for a cache that is full; `needed` is in bytes."""
+    free = shutil.disk_usage(folder).free
+    needs = f"{needed:,} bytes are needed, {free:,} are free" if needed else f"{free:,} bytes are free"
+    return WeightsError(
+        f"no space left for {what} in {folder}: {needs}. Free some (zoo cache prune), "
+        "or name another folder with the variable ZOO_CACHE or the argument cache_dir"
+    )
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A new file ("x") under a name that nobody can foresee: neither another writer's, nor a link to somewhere else.
+    temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

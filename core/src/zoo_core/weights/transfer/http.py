@@ -1,0 +1,244 @@
+"""HTTP by requests. Failures are classified as passing, missing (another source may have it), or final."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, NoReturn
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from zoo_core.weights.address import parse_url
+from zoo_core.weights.transfer.request import NotFoundError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from requests import PreparedRequest, Response
+
+TIMEOUT_S = (10.0, 60.0)
+"""To connect, and between two packets."""
+ANSWER_S = 120.0
+"""Until a server, and those that it redirects to, have sent their headers whole."""
+LEAST_PROGRESS = (60_000, 60.0)
+"""Bytes that must come in so many seconds; a slower transfer is broken off, to be resumed later."""
+LONGEST_WAIT_S = 120.0
+"""A server that asks for more is not waited for."""
+PASSING_STATUS = (408, 425, 429, 500, 502, 503, 504)
+ATTEMPTS = 5
+FIRST_BACKOFF_S = 0.5
+PACKET_BYTES = 1 << 16  # small, as what was not written yet when a connection is cut is lost
+LARGEST_SMALL_FILE = 10_000_000
+"""Bytes of a file that is kept in memory, such as a repository's config."""
+
+
+class PassingError(Exception):
+    """A failure that may be gone on another attempt."""
+
+    def __init__(self, reason: str, wait_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
+        """What the server asked for, in seconds."""
+
+
+@contextmanager
+def open_url(url: str, name: str, headers: Mapping[str, str] | None = None) -> Iterator[Response]:
+    """Ask for a URL and yield the streamed answer: 200, 206, or 416 to a range. Read its body by `read_body`.
+
+    Proxies and netrc are as requests has them.
+
+    Raises:
+        PassingError: for what may pass, while the body is read, too.
+        NotFoundError: where there is no such file.
+        UnavailableError: for everything else.
+        WeightsError: for a URL that is refused, see `zoo_core.weights.address.parse_url`.
+    """
+    from zoo_core import __version__
+
+    url = parse_url(url).url
+    if requests.Request("GET", url).prepare().url != url:
+        raise UnavailableError(f"{name}: {url} is refused: the library that connects takes it for another address")
+    sent = {"User-Agent": f"zoo-core/{__version__}", "Accept-Encoding": "identity", **(headers or {})}
+    try:
+        with _Session() as session, _answer(session, url, sent) as response:
+            _check_status(response, url, name)
+            yield response
+    except requests.exceptions.SSLError as error:
+        raise UnavailableError(
+            f"{name}: {url} has a certificate that is not trusted ({_innermost(error)}); "
+            "REQUESTS_CA_BUNDLE names the file of another authority"
+        ) from error
+    except (
+        requests.exceptions.ConnectionError,
+        requests.exceptions.Timeout,
+        requests.exceptions.ChunkedEncodingError,
+        requests.exceptions.ContentDecodingError,
+        HTTPError,  # of urllib3, from under requests, while the body is read
+    ) as error:
+        raise PassingError(_innermost(error)) from error
+    except (requests.exceptions.RequestException, ValueError) as error:
+        # urllib3 and http.client raise various ValueErrors for headers and redirects that make no sense.
+        raise UnavailableError(f"{name}: {url} cannot be fetched: {error}") from error
+
+
+class _Session(requests.Session):
+    """A session that does not read the bodies of redirects, which may never end."""
+
+    def get_redirect_target(self, resp: Response) -> str | None:
+        target = super().get_redirect_target(resp)
+        if target is not None:
+            resp.close()
+        return target
+
+    def rebuild_method(self, prepared_request: PreparedRequest, response: Response) -> None:
+        """Follow a redirect, unless it leads from HTTPS to what anybody on the way can change."""
+        if response.url.startswith("https:") and str(prepared_request.url).startswith("http:"):
+            raise requests.exceptions.InvalidURL(f"it redirects from HTTPS to HTTP: {prepared_request.url}")
+        super().rebuild_method(prepared_request, response)
+
+
+def _answer(session: requests.Session, url: str, headers: Mapping[str, str]) -> Response:
+    """Send the request and wait for the headers of the answer, up to `ANSWER_S` seconds.
+
+    requests limits the time between two bytes, not that of all. So another thread waits, and is left if need be.
+    """
+    outcome: Future[Response] = Future()
+
+    def ask() -> None:
+        try:
+            outcome.set_result(session.get(url, headers=headers, stream=True, timeout=TIMEOUT_S))
+        except BaseException as error:  # for the thread that waits
+            outcome.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return outcome.result(ANSWER_S)
+    except TimeoutError:
+        outcome.add_done_callback(_close)
+        raise PassingError(f"the server did not answer within {ANSWER_S:.0f} s") from None
+
+
+def _close(late: Future[Response]) -> None:
+    """Close an answer that nobody waits for any more."""
+    if late.exception() is None:
+        late.result().close()
+
+
+def read_body(response: Response) -> Iterator[bytes]:
+    """The answer's body in packets of at most `PACKET_BYTES`, each as soon as it has come.
+
+    Raises:
+        PassingError: for a transfer that is slower than `LEAST_PROGRESS`.
+    """
+    least, seconds = LEAST_PROGRESS
+    received, stalled, ended = 0, threading.Event(), threading.Event()
+
+    def watch() -> None:
+        before = 0
+        while not ended.wait(seconds):
+            if received - before < least:
+                stalled.set()
+                response.raw.shutdown()  # which ends a read that waits in the other thread
+                return
+            before = received
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        while packet := response.raw.read1(PACKET_BYTES, decode_content=True):
+            received += len(packet)
+            yield packet
+    except Exception:  # whatever a reader stumbles over whose socket was shut
+        if not stalled.is_set():
+            raise
+    finally:
+        ended.set()
+    if stalled.is_set():
+        raise PassingError(f"the transfer is too slow: less than {least:,} bytes came in {seconds:.0f} s")
+
+
+def get_small(url: str, name: str, headers: Mapping[str, str]) -> tuple[bytes, Mapping[str, str]]:
+    """A small file's content and the headers of the first answer, which on the Hub are those that say something.
+
+    Raises:
+        UnavailableError: when it cannot be had, or is larger than `LARGEST_SMALL_FILE`.
+    """
+    failures = 0
+    while True:
+        try:
+            with open_url(url, name, headers) as response:
+                if response.status_code != 200:
+                    raise UnavailableError(f"{name}: {url} answers {response.status_code} to a plain request")
+                content = bytearray()
+                for packet in read_body(response):
+                    content += packet
+                    if len(content) > LARGEST_SMALL_FILE:
+                        raise UnavailableError(f"{name}: {url} is larger than {LARGEST_SMALL_FILE:,} bytes")
+                return bytes(content), (response.history or [response])[0].headers
+        except PassingError as problem:
+            failures += 1
+            back_off(problem, failures, url, name)
+
+
+def back_off(problem: PassingError, failures: int, url: str, name: str) -> None:
+    """Sleep before the next attempt.
+
+    Raises:
+        UnavailableError: after the last one.
+    """
+    if failures >= ATTEMPTS:
+        raise UnavailableError(
+            f"{name}: {url} cannot be reached: {problem} ({failures} attempts). "
+            "Check the network and the proxy, or name a mirror with ZOO_MIRROR"
+        ) from problem
+    time.sleep(FIRST_BACKOFF_S * 2 ** (failures - 1) if problem.wait_s is None else problem.wait_s)
+
+
+def _check_status(response: Response, url: str, name: str) -> None:
+    status = response.status_code
+    if status in (200, 206, 416):
+        return
+    if status in PASSING_STATUS:
+        _raise_passing(response, url, name)
+    if status in (404, 410):
+        raise NotFoundError(f"{name}: {url} does not exist ({status})")
+    if status in (401, 403):
+        raise UnavailableError(
+            f"{name}: {url} refuses access ({status}): credentials go into ~/.netrc, the Hub's into HF_TOKEN"
+        )
+    raise UnavailableError(f"{name}: {url} answers {status} {response.reason}")
+
+
+def _raise_passing(response: Response, url: str, name: str) -> NoReturn:
+    reason = f"the server answers {response.status_code} {response.reason}"
+    wait_s = _seconds(response.headers.get("Retry-After"))
+    if wait_s is not None and wait_s > LONGEST_WAIT_S:
+        raise UnavailableError(f"{name}: {url}: {reason}, and asks to come back in {wait_s:.0f} s")
+    raise PassingError(reason, wait_s)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """A Retry-After header, seconds or a date, in seconds from now."""
+    if not retry_after:
+        return None
+    if retry_after.strip().isdigit():
+        return float(retry_after[:20])
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
+
+
+def _innermost(error: BaseException) -> str:
+    """What went wrong at the bottom of the layers of requests and urllib3, in a line."""
+    while True:
+        first = error.args[0] if error.args else None
+        inner = getattr(error, "reason", None) or first
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    text = str(error.args[-1] if error.args else error)
+    return text.rpartition(": ")[2] or type(error).__name__

@@ -1,0 +1,188 @@
+"""``zoo cache`` and ``zoo download``: what is there, whether it is sound, and how it goes away."""
+
+import argparse
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save
+from weight_server import Server
+from zoo_core.cli.commands import zoo_cache as cache_command
+from zoo_core.cli.commands import zoo_download as download_command
+from zoo_core.config import PretrainedCfg
+from zoo_core.errors import WeightsError
+from zoo_core.weights.address import key_of
+from zoo_core.weights.fetch import fetch_weights
+from zoo_core.weights.transfer.cache import cache_folder
+
+
+def zoo(*argv: str) -> int:
+    """Run one of the two commands."""
+    parser = argparse.ArgumentParser()
+    subparsers = parser.add_subparsers(dest="command")
+    commands = {"cache": cache_command, "download": download_command}
+    for command in commands.values():
+        command.add_parser(subparsers)
+    args = parser.parse_args(argv)
+    return commands[args.command].run(args)
+
+
+@pytest.fixture
+def filled(server: Server, cache: Path, weights: bytes) -> list[str]:
+    """Two whole files, one rejected, one partial; their URLs."""
+    other = save({"norm.weight": torch.ones(65)})
+    urls = [server.add("/a/resnet.safetensors", weights), server.add("/b/densenet.safetensors", other)]
+    for url in urls:
+        fetch_weights(PretrainedCfg(url=url))
+    for url, behaviour in (("/wrong-00000000.pth", {}), ("/partial.pth", {"cuts": [0] * 9, "etag": '"1"'})):
+        with pytest.raises(WeightsError):
+            fetch_weights(PretrainedCfg(url=server.add(url, b"12345678901234567890", **behaviour)))
+    return urls
+
+
+def listed(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, str]:
+    capsys.readouterr()
+    assert zoo("cache", "list", "--json", *argv) == 0
+    return {Path(each["file"]).name: each["state"] for each in json.loads(capsys.readouterr().out)}
+
+
+@pytest.mark.usefixtures("filled")
+def test_everything_is_listed_with_its_size(cache: Path, weights: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    assert listed(capsys) == {
+        "densenet.safetensors": "whole",
+        "partial.pth": "partial",
+        "resnet.safetensors": "whole",
+        "wrong-00000000.pth": "rejected",
+    }
+    zoo("cache", "list", "resnet")
+    output = capsys.readouterr().out
+    assert f"{len(weights)} B" in output
+    assert f"1 files, {len(weights)} B in {cache}" in output
+    zoo("cache", "path")
+    assert capsys.readouterr().out == f"{cache}\n"
+
+
+@pytest.mark.usefixtures("filled")
+def test_prune_removes_what_is_of_no_use(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    zoo("cache", "prune", "--dry-run")
+    assert "2 files, 20 B would be removed" in capsys.readouterr().out
+    assert len(listed(capsys)) == 4
+    zoo("cache", "prune")
+    assert set(listed(capsys)) == {"densenet.safetensors", "resnet.safetensors"}
+    zoo("cache", "prune", "resnet*")
+    assert set(listed(capsys)) == {"densenet.safetensors"}
+    (cache / "weights" / "mine.safetensors").write_text("put there by somebody else")
+    zoo("cache", "prune", "--all")
+    assert [path.name for path in cache.rglob("*") if path.is_file()] == ["mine.safetensors"]
+
+
+def test_verify_reads_every_byte(
+    filled: list[str], server: Server, cache: Path, weights: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert zoo("cache", "verify") == 0
+    assert "2 of 2 files" in capsys.readouterr().out
+    path = cache / "weights" / key_of(filled[0])
+    times = path.stat()
+    path.write_bytes(bytes(len(weights)))  # of the same size
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # and the same time: a disk that lost a bit
+    assert zoo("cache", "verify") == 1
+    captured = capsys.readouterr()
+    assert "1 of 2 files" in captured.out
+    assert "damaged (SHA-256" in captured.err
+    assert fetch_weights(PretrainedCfg(url=filled[0])).read_bytes() == weights
+
+
+def test_files_of_other_caches_are_listed_and_never_removed(
+    server: Server, tmp_path: Path, weights: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"net-{hashlib.sha256(weights).hexdigest()[:8]}.pth"
+    theirs = tmp_path / "torch" / "hub" / "checkpoints" / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(weights)
+    fetch_weights(PretrainedCfg(url=f"{server.url}/{name}"))
+    assert listed(capsys) == {name: "elsewhere"}
+    zoo("cache", "prune", "--all")
+    assert listed(capsys) == {}
+    assert theirs.exists()
+
+
+def test_the_cache_is_where_the_platform_s_caches_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("ZOO_CACHE")
+    if sys.platform == "linux":
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+        assert cache_folder() == tmp_path / "xdg" / "zoo"
+    assert cache_folder("~/mine") == tmp_path / "home" / "mine"
+
+
+@pytest.fixture
+def repositories(server: Server, weights: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    for name in ("one", "two"):
+        config = json.dumps({"architecture": name}).encode()
+        server.add_repository(f"org/{name}", {"config.json": config, "model.safetensors": weights + name.encode()})
+
+
+@pytest.mark.usefixtures("repositories")
+def test_several_models_are_downloaded_at_once(weights: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    assert zoo("download", "hf-hub:org/one", "hf-hub:org/two", "--json") == 0
+    paths = json.loads(capsys.readouterr().out)
+    assert Path(paths["hf-hub:org/two"]).read_bytes() == weights + b"two"
+    assert set(paths) == {"hf-hub:org/one", "hf-hub:org/two"}
+
+
+@pytest.mark.usefixtures("repositories")
+def test_one_that_fails_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    assert zoo("download", "hf-hub:org/one", "hf-hub:org/none") == 2
+    captured = capsys.readouterr()
+    assert captured.out.startswith("hf-hub:org/one  /")
+    assert captured.err.startswith("zoo: error: hf-hub:org/none: ")
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("action", [["verify"], ["prune"], ["prune", "--dry-run"], ["list"], ["verify", "--json"]])
+@pytest.mark.usefixtures("filled")
+def test_a_pattern_that_matches_nothing_is_said(action: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert zoo("cache", *action, "nosuch") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("zoo: error: no file in ")
+    assert captured.err.endswith(" matches 'nosuch'; `zoo cache list` shows them\n")
+    assert len(listed(capsys)) == 4
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "many", "1e3"])
+def test_a_count_of_jobs_that_is_none_is_refused(jobs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        zoo("download", "hf-hub:org/one", "--jobs", jobs)
+    assert f"'{jobs}' is no whole number from 1 up" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+def test_an_interrupted_download_ends_at_once(server: Server, large: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    gate = threading.Event()
+    config = json.dumps({"architecture": "one"}).encode()
+    server.add_repository("org/one", {"config.json": config, "model.safetensors": large}, gate=gate)
+    program = (
+        "import sys; sys.modules['huggingface_hub'] = None\n"
+        "from zoo_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", program, "download", "hf-hub:org/one"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        while process.poll() is None and not any(line.path.startswith("/cdn/") for line in server.log):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)  # the server would hold the rest back for good
+    finally:
+        process.kill()
+        gate.set()
+    assert (process.returncode, out, err) == (130, "", "")

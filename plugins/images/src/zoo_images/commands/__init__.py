@@ -1,0 +1,1 @@
+"""The commands for image files, a file each: ``zoo features`` and ``zoo classify``."""

@@ -1,0 +1,92 @@
+"""``zoo classify``: what a model takes image files for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zoo_core.cli.output import print_json, print_table
+from zoo_core.cli.parser import add_input_size_option, add_json_option, examples, foreign_code, positive
+from zoo_core.errors import OptionError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from zoo_core.config import PretrainedCfg
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "classify",
+        help="classify images",
+        description="Classify image files with a pretrained model.",
+        epilog=examples(
+            "zoo classify test_resnet.digits digit.png",
+            "zoo classify resnet50 *.jpg --top 3",
+            "zoo classify resnet50 photo.jpg --json",
+        ),
+    )
+    parser.add_argument("name", metavar="NAME", help="the model, such as test_resnet.digits")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files")
+    parser.add_argument("--top", type=positive, default=3, metavar="K", help="how many classes per image (default: 3)")
+    add_input_size_option(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Classify, and print the most probable classes of each image."""
+    results = classify(args.name, args.images, top=args.top, input_size=args.input_size)
+    if args.json:
+        print_json({"model": args.name, "images": results})
+        return 0
+    rows = [
+        (result["image"] if rank == 0 else "", each["label"], f"{each['probability']:.1%}")
+        for result in results
+        for rank, each in enumerate(result["classes"])
+    ]
+    print_table(("image", "class", "probability"), rows, title=f"{args.name}: most probable classes")
+    return 0
+
+
+def classify(
+    name: str, images: list[str], *, top: int, input_size: tuple[int, int] | None = None
+) -> list[dict[str, Any]]:
+    """The `top` most probable classes of each image: index, label and probability, most probable first.
+
+    Raises:
+        ZooError: for a name or an image that is not one, weights that do not exist or that have no classes.
+    """
+    import torch
+    import zoo_core
+
+    from zoo_images.extract import config_of
+    from zoo_images.transform import open_image, transform_image
+
+    opened = [open_image(image) for image in images]  # Before the model: a wrong path need not wait for a download.
+    with foreign_code(f"cannot create {name!r}"):
+        net = zoo_core.create_model(name, pretrained=True).eval()
+    cfg = config_of(net, input_size)
+    if not cfg.num_classes:
+        raise OptionError(f"the weights of {name!r} have no classes: use `zoo features`")
+    results = []
+    for path, image in zip(images, opened, strict=True):
+        x = transform_image(image, cfg).unsqueeze(0)
+        with (
+            foreign_code(f"{name!r} cannot take images of {' x '.join(map(str, x.shape[1:]))}"),
+            torch.inference_mode(),
+        ):
+            probabilities = net(x)[0].softmax(dim=0)
+        best = probabilities.topk(min(top, len(probabilities)))
+        classes = [
+            {"index": index, "label": label_of(cfg, index), "probability": round(probability, 6)}
+            for probability, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        ]
+        results.append({"image": path, "classes": classes})
+    return results
+
+
+def label_of(cfg: PretrainedCfg, index: int) -> str:
+    """What a class is called: its description, else its name, else its number."""
+    names = cfg.label_names or ()
+    name = names[index] if index < len(names) else f"class {index}"
+    return (cfg.label_descriptions or {}).get(name, name)

@@ -1,0 +1,1 @@
+"""The commands of authors, a file each: ``zoo new``, ``zoo manifest``, ``zoo check``."""

@@ -1,0 +1,135 @@
+"""``zoo new --from`` on networks of strangers: what it writes conforms, and the others are told the true reason."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from zoo_core.cli.main import main
+from zoo_kit.scaffold.write import importable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FILE = Path(__file__).with_name("strangers.py")
+CLASSES = runpy.run_path(str(FILE))
+CONFORMING = (
+    "Vgg",
+    "PlainSequential",
+    "ConvNeXt",
+    "PooledViT",
+    "Mixer",
+    "RegNet",
+    "GroupNormed",
+    "SharedModules",
+    "FixedSize",
+    "Grey",
+    "Dense",
+    "Mobile",
+)
+
+
+def write(source: str, folder: Path) -> int:
+    return main(["new", "stranger", "--from", source, "--directory", str(folder)])
+
+
+@pytest.fixture
+def same(tmp_path: Path) -> Callable[[str], list[torch.Tensor]]:
+    """Write a plugin around a stranger; it conforms, and computes what the stranger computes. Yields its maps."""
+
+    def same(name: str) -> list[torch.Tensor]:
+        assert write(f"{FILE}:{name}", tmp_path) == 0
+        with importable(tmp_path / "zoo-stranger/src", "zoo_stranger"):
+            import zoo_stranger
+
+            net = zoo_stranger.stranger_tiny()
+        original = CLASSES[name]()
+        net.load_state_dict(original.state_dict())
+        images = torch.randn(2, net.in_chans, *net.plan.image_size)
+        for training in (True, False):
+            torch.manual_seed(0)
+            wanted = original.train(training)(images)
+            torch.manual_seed(0)
+            torch.testing.assert_close(net.train(training)(images), wanted)
+        maps: list[torch.Tensor] = net.forward_intermediates(images, intermediates_only=True)
+        return maps
+
+    return same
+
+
+def test_maps_of_channels_last_become_those_of_zoo(same: Callable[[str], list[torch.Tensor]]) -> None:
+    assert [tuple(found.shape) for found in same("Swin")] == [(2, 16, 16, 16), (2, 32, 8, 8), (2, 64, 4, 4)]
+
+
+def test_layers_that_work_in_place_can_be_recomputed(same: Callable[[str], list[torch.Tensor]]) -> None:
+    assert len(same("InPlaceStages")) == 3
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", CONFORMING)
+def test_it_conforms_at_once(name: str, same: Callable[[str], list[torch.Tensor]]) -> None:
+    assert all(found.ndim == 4 for found in same(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("UNet", "UNet returns a map of shape (2, 2, 224, 224), a score for each pixel"),
+        ("TwoInputs", "the forward of TwoInputs takes 2 inputs (left, right)"),
+        ("TwoHeads", "TwoHeads returns a tuple of 2. Return one tensor of logits"),
+        ("DictOutput", "DictOutput returns a dict of 'features', 'logits'"),
+        ("ViT", "keeps 1 class token beside its 4x4 patches"),
+        ("Convolutional", "Convolutional is not a convolutional network that ends with a linear layer"),
+        ("WeightNormed", "parametrized modules (conv1), which PyTorch can neither copy nor pickle"),
+        ("Recurrent", "Recurrent has no convolution"),
+        ("Broken", "RuntimeError: mat1 and mat2 shapes cannot be multiplied (2x8 and 9x2)"),
+    ],
+)
+def test_the_true_reason_is_said(name: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert write(f"{FILE}:{name}", tmp_path) == 2
+    assert reason in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_does_not_conform_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert write(f"{FILE}:Auxiliary", tmp_path) == 1
+    said = capsys.readouterr().out
+    assert "17 files, which do not conform yet" in said
+    assert "no gradient reaches aux.weight, aux.bias" in said
+    assert "remedy: use every parameter in forward, or do not create it" in said
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed distribution ``old-nets``, imported as ``oldnets``."""
+    site = tmp_path / "site"
+    info = site / "old_nets-1.2.3.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.4\nName: old-nets\nVersion: 1.2.3\n")
+    (info / "top_level.txt").write_text("oldnets\n")
+    (site / "oldnets.py").write_text(FILE.read_text() + "\n\ndef small():\n    return InPlaceStages(width=4)\n")
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.delitem(sys.modules, "oldnets", raising=False)
+    return site
+
+
+def test_an_installed_class_is_imported_and_required(library: Path, tmp_path: Path) -> None:
+    assert write("oldnets:small", tmp_path) == 0
+    plugin = tmp_path / "zoo-stranger"
+    dependencies = tomllib.loads((plugin / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert "old-nets>=1.2" in dependencies
+    assert not (plugin / "src/zoo_stranger/original.py").exists()
+    assert "from oldnets import small" in (plugin / "src/zoo_stranger/model.py").read_text()
+
+
+def test_what_a_file_imports_is_required(library: Path, tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text("from oldnets import InPlaceStages\n\n\nclass Net(InPlaceStages):\n    pass\n")
+    assert write(f"{file}:Net", tmp_path) == 0
+    dependencies = tomllib.loads((tmp_path / "zoo-stranger/pyproject.toml").read_text())["project"]["dependencies"]
+    assert "old-nets>=1.2" in dependencies

@@ -34,7 +34,7 @@ types: $(VENV)/.dev  ## Check types, strictly
 	$(BIN)/mypy
 
 manifests: $(VENV)/.dev  ## Write every plugin's manifest from its tables
-	for plugin in plugins/*; do $(BIN)/zoo manifest zoo_$$(basename $$plugin) || exit 1; done
+	for manifest in plugins/*/src/*/models.json; do $(BIN)/zoo manifest $$(basename $$(dirname $$manifest)) || exit 1; done
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) demo-output

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from urllib3.util import parse_url as parse_as_connected
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import ConfigError, WeightsError, ZooError
-from zoo_core.weights.address import key_of, parse_url, split_reference
+from zoo_core.weights.cache.address import key_of, parse_url
+from zoo_core.weights.cache.entry import Entry, cache_folder, store
 from zoo_core.weights.fetch import cached_path, fetch_weights
 from zoo_core.weights.hub.hub_config import read_hub_config
+from zoo_core.weights.hub.locations import split_reference
 from zoo_core.weights.licence import notice_licence
-from zoo_core.weights.transfer.cache import Entry, cache_folder, store
 
 
 @pytest.mark.parametrize(

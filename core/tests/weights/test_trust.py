@@ -20,10 +20,10 @@ from zoo_core.config import PretrainedCfg
 from zoo_core.errors import OptionError, WeightsError, ZooError
 from zoo_core.family import Family
 from zoo_core.weights import licence
-from zoo_core.weights.address import key_of
+from zoo_core.weights.cache.address import key_of
+from zoo_core.weights.cache.entry import Entry, Receipt
 from zoo_core.weights.fetch import fetch_weights
 from zoo_core.weights.transfer import http
-from zoo_core.weights.transfer.cache import Entry, Receipt
 
 COMMIT = "c" * 40
 GOOD, EVIL = ({key: value + n for key, value in TinyNet().state_dict().items()} for n in (0, 1))

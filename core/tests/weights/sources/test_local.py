@@ -11,8 +11,8 @@ from zoo_core.config import PretrainedCfg
 from zoo_core.errors import WeightsError
 from zoo_core.hooks import hookimpl
 from zoo_core.hooks.manager import hook_manager
+from zoo_core.weights.cache.inventory import damage, inventory
 from zoo_core.weights.fetch import cached_path, fetch_weights, is_cached
-from zoo_core.weights.transfer.inventory import damage, inventory
 from zoo_core.weights.transfer.request import FetchRequest, UnavailableError
 
 EXPLODING = "raise RuntimeError('a package with weights was imported')"

@@ -19,9 +19,9 @@ from zoo_core.cli.commands import zoo_cache as cache_command
 from zoo_core.cli.commands import zoo_download as download_command
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import WeightsError
-from zoo_core.weights.address import key_of
+from zoo_core.weights.cache.address import key_of
+from zoo_core.weights.cache.entry import cache_folder
 from zoo_core.weights.fetch import fetch_weights
-from zoo_core.weights.transfer.cache import cache_folder
 
 
 def zoo(*argv: str) -> int:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
-    from zoo_core.weights.transfer.inventory import Item
+    from zoo_core.weights.cache.inventory import Item
 
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
@@ -50,8 +50,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do the action; 1 when `verify` finds damage, or nothing matches."""
-    from zoo_core.weights.transfer.cache import cache_folder
-    from zoo_core.weights.transfer.inventory import inventory, prune
+    from zoo_core.weights.cache.entry import cache_folder
+    from zoo_core.weights.cache.inventory import inventory, prune
 
     folder = cache_folder(args.cache_dir)
     if args.action == "path":
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verify(items: list[Item], *, as_json: bool) -> int:
-    from zoo_core.weights.transfer.inventory import damage, set_aside
+    from zoo_core.weights.cache.inventory import damage, set_aside
 
     found = [(item, damage(item)) for item in items if item.state in ("whole", "elsewhere")]
     damaged = [(item, problem) for item, problem in found if problem]

@@ -19,11 +19,11 @@ import shutil
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from zoo_core.errors import WeightsError
+from zoo_core.weights.cache.entry import Entry, Receipt, cache_folder
+from zoo_core.weights.cache.paths import only_ours_to_write
+from zoo_core.weights.cache.verify import sha256_of
 from zoo_core.weights.files.mapping import map_file
 from zoo_core.weights.files.safetensors import Layout, layout_of
-from zoo_core.weights.paths import only_ours_to_write
-from zoo_core.weights.transfer.cache import Entry, Receipt, cache_folder
-from zoo_core.weights.transfer.verify import sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def map_aligned(path: Path, cache_dir: str | os.PathLike[str] | None = None) -> 
 
     Args:
         path: the file.
-        cache_dir: where copies are kept, see `zoo_core.weights.transfer.cache.cache_folder`. One that
+        cache_dir: where copies are kept, see `zoo_core.weights.cache.entry.cache_folder`. One that
             cannot be written, or has no room, does no harm: misaligned tensors are copied into memory then.
 
     Raises:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import WeightsError
+from zoo_core.weights.hub.locations import endpoint
 from zoo_core.weights.transfer.request import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ def download_file(repo: str, revision: str, filename: str, *, cache: Path, name:
     from huggingface_hub import hf_hub_download
 
     from zoo_core import __version__
-    from zoo_core.weights.sources.hub import endpoint
 
     with _errors_as_ours(name, f"{filename} of {repo}@{revision}", cache), _bars(progress):
         path = hf_hub_download(
@@ -58,7 +58,6 @@ def _api(token: str | None) -> HfApi:
         from huggingface_hub import HfApi
     except ImportError as error:
         raise WeightsError("sending to the Hub needs its client: pip install 'zoo-core[hub]'") from error
-    from zoo_core.weights.sources.hub import endpoint
 
     return HfApi(endpoint=endpoint(), token=token, library_name="zoo-core")
 
@@ -67,7 +66,7 @@ def _api(token: str | None) -> HfApi:
 def _errors_as_ours(name: str, what: str, cache: Path) -> Iterator[None]:
     from huggingface_hub import errors
 
-    from zoo_core.weights.transfer.cache import NO_SPACE, no_space, unwritable
+    from zoo_core.weights.cache.entry import NO_SPACE, no_space, unwritable
 
     try:
         yield

@@ -17,10 +17,10 @@ from zoo_core.config import PretrainedCfg
 from zoo_core.errors import OptionError, WeightsError
 from zoo_core.weights.files.safetensors import tensorfile_of
 from zoo_core.weights.hub.card import model_card
-from zoo_core.weights.hub.hub_config import CONFIG_FILE, SOURCE_FIELDS
+from zoo_core.weights.hub.hub_config import SOURCE_FIELDS
+from zoo_core.weights.hub.locations import CONFIG_FILE, WEIGHT_FILES
 from zoo_core.weights.hub.model_args import checked_options
 from zoo_core.weights.loading.adapt import names_of
-from zoo_core.weights.sources.hub import WEIGHT_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

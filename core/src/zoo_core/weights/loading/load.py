@@ -13,6 +13,7 @@ from zoo_core.building.infer import derived_fields
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import WeightsError
 from zoo_core.hooks.manager import hook_manager
+from zoo_core.weights.cache.entry import cache_folder
 from zoo_core.weights.fetch import fetch_weights
 from zoo_core.weights.files.installed import is_installed
 from zoo_core.weights.files.read import read_state_dict
@@ -28,7 +29,6 @@ from zoo_core.weights.loading.assign import (
 from zoo_core.weights.loading.plain import plain_tensors
 from zoo_core.weights.sources import local
 from zoo_core.weights.sources.url import torch_checkpoints
-from zoo_core.weights.transfer.cache import cache_folder
 from zoo_core.weights.transfer.request import split_source
 
 if TYPE_CHECKING:

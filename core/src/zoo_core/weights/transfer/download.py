@@ -11,13 +11,13 @@ import stat
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import WeightsError
-from zoo_core.weights.address import is_commit, parse_url
+from zoo_core.weights.cache.address import parse_url
+from zoo_core.weights.cache.entry import NO_SPACE, Entry, Receipt, no_space, unwritable, verified
+from zoo_core.weights.cache.verify import CHUNK_BYTES, Expected, is_commit, is_sha256
 from zoo_core.weights.files import detect
 from zoo_core.weights.files.complete import incompleteness, refusal
-from zoo_core.weights.transfer.cache import NO_SPACE, Entry, Receipt, no_space, unwritable, verified
 from zoo_core.weights.transfer.http import PassingError, back_off, open_url, read_body
 from zoo_core.weights.transfer.request import UnavailableError
-from zoo_core.weights.transfer.verify import CHUNK_BYTES, Expected, is_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import requests
 from urllib3.exceptions import HTTPError
 
-from zoo_core.weights.address import parse_url
+from zoo_core.weights.cache.address import parse_url
 from zoo_core.weights.transfer.request import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def open_url(url: str, name: str, headers: Mapping[str, str] | None = None) -> I
         PassingError: for what may pass, while the body is read, too.
         NotFoundError: where there is no such file.
         UnavailableError: for everything else.
-        WeightsError: for a URL that is refused, see `zoo_core.weights.address.parse_url`.
+        WeightsError: for a URL that is refused, see `zoo_core.weights.cache.address.parse_url`.
     """
     from zoo_core import __version__
 

@@ -9,7 +9,7 @@
 ``<cache>`` is the argument ``cache_dir``, else the variable ``ZOO_CACHE``, else the platform's cache folder. The layout
 is that of ``wget --force-directories``: ``<cache>/weights`` behind a web server is a mirror for ``ZOO_MIRROR``.
 
-Names come from `zoo_core.weights.address`, and every path is made by `Entry`, which refuses one that leaves its folder.
+`zoo_core.weights.cache.address` makes the names. `Entry` makes every path, and refuses one that leaves the folder.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo_core.errors import WeightsError
-from zoo_core.weights.paths import only_ours_to_write, stays_inside, user_path
-from zoo_core.weights.transfer.verify import Expected, is_sha256, sha256_of
+from zoo_core.weights.cache.paths import only_ours_to_write, stays_inside, user_path
+from zoo_core.weights.cache.verify import Expected, is_sha256, sha256_of
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The errors of a full disk, a quota, and a limit on a file's size."""
@@ -90,7 +90,7 @@ class Entry:
     folder: Path
     """The cache folder."""
     key: str
-    """Relative path of the file in ``weights``: of a URL, see `zoo_core.weights.address.key_of`."""
+    """Relative path of the file in ``weights``: of a URL, see `zoo_core.weights.cache.address.key_of`."""
 
     def __post_init__(self) -> None:
         """Refuse a path outside of the cache, whoever made the key."""

@@ -58,3 +58,8 @@ def hash_in_name(name: str) -> str | None:
 def is_sha256(text: str) -> bool:
     """Whether a text is a whole SHA-256 in hex."""
     return re.fullmatch("[0-9a-f]{64}", text) is not None
+
+
+def is_commit(text: str) -> bool:
+    """Return whether a text is a whole commit's hash."""
+    return re.fullmatch("[0-9a-f]{40}", text) is not None

@@ -7,8 +7,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo_core.weights.transfer.cache import Entry, Receipt
-from zoo_core.weights.transfer.verify import sha256_of
+from zoo_core.weights.cache.entry import Entry, Receipt
+from zoo_core.weights.cache.verify import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from zoo_core.errors import WeightsError
-from zoo_core.weights.paths import stays_inside
 
 LONGEST_URL = 2000
 """Characters. Longer ones do not fit into a path either."""
@@ -33,8 +32,6 @@ _TAKEN = re.compile(
     r".*\.(receipt|part|lock|rejected|tmp)|aligned|package|sources|(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE
 )
 """Names that mean something else in the cache, or to Windows."""
-_REPOSITORY = re.compile(r"[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?", re.ASCII)
-_REVISION = re.compile(r"[\w.+=,-]+(/[\w.+=,-]+)*", re.ASCII)
 
 
 class Address(NamedTuple):
@@ -102,30 +99,6 @@ def parse_url(url: str) -> Address:
 def key_of(url: str) -> str:
     """The cache's name for a URL, see `Address.key`."""
     return parse_url(url).key
-
-
-def split_reference(location: str) -> tuple[str, str]:
-    """``org/repo@revision`` to repository and revision, which is ``main`` unless it is named.
-
-    Raises:
-        WeightsError: for what cannot be a repository's name, or a branch, tag or commit in it.
-    """
-    repo, at, revision = location.partition("@")
-    if not _REPOSITORY.fullmatch(repo) or ".." in repo:
-        raise WeightsError(f"{location!r} is no Hub repository: expected 'org/repo' or 'org/repo@revision'")
-    if at and not is_revision(revision):
-        raise WeightsError(f"{revision!r} is no branch, tag or commit of the Hub repository {repo}")
-    return repo, revision or "main"
-
-
-def is_revision(text: str) -> bool:
-    """Whether a branch, tag or commit can be named so, and lies in the folder that is named after it."""
-    return len(text) <= 200 and bool(_REVISION.fullmatch(text)) and stays_inside(text)
-
-
-def is_commit(text: str) -> bool:
-    """Whether a text is a whole commit's hash."""
-    return re.fullmatch("[0-9a-f]{40}", text) is not None
 
 
 def _quoted(url: str, text: str, safe: str) -> str:

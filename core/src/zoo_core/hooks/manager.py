@@ -10,7 +10,7 @@ import pluggy
 
 from zoo_core.discovery.imports import import_object
 from zoo_core.errors import PluginError, ZooError, did_you_mean
-from zoo_core.hooks import PROJECT, specs, wrapped
+from zoo_core.hooks import PROJECT, specs
 from zoo_core.registry import current_index
 
 if TYPE_CHECKING:
@@ -90,7 +90,6 @@ def _new_manager() -> pluggy.PluginManager:
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(specs)
     manager.add_hookcall_monitoring(lambda *_: None, _name_the_culprit)
-    manager.register(wrapped, name=wrapped.__name__)
     return manager
 
 

@@ -58,7 +58,7 @@ def zoo_adapt_state_dict(
     """Give a file's tensors the names that the model has, before channels and classes are adapted.
 
     Called for every state dict that is loaded. Return a new dict, or None where the names are not of your layout; the
-    first dict returned is used. `zoo_core.hooks.wrapped` is an implementation, for models saved inside a wrapper.
+    first dict returned is used. Without one, wrappers' prefixes come off: see `zoo_core.weights.loading.unwrap`.
     """
     raise NotImplementedError
 

@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from zoo_core.errors import WeightsError
-from zoo_core.weights.files.read import read_state_dict
+from zoo_core.weights.loading.state_dict import read_state_dict
 
 STATE = {"conv.weight": torch.arange(6.0).reshape(2, 3), "bn.num_batches_tracked": torch.tensor(3)}
 
@@ -174,7 +174,7 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path: Path, kin
     message = str(caught.value)
     assert "is refused" in message
     assert "runs code" in message
-    assert "python -m zoo_core.weights.files.unpickle" in message
+    assert "python -m zoo_core.weights.unpickle" in message
     assert "\n" not in message
 
 
@@ -184,7 +184,7 @@ def test_the_deliberate_way_out_converts_a_trusted_file(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"fractions\.Fraction"):
         read_state_dict(tmp_path / "net.pth")
     files = [str(tmp_path / "net.pth"), str(tmp_path / "net.safetensors")]
-    command = [sys.executable, "-m", "zoo_core.weights.files.unpickle", *files]
+    command = [sys.executable, "-m", "zoo_core.weights.unpickle", *files]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == f"{files[1]}: 2 tensors\n", done.stderr
     assert torch.equal(read_state_dict(tmp_path / "net.safetensors")["conv.weight"], STATE["conv.weight"])
@@ -264,7 +264,7 @@ def test_memory_that_is_not_there_is_not_called_damage(tmp_path: Path) -> None:
     torch.save({"weight": torch.ones(100_000_000, dtype=torch.uint8)}, path)
     code = f"""
 import resource, torch
-from zoo_core.weights.files.read import read_state_dict
+from zoo_core.weights.loading.state_dict import read_state_dict
 torch.ones(3).sum()
 size = int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmSize"))) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (size + 30_000_000,) * 2)

@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from zoo_core.errors import WeightsError
-from zoo_core.weights.files.read import read_file, read_state_dict
+from zoo_core.weights.files.read import read_file
+from zoo_core.weights.loading.state_dict import read_state_dict
 
 DTYPES = [torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64]
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.float8_e4m3fn, torch.complex64]
@@ -190,7 +191,7 @@ def test_what_asks_for_more_is_refused(
 ) -> None:
     path = saved(tmp_path / "net.pth", content)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(WeightsError, match=rf"is refused.*{culprit}.*zoo_core\.weights\.files\.unpickle"):
+    with pytest.raises(WeightsError, match=rf"is refused.*{culprit}.*zoo_core\.weights\.unpickle"):
         read_state_dict(path, mapped=mapped)
     assert not (tmp_path / "sprung").exists()
 
@@ -325,6 +326,10 @@ BOMBS = {
     ),
     "sizes": zipped(
         b"\x80\x02(" + b"K\x01" * 50_000 + b"tq\x01ctorch\nSize\nq\x02" + b"h\x02h\x01\x85R" * 50_000 + b"."
+    ),
+    "copies of a copy": zipped(
+        b"\x80\x02](c_codecs\nencode\nX" + struct.pack("<I", 1_000_000) + b"a" * 1_000_000 + b"X\x06\0\0\0latin1\x86R"
+        b"q\x01cbuiltins\nbytearray\nq\x02h\x01\x85Rq\x03" + b"h\x02h\x03\x85R" * 300 + b"e."
     ),
     "states": zipped(
         b"\x80\x02}("

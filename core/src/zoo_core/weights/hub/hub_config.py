@@ -19,6 +19,7 @@ from zoo_core.weights.cache.address import key_of, parse_url
 from zoo_core.weights.cache.entry import Entry, cache_folder, store
 from zoo_core.weights.cache.paths import is_file, user_path
 from zoo_core.weights.cache.verify import is_commit
+from zoo_core.weights.files.detect import WEIGHT_SUFFIXES
 from zoo_core.weights.hub import locations
 from zoo_core.weights.hub.locations import CONFIG_FILE, WEIGHT_FILES, split_reference
 from zoo_core.weights.hub.model_args import MOST_CLASSES
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from os import PathLike
 
-WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".ckpt")
-"""What a folder's file of weights ends in, where it has another name than a repository's."""
 SOURCE_FIELDS = frozenset({"url", "file", "hf_hub_id", "hf_hub_filename", "sha256"})
 """Fields of a default config that say where weights are: here the repository itself, whatever the config says."""
 _FIELDS = frozenset(field.name for field in dataclasses.fields(PretrainedCfg)) - SOURCE_FIELDS - {"architecture", "tag"}

@@ -11,16 +11,15 @@ from torch import Tensor, nn
 
 from zoo_core.building.deferred import give
 from zoo_core.errors import WeightsError, nearest
+from zoo_core.weights.loading.unwrap import WRAPPER_PREFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
 _COUNTER = "num_batches_tracked"
 # torch's own, and that of its batch norms, which only adds a counter to old state dicts.
 _PLAIN_LOADERS = (nn.Module._load_from_state_dict, nn.modules.batchnorm._NormBase._load_from_state_dict)
 _SHOWN = 4
-WRAPPER_PREFIXES = ("module.", "_orig_mod.")
-"""What DistributedDataParallel and torch.compile put before every name."""
 
 
 class Slot(NamedTuple):
@@ -206,11 +205,3 @@ def unchanged_if_it_fails(places: Slots) -> Iterator[None]:
             for key, tensor in tensors.items():
                 tensor.copy_(values[key])
         raise
-
-
-def unwrapped(state_dict: Mapping[str, Tensor], prefixes: Sequence[str]) -> dict[str, Tensor]:
-    """A state dict without those of the prefixes that lead all its names, in whatever order they stand."""
-    names = dict(state_dict)
-    while prefix := next((p for p in prefixes if names and all(name.startswith(p) for name in names)), ""):
-        names = {name.removeprefix(prefix): tensor for name, tensor in names.items()}
-    return names

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from zoo_core.errors import WeightsError
-from zoo_core.weights.files.read import read_file, read_state_dict, select_state_dict
+from zoo_core.weights.files.read import read_file
 from zoo_core.weights.loading.assign import check_fit, slots
 from zoo_core.weights.loading.load import put
 from zoo_core.weights.loading.plain import plain_tensors
+from zoo_core.weights.loading.state_dict import read_state_dict, select_state_dict
 
 FilterFn = Callable[[dict[str, Tensor], nn.Module], dict[str, Tensor]]
 

@@ -16,7 +16,6 @@ from zoo_core.hooks.manager import hook_manager
 from zoo_core.weights.cache.entry import cache_folder
 from zoo_core.weights.fetch import fetch_weights
 from zoo_core.weights.files.installed import is_installed
-from zoo_core.weights.files.read import read_state_dict
 from zoo_core.weights.loading.adapt import adapt_classifiers, adapt_first_convs
 from zoo_core.weights.loading.assign import (
     Slots,
@@ -27,6 +26,8 @@ from zoo_core.weights.loading.assign import (
     unchanged_if_it_fails,
 )
 from zoo_core.weights.loading.plain import plain_tensors
+from zoo_core.weights.loading.state_dict import read_state_dict
+from zoo_core.weights.loading.unwrap import unwrapped_for
 from zoo_core.weights.sources import local
 from zoo_core.weights.sources.url import torch_checkpoints
 from zoo_core.weights.transfer.request import split_source
@@ -73,7 +74,7 @@ def load_pretrained(
     if filter_fn is not None:
         state_dict = plain_tensors(filter_fn(dict(state_dict), model), f"the filtered weights of {path}")
     adapt = hook_manager().hook.zoo_adapt_state_dict
-    state_dict = adapt(state_dict=state_dict, model=model, pretrained_cfg=cfg) or state_dict
+    state_dict = adapt(state_dict=state_dict, model=model, pretrained_cfg=cfg) or unwrapped_for(model, state_dict)
     load_adapted(model, state_dict, cfg, strict=strict, assign=assign, source=f"the weights in {path}")
 
 

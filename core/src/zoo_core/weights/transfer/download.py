@@ -15,7 +15,6 @@ from zoo_core.weights.cache.address import parse_url
 from zoo_core.weights.cache.entry import NO_SPACE, Entry, Receipt, no_space, unwritable, verified
 from zoo_core.weights.cache.verify import CHUNK_BYTES, Expected, is_commit, is_sha256
 from zoo_core.weights.files import detect
-from zoo_core.weights.files.complete import incompleteness, refusal
 from zoo_core.weights.transfer.http import PassingError, back_off, open_url, read_body
 from zoo_core.weights.transfer.request import UnavailableError
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from requests import Response
 
 _log = logging.getLogger("zoo_core")
-_HEAD_BYTES = 512
 _NAMED_BY = {"config": "config", "name": "file name", "hub": "Hub repository"}
 
 
@@ -184,7 +182,7 @@ class _Transfer:
                 file.write(packet)
                 digest.update(packet)
                 bar.update(len(packet))
-                if unchecked and file.tell() >= _HEAD_BYTES:
+                if unchecked and file.tell() >= detect.HEAD_BYTES:
                     unchecked = self._check_head(file)
             file.flush()
             os.fsync(file.fileno())
@@ -202,9 +200,9 @@ class _Transfer:
         """
         position = file.tell()
         file.seek(0)
-        head = file.read(_HEAD_BYTES)
+        head = file.read(detect.HEAD_BYTES)
         file.seek(position)
-        if reason := detect.not_weights(head) if self.expected else refusal(head):
+        if reason := detect.not_weights(head, known_only=self.expected is None):
             self.entry.part_path.unlink(missing_ok=True)
             raise UnavailableError(f"{self.name}: {self.url} answers with {reason}")
         return False
@@ -212,7 +210,7 @@ class _Transfer:
     def _finish(self, sha256: str, receipt: Receipt) -> Path:
         """Compare the hash, and put the file in its place."""
         if self.expected is None:
-            if reason := incompleteness(self.entry.part_path):
+            if reason := detect.incompleteness(self.entry.part_path):
                 self.entry.part_path.unlink()
                 raise UnavailableError(f"{self.name}: {self.url} answers with a file that is not whole: {reason}")
             _log.warning("%s: %s is unverified: nothing names its hash; a config can, as sha256", self.name, self.url)

@@ -2,7 +2,7 @@
 
 ::
 
-    python -m zoo_core.weights.files.unpickle checkpoint.pth checkpoint.safetensors
+    python -m zoo_core.weights.unpickle checkpoint.pth checkpoint.safetensors
 
 This runs whatever the pickle holds. Only for files whose maker you trust.
 """
@@ -24,8 +24,8 @@ def convert_trusted(source: Path, target: Path, *, use_ema: bool = True) -> int:
     """
     import torch
 
-    from zoo_core.weights.files.read import select_state_dict
     from zoo_core.weights.files.safetensors import tensorfile_of
+    from zoo_core.weights.loading.state_dict import select_state_dict
 
     loaded = torch.load(source, map_location="cpu", weights_only=False)
     if isinstance(loaded, torch.nn.Module):
@@ -37,9 +37,7 @@ def convert_trusted(source: Path, target: Path, *, use_ema: bool = True) -> int:
 
 def main() -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m zoo_core.weights.files.unpickle", description=__doc__.splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m zoo_core.weights.unpickle", description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path, help="a pickle whose maker you trust")
     parser.add_argument("target", type=Path, help="the .safetensors file to write")
     args = parser.parse_args()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from zoo_core.building.infer import derived_fields
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import OptionError, WeightsError
+from zoo_core.weights.cache.entry import write_atomically
 from zoo_core.weights.files.safetensors import tensorfile_of
 from zoo_core.weights.hub.card import model_card
 from zoo_core.weights.hub.hub_config import SOURCE_FIELDS
@@ -86,11 +87,11 @@ def save_for_hub(model: nn.Module, path: str | PathLike[str], **details: Unpack[
     card = model_card(config, getattr(model, "made_with", {}), sum(p.numel() for p in model.parameters()))
     folder = Path(path)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / WEIGHT_FILES[0], tensorfile_of(model.state_dict()))
-        _write(folder / CONFIG_FILE, (json.dumps(config, indent=2, allow_nan=False) + "\n").encode())
+        # Whole or not at all: the model may be mapped from the file that is replaced.
+        write_atomically(folder / WEIGHT_FILES[0], tensorfile_of(model.state_dict()))
+        write_atomically(folder / CONFIG_FILE, (json.dumps(config, indent=2, allow_nan=False) + "\n").encode())
         if not (folder / CARD_FILE).exists():
-            _write(folder / CARD_FILE, card.encode())
+            write_atomically(folder / CARD_FILE, card.encode())
     except OSError as error:
         raise WeightsError(f"{folder} cannot be written: {error.strerror or error}") from error
 
@@ -214,16 +215,6 @@ def _model_args(options: Mapping[str, Any], channels: int) -> dict[str, Any]:
             ) from error
     # Whoever reads the channels off the input's size needs no option; timm does not.
     return checked_options({**written, **({"in_chans": channels} if channels != 3 else {})}, "save_for_hub", ())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: the model may be mapped from the one that it replaces."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _in_channels(model: nn.Module, cfg: PretrainedCfg) -> int:

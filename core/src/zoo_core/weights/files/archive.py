@@ -7,9 +7,10 @@ import os
 import tarfile
 import tempfile
 import zipfile
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO
 
+from zoo_core.errors import WeightsError
 from zoo_core.weights.files import detect
 from zoo_core.weights.files.rehearsal import TooMuch, limit_of
 from zoo_core.weights.files.torch_file import whole_records
@@ -19,15 +20,11 @@ class Torch01File(Exception):  # noqa: N818 - a kind of file, no fault of the pr
     """The tar archive is a file of weights itself, of torch 0.1."""
 
 
-class NoSingleFile(Exception):  # noqa: N818 - a kind of file, no fault of the program
-    """The archive holds no file of weights, or several; the argument names them."""
-
-
-def file_in_zip(file: IO[bytes]) -> bytes | None:
+def file_in_zip(file: IO[bytes], path: Path) -> bytes | None:
     """Return the one file of weights in a zip; None for a zip that `torch.save` wrote.
 
     Raises:
-        NoSingleFile: when there is none, or several.
+        WeightsError: when there is none, or several; `path` is for the message.
         TooMuch: when its files are far larger than the archive.
         Exception: of any other kind, when it is damaged.
     """
@@ -35,10 +32,10 @@ def file_in_zip(file: IO[bytes]) -> bytes | None:
         names = [record.filename for record in whole_records(archive)]
         if any(name.endswith("data.pkl") for name in names):
             return None
-        return archive.read(_only_weights(names))
+        return archive.read(_only_weights(names, path))
 
 
-def file_in_tar(file: IO[bytes]) -> bytes:
+def file_in_tar(file: IO[bytes], path: Path) -> bytes:
     """Return the one file of weights in a tar archive, which may be compressed by gzip.
 
     Raises:
@@ -48,7 +45,7 @@ def file_in_tar(file: IO[bytes]) -> bytes:
     limit = limit_of(file.seek(0, os.SEEK_END))
     file.seek(0)
     with tempfile.TemporaryFile() as unpacked:
-        if detect.is_gzip(file.read(2)):
+        if detect.format_of(file.read(detect.HEAD_BYTES)) == "gzip":
             file.seek(0)
             with gzip.open(file) as compressed:
                 while chunk := compressed.read(1 << 20):
@@ -61,15 +58,16 @@ def file_in_tar(file: IO[bytes]) -> bytes:
             names = archive.getnames()
             if {"pickle", "storages", "tensors"} <= set(names):
                 raise Torch01File
-            member = archive.getmember(_only_weights(names))
+            member = archive.getmember(_only_weights(names, path))
             if member.size > limit:  # it has holes
                 raise TooMuch
             content = archive.extractfile(member)
             return content.read() if content else b""
 
 
-def _only_weights(names: list[str]) -> str:
+def _only_weights(names: list[str], path: Path) -> str:
     weights = [name for name in names if PurePosixPath(name).suffix in detect.WEIGHT_SUFFIXES]
     if len(weights) != 1:
-        raise NoSingleFile(", ".join(weights) or "none")
+        found = ", ".join(weights) or "none"
+        raise WeightsError(f"{path} is an archive that should hold one file of weights; found: {found}")
     return weights[0]

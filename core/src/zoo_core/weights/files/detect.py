@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
 HEAD_BYTES = 512
 """How many first bytes tell every format."""
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
-_MAX_SAFETENSORS_HEADER = 100_000_000  # the format's own limit, in bytes
+_LONGEST_HEADER = 100_000_000  # bytes of safetensors' JSON; the format's own limit
 
 
 def head_of(path: Path) -> bytes:
@@ -21,29 +20,16 @@ def head_of(path: Path) -> bytes:
         return file.read(HEAD_BYTES)
 
 
-def is_safetensors(head: bytes) -> bool:
-    """Return whether the bytes start a safetensors file: a header's length (uint64, little endian), then JSON."""
-    return head[8:].lstrip(b" \t\r\n").startswith(b"{") and struct.unpack("<Q", head[:8])[0] <= _MAX_SAFETENSORS_HEADER
-
-
-def is_zip(head: bytes) -> bool:
-    """Return whether the bytes start a zip archive, which `torch.save` has written since 1.6."""
-    return head.startswith(b"PK\x03\x04")
-
-
-def is_tar(head: bytes) -> bool:
-    """Return whether the bytes start a tar archive, or something compressed by gzip, which then is one."""
-    return head[257:262] == b"ustar" or is_gzip(head)
-
-
-def is_gzip(head: bytes) -> bool:
-    """Return whether the bytes start something compressed by gzip."""
-    return head.startswith(b"\x1f\x8b")
-
-
-def is_pickle(head: bytes) -> bool:
-    """Return whether the bytes start a pickle of protocol 2 or later, as all that torch has written are."""
-    return head.startswith(b"\x80")
+def format_of(head: bytes) -> str | None:
+    """Return ``safetensors``, ``zip``, ``tar``, ``gzip`` or ``pickle`` by a file's first bytes; None for another."""
+    # A header's length (uint64, little endian), then JSON.
+    if head[8:].lstrip(b" \t\r\n").startswith(b"{") and int.from_bytes(head[:8], "little") <= _LONGEST_HEADER:
+        return "safetensors"
+    if head[257:262] == b"ustar":
+        return "tar"
+    # `torch.save` has written zips since 1.6, before that pickles of protocol 2.
+    starts = {"zip": b"PK\x03\x04", "gzip": b"\x1f\x8b", "pickle": b"\x80"}
+    return next((name for name, start in starts.items() if head.startswith(start)), None)
 
 
 def not_weights(head: bytes, *, known_only: bool = False) -> str | None:
@@ -58,7 +44,7 @@ def not_weights(head: bytes, *, known_only: bool = False) -> str | None:
         return "a Git LFS pointer, not the weights it stands for: run `git lfs pull` where it lies"
     if not head:
         return "empty"
-    if known_only and not any(is_known(head) for is_known in (is_safetensors, is_zip, is_tar, is_pickle)):
+    if known_only and format_of(head) is None:
         return f"no known format of weights; it begins {head[:12]!r}"
     return None
 
@@ -66,9 +52,9 @@ def not_weights(head: bytes, *, known_only: bool = False) -> str | None:
 def incompleteness(path: Path) -> str | None:
     """Return why a file is not as long as its own format says; None where it is, or the format does not say."""
     head = head_of(path)
-    if is_zip(head) and not zipfile.is_zipfile(path):
+    if format_of(head) == "zip" and not zipfile.is_zipfile(path):
         return "its table of contents is missing at the end"
-    if is_safetensors(head):
+    if format_of(head) == "safetensors":
         from safetensors import SafetensorError, safe_open
 
         try:

@@ -20,7 +20,7 @@ from torch.serialization import get_default_mmap_options
 from zoo_core.errors import WeightsError
 from zoo_core.weights.files import detect
 from zoo_core.weights.files.aligned import map_aligned
-from zoo_core.weights.files.archive import NoSingleFile, Torch01File, file_in_tar, file_in_zip
+from zoo_core.weights.files.archive import Torch01File, file_in_tar, file_in_zip
 from zoo_core.weights.files.rehearsal import TooMuch
 from zoo_core.weights.files.safetensors import REMEDY, read_tensorfile
 from zoo_core.weights.files.torch_file import Findings, examine_pickle, examine_zip
@@ -57,11 +57,12 @@ def read_file(path: Path, *, mapped: bool = False, cache_dir: str | PathLike[str
         head = detect.head_of(path)
         if reason := detect.not_weights(head):
             raise WeightsError(f"{path} is {reason}")
-        if detect.is_safetensors(head):
+        kind = detect.format_of(head)
+        if kind == "safetensors":
             return map_aligned(path, cache_dir) if mapped else read_tensorfile(path)
         with path.open("rb") as file:
-            if detect.is_tar(head):
-                return _read_member(_examined(file_in_tar, file, path), path)
+            if kind in ("tar", "gzip"):
+                return _read_member(_examined(lambda file: file_in_tar(file, path), file, path), path)
             return _read_saved(file, path, mapped)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -69,12 +70,13 @@ def read_file(path: Path, *, mapped: bool = False, cache_dir: str | PathLike[str
 
 def _read_saved(file: IO[bytes], path: Path, mapped: bool = False, *, inner: bool = False) -> Any:
     """Read what `torch.save` wrote, or a zip around one that is not `inner` itself; `path` is for messages."""
-    head = file.read(12)
-    if not detect.is_zip(head):
-        if not detect.is_pickle(head):
-            raise WeightsError(f"{path} is no file of weights that is known; it begins with {head!r}")
+    head = file.read(detect.HEAD_BYTES)
+    kind = detect.format_of(head)
+    if kind == "pickle":
         return _torch_load(file, path, _examined(examine_pickle, file, path))
-    if not inner and (content := _examined(file_in_zip, file, path)) is not None:
+    if kind != "zip":
+        raise WeightsError(f"{path} is no file of weights that is known; it begins with {head[:12]!r}")
+    if not inner and (content := _examined(lambda file: file_in_zip(file, path), file, path)) is not None:
         return _read_member(content, path)
     findings = _examined(examine_zip, file, path)
     # torch takes a file of that suffix for safetensors. And only a private mapping never reaches the file.
@@ -83,7 +85,7 @@ def _read_saved(file: IO[bytes], path: Path, mapped: bool = False, *, inner: boo
 
 
 def _read_member(content: bytes, path: Path) -> Any:
-    if detect.is_safetensors(content[:16]):
+    if detect.format_of(content[: detect.HEAD_BYTES]) == "safetensors":
         from safetensors import SafetensorError
         from safetensors.torch import load
 
@@ -99,14 +101,12 @@ def _examined(examine: Callable[[IO[bytes]], _T], file: IO[bytes], path: Path) -
     file.seek(0)
     try:
         return examine(file)
-    except MemoryError:
+    except (MemoryError, WeightsError):
         raise
     except pickle.UnpicklingError as error:
         raise _unsafe(path, str(error)) from error
     except Torch01File:
         raise _refused(path, "torch 0.1 wrote it") from None
-    except NoSingleFile as error:
-        raise WeightsError(f"{path} is an archive that should hold one file of weights; found: {error}") from None
     except TooMuch:
         raise WeightsError(
             f"{path} is refused: reading it would take many times the memory that it has bytes"

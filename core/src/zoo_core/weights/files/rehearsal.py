@@ -113,6 +113,7 @@ class Rehearsal(pickle._Unpickler):
 
     def persistent_load(self, pid: Any) -> Storage:
         """Return the stand-in for a storage."""
+        self.spend(_OBJECT)
         kind, item_size, key, _, count, *view = pid
         if kind not in ("storage", b"storage") or self._storage is None or not isinstance(key, str | int):
             raise ValueError("a reference to something else than a storage")
@@ -127,32 +128,32 @@ class Rehearsal(pickle._Unpickler):
         end = offset + 1 + sum((length - 1) * step for length, step in zip(size, stride, strict=True)) if numbers else 0
         if end * item_size > storage.size:
             raise ValueError("a tensor goes beyond its storage")
-        self.spend(max(numbers * item_size - storage.size, 0))  # a view that repeats, if it is copied
+        self.spend(_OBJECT + max(numbers * item_size - storage.size, 0))  # a view that repeats, if it is copied
 
     def _typed(self, rebuild: Any, _kind: Any, args: Any, state: Any) -> None:
         self._inert(state)
         rebuild(*args)
 
     def _inert(self, *args: Any) -> None:
-        self.spend(_ENTRY * sum(len(each) for each in args if isinstance(each, dict | tuple)))
+        self.spend(_OBJECT + _ENTRY * sum(len(each) for each in args if isinstance(each, dict | tuple)))
 
     def _object(self, *args: Any) -> _Table:
         self._inert(*args)
         return _Table()
 
     def _table(self, items: Any = ()) -> _Table:
-        table = _Table()
+        table = self._object()
         self._set(table, items.items() if isinstance(items, dict) else items)
         return table
 
     def _collection(self, items: Any = ()) -> tuple[Any, ...]:
-        self._set({}, [(item, None) for item in items])
+        self._set(self._object(), [(item, None) for item in items])
         return tuple(items)
 
     def _encoded(self, text: Any = "", codec: Any = _LATIN) -> bytes:
         if codec not in (_LATIN, "latin-1"):
             raise pickle.UnpicklingError(f"GLOBAL _codecs.encode of {codec!r}")
-        self.spend(len(text))
+        self.spend(_OBJECT + len(text))
         return bytes(len(text))  # of which a copy costs as much again
 
     def _set(self, table: Any, pairs: Iterable[Any]) -> None:
@@ -207,19 +208,17 @@ _CALLS: dict[str, Callable[..., Any]] = {
         for kind in ("parameter", "parameter_with_state", "sparse_tensor", "nested_tensor", "meta_tensor_no_storage")
     },
 }
-_COSTS = {
-    **dict.fromkeys(("APPEND", "APPENDS", "BINFLOAT", "BINGET", "BININT", "BININT1", "BININT2", "BINPUT"), 0),
-    **dict.fromkeys(("BINUNICODE", "BUILD", "GLOBAL", "LONG1", "LONG_BINGET", "NEWFALSE", "NEWTRUE", "NONE"), 0),
-    **dict.fromkeys(("PROTO", "SETITEM", "SETITEMS", "SHORT_BINSTRING", "STOP"), 0),
-    **dict.fromkeys(("EMPTY_DICT", "EMPTY_LIST", "EMPTY_SET", "EMPTY_TUPLE", "LONG_BINPUT", "MARK"), _ENTRY),
-    **dict.fromkeys(("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"), _ENTRY),
-    **dict.fromkeys(("BINPERSID", "NEWOBJ", "REDUCE"), _OBJECT),
-}
-"""Bytes that each instruction of `torch.load` takes at most, besides what it is given."""
+_LIGHT = (
+    "APPEND", "APPENDS", "BINFLOAT", "BINGET", "BININT", "BININT1", "BININT2", "BINPERSID", "BINPUT", "BINUNICODE",
+    "BUILD", "EMPTY_TUPLE", "GLOBAL", "LONG1", "LONG_BINGET", "NEWFALSE", "NEWOBJ", "NEWTRUE", "NONE", "PROTO",
+    "REDUCE", "SETITEM", "SETITEMS", "SHORT_BINSTRING", "STOP",
+)  # fmt: skip
+_HEAVY = ("EMPTY_DICT", "EMPTY_LIST", "EMPTY_SET", "LONG_BINPUT", "MARK", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3")
+"""The instructions that take far more memory than they have bytes in the file."""
 
 
 class _Instructions(dict[int, "Callable[[Any], None]"]):
-    """Code of an instruction to the function that runs it."""
+    """Code of an instruction to the function that runs it, for those that `torch.load` reads."""
 
     def __missing__(self, code: int) -> Callable[[Any], None]:
         if code in pickle._Unpickler.dispatch:
@@ -227,24 +226,19 @@ class _Instructions(dict[int, "Callable[[Any], None]"]):
         raise ValueError("it holds bytes that are no pickle")
 
 
-def _paid(cost: int, load: Callable[[Any], None]) -> Callable[[Any], None]:
+def _heavy(load: Callable[[Any], None]) -> Callable[[Any], None]:
     def run(rehearsal: Rehearsal) -> None:
-        rehearsal.spend(cost)
+        rehearsal.spend(_ENTRY)
         load(rehearsal)
 
-    return run if cost else load
+    return run
 
 
-def _instructions() -> _Instructions:
-    codes = {name: int(getattr(pickle, name)[0]) for name in _COSTS}
-    loads = {
-        name: getattr(Rehearsal, f"load_{name.lower()}", pickle._Unpickler.dispatch[code])
-        for name, code in codes.items()
-    }
-    return _Instructions({code: _paid(_COSTS[name], loads[name]) for name, code in codes.items()})
-
-
-Rehearsal.dispatch = _instructions()
+Rehearsal.dispatch = _Instructions()
+for _name in (*_LIGHT, *_HEAVY):
+    (_code,) = getattr(pickle, _name)
+    _load = getattr(Rehearsal, f"load_{_name.lower()}", pickle._Unpickler.dispatch[_code])
+    Rehearsal.dispatch[_code] = _heavy(_load) if _name in _HEAVY else _load
 
 
 def _allowed_by_user() -> set[str]:

@@ -51,7 +51,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do the action; 1 when `verify` finds damage, or nothing matches."""
     from zoo_core.weights.cache.entry import cache_folder
-    from zoo_core.weights.cache.inventory import inventory, prune
+    from zoo_core.weights.cache.inventory import inventory, remove
 
     folder = cache_folder(args.cache_dir)
     if args.action == "path":
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "verify":
         return _verify(inventory(folder, args.patterns), as_json=args.json)
     if args.action == "prune":
-        items = prune(folder, args.patterns, everything=args.all, dry_run=args.dry_run)
+        items = remove(folder, args.patterns, everything=args.all, dry_run=args.dry_run)
         what = "would be removed" if args.dry_run else "removed"
     else:
         items, what = inventory(folder, args.patterns), f"in {folder}"

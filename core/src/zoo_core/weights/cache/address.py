@@ -1,7 +1,8 @@
-"""URLs and Hub references: checked, in one spelling, and their names in the cache.
+"""URLs: checked, in one spelling, and their names in the cache.
 
-Whatever another parser could take for something else is refused here, before anything is looked up or connected to: a
-URL means the same host and path to the cache as to the library that connects, and a name never leaves its folder.
+A URL that parsers could disagree about is refused before anything is looked up or connected to. So it
+means the same host and path to the cache as to the library that connects, and its name never leaves
+the cache folder.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _TAKEN = re.compile(
 
 
 class Address(NamedTuple):
-    """A URL in the one spelling that is connected to and kept."""
+    """A URL in its one spelling, for the connection and for the cache."""
 
     scheme: str
     host: str
@@ -46,17 +47,17 @@ class Address(NamedTuple):
 
     @property
     def url(self) -> str:
-        """The whole of it, without a fragment."""
+        """The whole URL, without a fragment."""
         port = "" if self.port == _DEFAULT_PORTS[self.scheme] else f":{self.port}"
         return f"{self.scheme}://{self.host}{port}{self.path}{'' if self.query is None else f'?{self.query}'}"
 
     @property
     def key(self) -> str:
-        """The cache's name for it: ``host/path``, safe as a path on every platform.
+        """The name in the cache: ``host/path``, safe as a path on every platform.
 
-        Two addresses have one key only if they are the same. What cannot stand in a path as it is (a query, a name that
-        is too long or taken) is followed by ``%-`` and a hash. Another port than that of HTTPS, and plain HTTP, follow
-        the host: ``host+8080+http``.
+        Two addresses have one key only if they are the same. A part that cannot be a file name (a query, a
+        name that is too long or taken) is followed by ``%-`` and a hash. Another port than that of HTTPS,
+        and plain HTTP, follow the host: ``host+8080+http``.
         """
         port = "" if self.port == _DEFAULT_PORTS[self.scheme] else f"+{self.port}"
         *folders, name = self.path.split("/")[1:]
@@ -72,10 +73,11 @@ class Address(NamedTuple):
 
 
 def parse_url(url: str) -> Address:
-    """Take a URL apart, strictly.
+    """Parse a URL strictly.
 
     Raises:
-        WeightsError: for what is no ``http`` or ``https`` URL with a plain host, or what parsers disagree about.
+        WeightsError: for anything but an ``http`` or ``https`` URL with a plain host, and for a URL that
+            parsers disagree about.
     """
     match = _URL.fullmatch(url)
     if len(url) > LONGEST_URL:
@@ -97,12 +99,12 @@ def parse_url(url: str) -> Address:
 
 
 def key_of(url: str) -> str:
-    """The cache's name for a URL, see `Address.key`."""
+    """Return the name in the cache of a URL, see `Address.key`."""
     return parse_url(url).key
 
 
 def _quoted(url: str, text: str, safe: str) -> str:
-    """`text` percent-encoded where it must be, and nowhere else: RFC 3986, 6.2.2."""
+    """Percent-encode `text` where it must be, and nowhere else: RFC 3986, 6.2.2."""
     if _BAD_ESCAPE.search(text):
         raise _refused(url, "a % in it begins no percent-encoded character")
 
@@ -114,7 +116,7 @@ def _quoted(url: str, text: str, safe: str) -> str:
 
 
 def _name_on_disk(segment: str) -> str:
-    """A part of an address as the name of a file or folder; two parts never have one name."""
+    """Return the name of a file or folder for a part of an address; two parts never have one name."""
     shown = segment.replace("%20", " ")
     if _PLAIN_NAME.fullmatch(shown) and not _TAKEN.fullmatch(shown):
         return shown

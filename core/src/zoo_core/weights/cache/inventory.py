@@ -1,4 +1,4 @@
-"""What is in the cache: listed, verified, pruned. Only files that Zoo put there are ever touched."""
+"""The files in the cache: list, verify and remove them. Only files that Zoo put there are ever touched."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Item:
     """One file of the cache."""
 
@@ -25,54 +25,45 @@ class Item:
     ``leftover``, of a process that ended while it wrote."""
     size: int
     """Bytes."""
-    receipt: Receipt | None
+    receipt: Receipt | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is the file itself, not a part or a remainder of one."""
+        return self.state in ("whole", "elsewhere")
 
     @property
     def verified_by(self) -> str | None:
-        """What vouched for the content: ``config``, ``name`` or ``hub``."""
-        return self.receipt.verified_by if self.receipt and self.state in ("whole", "elsewhere") else None
+        """The source of the hash that it was compared with: ``config``, ``name`` or ``hub``."""
+        return self.receipt.verified_by if self.receipt and self.is_complete else None
 
 
 def inventory(folder: Path, patterns: Sequence[str] = ()) -> list[Item]:
-    """The files that a cache holds, by name; with `patterns`, those of which one matches a part of the name."""
+    """Return the files in a cache, by name; with `patterns`, those with a part of the name that matches one."""
     root = folder / "weights"
     suffixes = (".receipt", ".part", ".rejected")
     keys = {path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*") if path.suffix in suffixes}
-    found = [item for key in sorted(keys) for item in _items(Entry(folder, key))] + _leftovers(folder)
+    found = [item for key in sorted(keys) for item in _items(Entry(folder, key))]
+    for path in sorted(root.rglob("*.tmp")):  # <file>.<token>.tmp, <file>.receipt.<token>.tmp
+        key = path.relative_to(root).with_suffix("").with_suffix("").as_posix().removesuffix(".receipt")
+        if path.is_file():
+            found.append(Item(Entry(folder, key), path, "leftover", path.stat().st_size))
     return [item for item in found if not patterns or any(fnmatch(item.entry.key, f"*{each}*") for each in patterns)]
-
-
-def _leftovers(folder: Path) -> list[Item]:
-    """Files that somebody began to write, named ``<file>.<token>.tmp`` or ``<file>.receipt.<token>.tmp``."""
-    root = folder / "weights"
-    return [
-        Item(
-            entry=Entry(
-                folder, path.relative_to(root).with_suffix("").with_suffix("").as_posix().removesuffix(".receipt")
-            ),
-            path=path,
-            state="leftover",
-            size=path.stat().st_size,
-            receipt=None,
-        )
-        for path in sorted(root.rglob("*.tmp"))
-        if path.is_file()
-    ]
 
 
 def _items(entry: Entry) -> Iterator[Item]:
     receipt = entry.read_receipt()
-    states = [("whole", entry.path), ("partial", entry.part_path), ("rejected", entry.rejected_path)]
+    states = {"whole": entry.path, "partial": entry.part_path, "rejected": entry.rejected_path}
     if receipt and receipt.path:
-        states.insert(1, ("elsewhere", Path(receipt.path)))
-    for state, path in states:
+        states["elsewhere"] = Path(receipt.path)
+    for state, path in states.items():
         if path.is_file():
-            yield Item(entry=entry, path=path, state=state, size=path.stat().st_size, receipt=receipt)
+            yield Item(entry, path, state, path.stat().st_size, receipt)
 
 
 def damage(item: Item) -> str | None:
-    """What is wrong with a file, by its content and its receipt; None for a sound one, and one that is not whole."""
-    if item.state not in ("whole", "elsewhere"):
+    """Return what is wrong with a file, by its content and its receipt; None for a sound or incomplete one."""
+    if not item.is_complete:
         return None
     if item.receipt is None or item.receipt.sha256 is None:
         return "nothing is known of it"
@@ -81,37 +72,37 @@ def damage(item: Item) -> str | None:
 
 
 def set_aside(item: Item) -> None:
-    """Keep a damaged file of the cache under another name, so that it is fetched again when it is needed."""
+    """Keep a damaged file of the cache under another name, so that it is fetched again when needed."""
     if item.state == "whole":
         item.path.replace(item.entry.rejected_path)
     item.entry.receipt_path.unlink(missing_ok=True)
 
 
-def prune(folder: Path, patterns: Sequence[str] = (), *, everything: bool = False, dry_run: bool = False) -> list[Item]:
+def remove(
+    folder: Path, patterns: Sequence[str] = (), *, everything: bool = False, dry_run: bool = False
+) -> list[Item]:
     """Remove partial, rejected and leftover files; with `patterns` all that match, with `everything` all.
 
-    A file in another program's cache is left there and forgotten. What is being fetched right now is left alone.
+    A file in another program's cache is forgotten, and left there. A file that is being fetched right now stays.
 
     Returns:
-        What was removed, or with `dry_run` would be.
+        The files that were removed, or with `dry_run` would be.
     """
     from filelock import FileLock, Timeout
 
     removed = []
     for item in inventory(folder, patterns):
-        if item.state in ("whole", "elsewhere") and not (patterns or everything):
+        if item.is_complete and not (patterns or everything):
             continue
-        if dry_run:
-            removed.append(item)
-            continue
-        try:
-            with FileLock(item.entry.lock_path, timeout=0):
-                if item.state != "elsewhere":
-                    item.path.unlink(missing_ok=True)
-                if not item.entry.path.exists():
-                    item.entry.receipt_path.unlink(missing_ok=True)
-        except Timeout:
-            continue
-        item.entry.lock_path.unlink(missing_ok=True)
+        if not dry_run:
+            try:
+                with FileLock(item.entry.lock_path, timeout=0):
+                    if item.state != "elsewhere":
+                        item.path.unlink(missing_ok=True)
+                    if not item.entry.path.exists():
+                        item.entry.receipt_path.unlink(missing_ok=True)
+            except Timeout:
+                continue
+            item.entry.lock_path.unlink(missing_ok=True)
         removed.append(item)
     return removed

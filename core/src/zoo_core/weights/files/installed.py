@@ -1,4 +1,4 @@
-"""Which files of a package an installer put in their place: those, it replaces and never rewrites."""
+"""Tell a package's files that an installer put there: it replaces them, and never rewrites them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def is_installed(path: Path, inside: str) -> bool:
-    """Whether an installer keeps a record of the file; it has none of an editable package, whose files people edit.
+    """Return whether an installer keeps a record of the file, as it does not for an editable package.
 
     Args:
         path: the file.

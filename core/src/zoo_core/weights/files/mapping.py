@@ -20,7 +20,7 @@ ALIGNMENT = 16
 
 
 def map_file(file: IO[bytes]) -> Buffer:
-    """The open file's bytes, private to this process: what is written to them does not reach the file.
+    """Return the open file's bytes, private to this process: writing to them does not change the file.
 
     Pages are shared with every process that maps the file until something writes to them (MAP_PRIVATE).
 
@@ -33,7 +33,7 @@ def map_file(file: IO[bytes]) -> Buffer:
 
 
 def tensor_of(buffer: Buffer, offset: int, dtype: torch.dtype, shape: Sequence[int], count: int) -> Tensor:
-    """The tensor of `count` numbers at `offset`: a view of the buffer, or a copy where it lies misaligned."""
+    """Return the tensor of `count` numbers at `offset`: a view of the buffer, or a copy if it lies misaligned."""
     if not count:
         return torch.empty(shape, dtype=dtype)
     if offset % dtype.itemsize:

@@ -1,4 +1,4 @@
-"""The Hub's client, huggingface_hub, wrapped in one place; and its errors as ours."""
+"""The Hub's client, huggingface_hub, with its errors turned into ours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def download_file(repo: str, revision: str, filename: str, *, cache: Path, name: str, progress: bool = True) -> Path:
-    """A repository's file in the client's cache; asked for anew on the Hub, unless `revision` is a commit.
+    """Return a repository's file in the client's cache; ask the Hub for changes unless `revision` is a commit.
 
     Raises:
         NotFoundError: when the repository has no such file.
@@ -42,7 +42,7 @@ def download_file(repo: str, revision: str, filename: str, *, cache: Path, name:
 
 
 def upload_folder(repo: str, folder: Path, *, token: str | None, private: bool | None, message: str) -> str:
-    """Send a folder's files to a repository, which is made if it does not exist; returns the address of the commit.
+    """Upload a folder's files to a repository, made if need be; return the address of the commit.
 
     Raises:
         WeightsError: without the client, or when the Hub refuses.
@@ -97,7 +97,7 @@ def _errors_as_ours(name: str, what: str, cache: Path) -> Iterator[None]:
 
 @contextmanager
 def _bars(shown: bool) -> Iterator[None]:
-    """The client's progress bars, off where they are not wanted."""
+    """Switch the client's progress bars off unless they are `shown`."""
     from huggingface_hub.utils import (  # type: ignore[attr-defined] # documented, and not in its __all__
         are_progress_bars_disabled,
         disable_progress_bars,

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from zoo_core.building.deferred import unseen
 from zoo_core.building.infer import derived_fields
@@ -26,7 +26,7 @@ from zoo_core.weights.loading.assign import (
     unchanged_if_it_fails,
 )
 from zoo_core.weights.loading.plain import plain_tensors
-from zoo_core.weights.loading.state_dict import read_state_dict
+from zoo_core.weights.loading.state_dict import StateDict, read_state_dict
 from zoo_core.weights.loading.unwrap import unwrapped_for
 from zoo_core.weights.sources import local
 from zoo_core.weights.sources.url import torch_checkpoints
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-StateDict = dict[str, Tensor]
 FilterFn = Callable[[StateDict, nn.Module], StateDict]
 
 

@@ -30,7 +30,7 @@ _registering = threading.Lock()
 def fetch_weights(
     cfg: PretrainedCfg, *, cache_dir: str | os.PathLike[str] | None = None, progress: bool = True
 ) -> Path:
-    """Return a verified local file with the config's weights, found on disk or downloaded into the cache.
+    """Return a verified file with the config's weights, found on disk or downloaded into the cache.
 
     Args:
         cfg: the source of the weights, and their hash.
@@ -94,18 +94,18 @@ def requests_for(
 
 
 def is_cached(cfg: PretrainedCfg, *, cache_dir: str | os.PathLike[str] | None = None) -> bool:
-    """Return whether a file of the config's weights is on this machine, unverified; opens no socket."""
+    """Return whether a file of the config's weights is on this machine, unverified."""
     return cached_path(cfg, cache_dir=cache_dir) is not None
 
 
 def cached_path(cfg: PretrainedCfg, *, cache_dir: str | os.PathLike[str] | None = None) -> Path | None:
-    """Return a file of the config's weights on this machine, unverified; None where there is none."""
+    """Return a file of the config's weights on this machine, unverified, or None."""
     requests = requests_for(cfg, cache_dir=cache_dir)
     return next((path for request in requests for path in paths_of(request) if is_file(path)), None)
 
 
 def paths_of(request: FetchRequest) -> list[Path]:
-    """Return the paths at which a request's file can be: of the built-in sources, and of another's last answer."""
+    """Return a request's possible paths: the built-in sources', and another's last answer."""
     receipt = _elsewhere(request).read_receipt()
     return [*_built_in_paths(request), *([Path(receipt.path)] if receipt and receipt.path else [])]
 
@@ -131,7 +131,7 @@ def _fetch_hook() -> Callable[..., Path | None]:
 
 
 def _noted(cfg: PretrainedCfg, request: FetchRequest, path: Path) -> Path:
-    """Return the path, after the notice of its licence; verify and record a file of another package's source."""
+    """Return the path after the licence's notice; verify and record another package's file."""
     if path not in _built_in_paths(request):
         if not is_file(path):
             raise WeightsError(f"{request.name}: its source of weights names {path}, where there is no file")
@@ -143,7 +143,7 @@ def _noted(cfg: PretrainedCfg, request: FetchRequest, path: Path) -> Path:
 
 
 def _elsewhere(request: FetchRequest) -> Entry:
-    """Return the entry whose receipt records the file that another package's source has for a request."""
+    """Return the entry that records the file which another package's source has for a request."""
     digest = hashlib.sha256(f"{request.source}\n{request.filename}".encode(errors="replace")).hexdigest()
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", request.source.rpartition("/")[2])[-80:].lstrip(".") or "file"
     return Entry(request.cache_dir, f"sources/{digest[:32]}/{name}")

@@ -17,7 +17,7 @@ from zoo_core.errors import ZooError
 
 
 def convert_trusted(source: Path, target: Path, *, use_ema: bool = True) -> int:
-    """Unpickle `source`, running its code, and write its tensors as safetensors; return their number.
+    """Unpickle `source`, running its code, and write its tensors; return their number.
 
     Raises:
         WeightsError: when the pickle holds no state dict.

@@ -1,8 +1,8 @@
 """URLs: checked, in one spelling, and their names in the cache.
 
-A URL that parsers could disagree about is refused before anything is looked up or connected to. So it
-means the same host and path to the cache as to the library that connects, and its name never leaves
-the cache folder.
+A URL that parsers could disagree about is refused before anything is looked up or connected to. So
+it means the same host and path to the cache as to the library that connects, and its name never
+leaves the cache folder.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class Address(NamedTuple):
     def key(self) -> str:
         """The name in the cache: ``host/path``, safe as a path on every platform.
 
-        Two addresses have one key only if they are the same. A part that cannot be a file name (a query, a
-        name that is too long or taken) is followed by ``%-`` and a hash. Another port than that of HTTPS,
-        and plain HTTP, follow the host: ``host+8080+http``.
+        Two addresses have one key only if they are the same. A part that cannot be a file name (a
+        query, a name that is too long or taken) is followed by ``%-`` and a hash. Another port than
+        that of HTTPS, and plain HTTP, follow the host: ``host+8080+http``.
         """
         port = "" if self.port == _DEFAULT_PORTS[self.scheme] else f"+{self.port}"
         *folders, name = self.path.split("/")[1:]
@@ -76,8 +76,8 @@ def parse_url(url: str) -> Address:
     """Parse a URL strictly.
 
     Raises:
-        WeightsError: for anything but an ``http`` or ``https`` URL with a plain host, and for a URL that
-            parsers disagree about.
+        WeightsError: for anything but an ``http`` or ``https`` URL with a plain host, and for a URL
+            that parsers disagree about.
     """
     match = _URL.fullmatch(url)
     if len(url) > LONGEST_URL:
@@ -116,7 +116,7 @@ def _quoted(url: str, text: str, safe: str) -> str:
 
 
 def _name_on_disk(segment: str) -> str:
-    """Return the name of a file or folder for a part of an address; two parts never have one name."""
+    """Return a part of an address as a file name; two parts never have the same one."""
     shown = segment.replace("%20", " ")
     if _PLAIN_NAME.fullmatch(shown) and not _TAKEN.fullmatch(shown):
         return shown

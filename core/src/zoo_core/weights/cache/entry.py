@@ -4,11 +4,12 @@
 
     <cache>/weights/<host>/<path of the URL>            the file
     <cache>/weights/<host>/<path of the URL>.receipt    what is known of it, see `Receipt`
-    ....part  ....lock  ....rejected                    a transfer to resume, its lock, a file with a wrong hash
+    ....part  ....lock                                  a transfer to resume, and its lock
+    ....rejected                                        a file with a wrong hash
 
-``<cache>`` is the argument ``cache_dir``, else the variable ``ZOO_CACHE``, else the platform's cache
-folder. The layout is that of ``wget --force-directories``: ``<cache>/weights`` behind a web server is
-a mirror for ``ZOO_MIRROR``.
+``<cache>`` is the argument ``cache_dir``, else the variable ``ZOO_CACHE``, else the platform's
+cache folder. The layout is that of ``wget --force-directories``: ``<cache>/weights`` behind a web
+server is a mirror for ``ZOO_MIRROR``.
 
 `zoo_core.weights.cache.address` makes the names. `Entry` makes every path, and refuses one that
 leaves the folder.
@@ -75,7 +76,7 @@ class Receipt:
     """The commit of the Hub repository that the file is of."""
 
     def __post_init__(self) -> None:
-        """Refuse what is no receipt: the file may have been damaged, or written by somebody else."""
+        """Refuse what is no receipt: damaged, or written by somebody else."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             kind = int if field.name in ("size", "mtime_ns") else str
@@ -97,7 +98,7 @@ class Entry:
     folder: Path
     """The cache folder."""
     key: str
-    """Relative path of the file in ``weights``: of a URL, see `zoo_core.weights.cache.address.key_of`."""
+    """Relative path of the file in ``weights``, see `zoo_core.weights.cache.address.key_of`."""
 
     def __post_init__(self) -> None:
         """Refuse a path outside of the cache, whoever made the key."""
@@ -147,11 +148,11 @@ class Entry:
 
 
 def verified(entry: Entry, path: Path, expected: Expected | None, *, url: str) -> bool:
-    """Return whether a file on disk has the expected content, or without a hash, what was fetched from `url`.
+    """Return whether a file has the expected content, or without a hash, that fetched from `url`.
 
-    The receipt answers while the file's size and time are the same, and nobody else could have written
-    either. Otherwise hash the file and renew the receipt, or write the first one for a file of another
-    program's cache.
+    The receipt answers while the file's size and time are the same, and nobody else could have
+    written either. Otherwise hash the file and renew the receipt, or write the first one for a file
+    of another program's cache.
     """
     where = None if path == entry.path else str(path)
     receipt = entry.read_receipt()
@@ -214,7 +215,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         OSError: when it cannot be written; the old file is left then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A new file ("x") under a name that nobody can foresee: neither another writer's, nor a link to somewhere else.
+    # A new file ("x") under a name that nobody can foresee: neither another writer's, nor a link to
+    # somewhere else.
     temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}.tmp")
     try:
         with temporary.open("xb") as file:

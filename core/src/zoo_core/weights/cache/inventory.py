@@ -1,4 +1,4 @@
-"""The files in the cache: list, verify and remove them. Only files that Zoo put there are ever touched."""
+"""The files in the cache: list, verify, remove them. Touches only files that Zoo put there."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Item:
     entry: Entry
     path: Path
     state: str
-    """``whole``; ``elsewhere`` (in another program's cache); ``partial``, to be resumed; ``rejected``, for its hash;
-    ``leftover``, of a process that ended while it wrote."""
+    """``whole``; ``elsewhere`` (in another program's cache); ``partial``, to be resumed;
+    ``rejected``, for its hash; ``leftover``, of a process that ended while it wrote."""
     size: int
     """Bytes."""
     receipt: Receipt | None = None
@@ -39,7 +39,7 @@ class Item:
 
 
 def inventory(folder: Path, patterns: Sequence[str] = ()) -> list[Item]:
-    """Return the files in a cache, by name; with `patterns`, those with a part of the name that matches one."""
+    """Return the files in a cache, by name; only those that match `patterns`, if there are any."""
     root = folder / "weights"
     suffixes = (".receipt", ".part", ".rejected")
     keys = {path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*") if path.suffix in suffixes}
@@ -62,7 +62,7 @@ def _items(entry: Entry) -> Iterator[Item]:
 
 
 def damage(item: Item) -> str | None:
-    """Return what is wrong with a file, by its content and its receipt; None for a sound or incomplete one."""
+    """Return the damage to a file, by its receipt; None for a sound or incomplete one."""
     if not item.is_complete:
         return None
     if item.receipt is None or item.receipt.sha256 is None:
@@ -72,7 +72,7 @@ def damage(item: Item) -> str | None:
 
 
 def set_aside(item: Item) -> None:
-    """Keep a damaged file of the cache under another name, so that it is fetched again when needed."""
+    """Rename a damaged file of the cache, so that it is fetched again when needed."""
     if item.state == "whole":
         item.path.replace(item.entry.rejected_path)
     item.entry.receipt_path.unlink(missing_ok=True)
@@ -81,9 +81,10 @@ def set_aside(item: Item) -> None:
 def remove(
     folder: Path, patterns: Sequence[str] = (), *, everything: bool = False, dry_run: bool = False
 ) -> list[Item]:
-    """Remove partial, rejected and leftover files; with `patterns` all that match, with `everything` all.
+    """Remove partial, rejected and leftover files, or all that match `patterns`, or `everything`.
 
-    A file in another program's cache is forgotten, and left there. A file that is being fetched right now stays.
+    A file in another program's cache is forgotten, and left there. A file that is being fetched
+    right now stays.
 
     Returns:
         The files that were removed, or with `dry_run` would be.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def user_path(text: str | os.PathLike[str]) -> Path:
-    """Return a path as a shell takes it; ``~nosuchuser`` is a name like any other, where pathlib raises."""
+    """Return a path as a shell takes it; ``~nosuchuser`` does not raise, as in pathlib."""
     try:
         return Path(os.path.expanduser(text))
     except ValueError:  # a user's name that cannot be asked for
@@ -17,12 +17,12 @@ def user_path(text: str | os.PathLike[str]) -> Path:
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
-    """Return whether there is such a file, no pipe or device; False for an impossible name, where pathlib raises."""
+    """Return whether there is such a file, no pipe or device; an impossible name does not raise."""
     return os.path.isfile(path)
 
 
 def stays_inside(relative: str) -> bool:
-    """Return whether a relative path, its folders separated by slashes, leads to a file below its start."""
+    """Return whether a relative path, separated by slashes, leads to a file below its start."""
     try:
         relative.encode()
     except UnicodeEncodeError:  # half a character
@@ -35,8 +35,9 @@ def stays_inside(relative: str) -> bool:
 def only_ours_to_write(*paths: Path) -> bool:
     """Return whether only this user and the administrator can change or replace these files.
 
-    This holds for every folder above them, too. A group whose only member is the user counts as the user.
-    Where the system has no such owners and modes (Windows), a user's folders count as private.
+    This holds for every folder above them, too. A group whose only member is the user counts as the
+    user. Where the system has no such owners and modes (Windows), a user's folders count as
+    private.
     """
     if not hasattr(os, "geteuid"):
         return True
@@ -51,7 +52,8 @@ def _is_private(path: str) -> bool:
         status = os.stat(path)
         if status.st_uid not in (0, os.geteuid()):
             return False
-        # In a folder with the sticky bit (/tmp) others can write, and not replace what is not theirs.
+        # In a folder with the sticky bit (/tmp) others can write, and not replace what is not
+        # theirs.
         sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
         writers = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
         if writers and not sticky and not (writers == stat.S_IWGRP and _is_own_group(status.st_gid)):
@@ -63,7 +65,7 @@ def _is_private(path: str) -> bool:
 
 @cache
 def _is_own_group(gid: int) -> bool:
-    """Return whether a group is the user's own: many systems make one of the user's name, without other members."""
+    """Return whether a group is the user's own: of the user's name, and without other members."""
     import grp
     import pwd
 

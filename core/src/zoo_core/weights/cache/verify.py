@@ -35,10 +35,10 @@ def sha256_of(path: Path) -> str:
 
 
 def hash_in_name(name: str) -> str | None:
-    """Return the first characters of the SHA-256 in a torch-style name: ``resnet18-f37072fd.pth`` to ``f37072fd``.
+    """Return the first characters of the SHA-256 in a name: of ``net-f37072fd.pth`` ``f37072fd``.
 
-    A number is a hash only if it has eight digits, as torch writes them, and is no date: ``net-20240131.pth``
-    has none.
+    A number is a hash only if it has eight digits, as torch writes them, and is no date:
+    ``net-20240131.pth`` has none.
     """
     match = _HASH_IN_NAME.search(name)
     if not match or (match[1].isdigit() and (len(match[1]) != 8 or _DATE.fullmatch(match[1]))):

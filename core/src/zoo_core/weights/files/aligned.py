@@ -5,11 +5,11 @@ tensors lie where kernels round differently: most bytes in 70 of the 126 archite
 metadata that timm writes, in 62 without it, and the data of 295 among 600 random state dicts
 (safetensors 0.8).
 
-To map such a file would mean copying all of it into memory each time. Instead it is copied once, into
-Zoo's cache, with spaces after its header: the same format, the same tensors. The copy is a file of
-the cache like any other: ``zoo cache`` lists, verifies and removes it. It serves as long as the
-original is the same file of the same size and times. And nobody truncates or rewrites it, as may
-happen to a user's file.
+To map such a file would mean copying all of it into memory each time. Instead it is copied once,
+into Zoo's cache, with spaces after its header: the same format, the same tensors. The copy is a
+file of the cache like any other: ``zoo cache`` lists, verifies and removes it. It serves as long as
+the original is the same file of the same size and times. And nobody truncates or rewrites it, as
+may happen to a user's file.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ WORTH = 4_000_000
 
 
 def map_aligned(path: Path, cache_dir: str | os.PathLike[str] | None = None) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file, mapped: from its aligned copy, if it has or needs one.
+    """Return the mapped tensors of a safetensors file: from its aligned copy, if it needs one.
 
     Args:
         path: the file.
-        cache_dir: the cache folder with the copies. One that cannot be written, or has no room, does no
-            harm: misaligned tensors are copied into memory then.
+        cache_dir: the cache folder with the copies. One that cannot be written, or has no room,
+            does no harm: misaligned tensors are copied into memory then.
 
     Raises:
         OSError: when the file cannot be read.
@@ -92,7 +92,7 @@ def _copy_of(file: IO[bytes], layout: Layout, shift: int, cache_dir: str | os.Pa
 
 
 def _open_copy(entry: Entry, head: bytes, size: int) -> IO[bytes] | None:
-    """Open the copy, if its receipt, size and header are right, and nobody else could have written it."""
+    """Open the copy if it is right by receipt, size and header, and nobody else could write it."""
     receipt = entry.read_receipt()
     if receipt is None or not entry.path.is_file() or not only_ours_to_write(entry.path, entry.receipt_path):
         return None
@@ -106,7 +106,7 @@ def _open_copy(entry: Entry, head: bytes, size: int) -> IO[bytes] | None:
 
 
 def _write(entry: Entry, head: bytes, file: IO[bytes], path: Path) -> bool:
-    """Write the copy of `file` at `path`, its data behind `head`, whole or not at all; False if it was replaced."""
+    """Write `head` and the file's data, whole or not at all; False if the file was replaced."""
     # A lock may reach no other machine, so the name is nobody else's in any case.
     temporary = entry.path.with_name(f"{entry.path.name}.{secrets.token_hex(8)}.tmp")
     before = os.fstat(file.fileno())
@@ -140,7 +140,7 @@ def _short(text: str) -> str:
 
 
 def _forget_others(entry: Entry) -> None:
-    """Remove the copies of earlier versions of the file; processes that have them mapped keep them."""
+    """Remove copies of earlier versions of the file; processes that map them keep them."""
     here = entry.path.parent
     for folder in here.parent.glob(f"{here.name.partition('-')[0]}-*"):
         if folder != here:

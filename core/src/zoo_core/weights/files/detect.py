@@ -21,7 +21,7 @@ def head_of(path: Path) -> bytes:
 
 
 def format_of(head: bytes) -> str | None:
-    """Return ``safetensors``, ``zip``, ``tar``, ``gzip`` or ``pickle`` by a file's first bytes; None for another."""
+    """Return ``safetensors``, ``zip``, ``tar``, ``gzip``, ``pickle`` or None by the first bytes."""
     # A header's length (uint64, little endian), then JSON.
     if head[8:].lstrip(b" \t\r\n").startswith(b"{") and int.from_bytes(head[:8], "little") <= _LONGEST_HEADER:
         return "safetensors"
@@ -33,7 +33,7 @@ def format_of(head: bytes) -> str | None:
 
 
 def not_weights(head: bytes, *, known_only: bool = False) -> str | None:
-    """Return what the bytes start instead of weights, as far as that is common; None for possible weights.
+    """Return what common kind of file, other than weights, the bytes start; None for any other.
 
     With `known_only`, bytes of no known format are none.
     """
@@ -50,7 +50,7 @@ def not_weights(head: bytes, *, known_only: bool = False) -> str | None:
 
 
 def incompleteness(path: Path) -> str | None:
-    """Return why a file is not as long as its own format says; None where it is, or the format does not say."""
+    """Return why a file is not as long as its format says; None where that cannot be told."""
     head = head_of(path)
     if format_of(head) == "zip" and not zipfile.is_zipfile(path):
         return "its table of contents is missing at the end"

@@ -35,21 +35,22 @@ _T = TypeVar("_T")
 
 
 def read_file(path: Path, *, mapped: bool = False, cache_dir: str | PathLike[str] | None = None) -> Any:
-    """Return all that a file of weights holds, tensors on the CPU; of a training checkpoint the optimiser's state, too.
+    """Return all that a file of weights or a training checkpoint holds, tensors on the CPU.
 
-    Understands safetensors, what `torch.save` writes (the zip since 1.6, the pickle before it), and a
-    zip or tar archive around one such file. Reads a pickle with ``weights_only=True`` alone, and only
-    if it takes no more memory than a small multiple of its size.
+    Understands safetensors, what `torch.save` writes (the zip since 1.6, the pickle before it), and
+    a zip or tar archive around one such file. Reads a pickle with ``weights_only=True`` alone, and
+    only if it takes no more memory than a small multiple of its size.
 
     Args:
         path: a local file.
-        mapped: map the file where its format allows it (safetensors, the zip of `torch.save`) instead
-            of copying it. Only for a file that nobody changes in place, see
+        mapped: map the file where its format allows it (safetensors, the zip of `torch.save`)
+            instead of copying it. Only for a file that nobody changes in place, see
             `zoo_core.weights.files.safetensors`.
         cache_dir: the folder of a mapped file's aligned copy, see `zoo_core.weights.files.aligned`.
 
     Raises:
-        WeightsError: for a file that is missing, truncated, no weights, or would run code when read.
+        WeightsError: for a file that is missing, truncated, no weights, or would run code when
+            read.
     """
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):  # reading a pipe would wait
@@ -69,7 +70,7 @@ def read_file(path: Path, *, mapped: bool = False, cache_dir: str | PathLike[str
 
 
 def _read_saved(file: IO[bytes], path: Path, mapped: bool = False, *, inner: bool = False) -> Any:
-    """Read what `torch.save` wrote, or a zip around one that is not `inner` itself; `path` is for messages."""
+    """Read what `torch.save` wrote, or unless `inner` a zip around it; `path` is for messages."""
     head = file.read(detect.HEAD_BYTES)
     kind = detect.format_of(head)
     if kind == "pickle":
@@ -79,7 +80,8 @@ def _read_saved(file: IO[bytes], path: Path, mapped: bool = False, *, inner: boo
     if not inner and (content := _examined(lambda file: file_in_zip(file, path), file, path)) is not None:
         return _read_member(content, path)
     findings = _examined(examine_zip, file, path)
-    # torch takes a file of that suffix for safetensors. And only a private mapping never reaches the file.
+    # torch takes a file of that suffix for safetensors. And only a private mapping never reaches
+    # the file.
     mapped = mapped and findings.mappable and path.suffix != ".safetensors" and get_default_mmap_options() == _PRIVATE
     return _torch_load(path if mapped else file, path, findings)
 
@@ -121,12 +123,13 @@ def _examined(examine: Callable[[IO[bytes]], _T], file: IO[bytes], path: Path) -
 
 
 def _torch_load(file: Path | IO[bytes], path: Path, findings: Findings) -> Any:
-    # Training programs keep their options in a Namespace, a plain object whose making runs nothing. The permission
-    # is the process's, so one thread at a time takes and returns it.
+    # Training programs keep their options in a Namespace, a plain object whose making runs nothing.
+    # The permission is the process's, so one thread at a time takes and returns it.
     permitted = _namespace_permitted() if "argparse.Namespace" in findings.names else nullcontext()
     try:
         with permitted, warnings.catch_warnings():
-            # A pickle of another protocol is refused or read; torch's request to report it helps nobody here.
+            # A pickle of another protocol is refused or read; torch's request to report it helps
+            # nobody here.
             warnings.filterwarnings("ignore", message="Detected pickle protocol")
             return torch.load(file, map_location="cpu", weights_only=True, mmap=isinstance(file, Path))
     except pickle.UnpicklingError as error:

@@ -1,10 +1,10 @@
-"""Run a pickle on stand-ins before `torch.load` runs it, so that a small file cannot take much memory.
+"""Run a pickle on stand-ins before `torch.load`, so that a small file cannot take much memory.
 
 ``torch.load(weights_only=True)`` runs no code of the file, but makes whatever the file asks for: a
 few bytes suffice for ``bytearray(4_000_000_000)``, a storage that the file does not have, or a
 million copies of a list. `Rehearsal` runs the same instructions and adds up their memory without
-taking it. A scan of the instructions alone (`pickletools.genops`) cannot tell what a call copies, and
-takes longer: this takes 3 ms for a ResNet-50, a fifth of what ``torch.load`` takes.
+taking it. A scan of the instructions alone (`pickletools.genops`) cannot tell what a call copies,
+and takes longer: this takes 3 ms for a ResNet-50, a fifth of what ``torch.load`` takes.
 """
 
 from __future__ import annotations
@@ -66,19 +66,20 @@ class Storage(NamedTuple):
 
 
 class _Table(dict[Any, Any]):
-    """The stand-in for a table, and for an object with attributes. That for all other objects is None."""
+    """The stand-in for a table or an object with attributes; None stands for other objects."""
 
 
 class Rehearsal(pickle._Unpickler):
     """The standard library's unpickler with the instructions of `torch.load`, on stand-ins.
 
-    `load` raises `pickle.UnpicklingError` naming what `torch.load` would not make, `TooMuch`, and any
-    other exception on bytes that are no pickle.
+    `load` raises `pickle.UnpicklingError` naming what `torch.load` would not make, `TooMuch`, and
+    any other exception on bytes that are no pickle.
 
     Args:
         file: an open file at the pickle's beginning.
         budget: the bytes that are left, shared by the pickles of one file.
-        storage: makes the stand-in for a storage from its item's size in bytes, key, count, and view.
+        storage: makes the stand-in for a storage from its item's size in bytes, key, count, and
+            view.
     """
 
     # The standard library's own, which its annotations leave out.

@@ -5,9 +5,9 @@ offsets, the data. The safetensors library reads and checks the header (0.3 ms f
 same in Python takes 0.5).
 
 A mapped tensor is a private view of the file (MAP_PRIVATE): processes share its pages until one
-writes to the tensor and gets its own copy of the page, so training never changes the file. But a file
-that is changed in place changes the tensors, and one that is truncated kills the process that touches
-them (SIGBUS). So only files that nobody changes in place may be mapped, see
+writes to the tensor and gets its own copy of the page, so training never changes the file. But a
+file that is changed in place changes the tensors, and one that is truncated kills the process that
+touches them (SIGBUS). So only files that nobody changes in place may be mapped, see
 `zoo_core.weights.loading.load`. safetensors' own ``load_file`` always maps.
 """
 
@@ -74,7 +74,7 @@ class Layout(NamedTuple):
         return max((begin + count * dtype.itemsize for _, dtype, _, begin, count in self.entries[-1:]), default=0)
 
     def misaligned(self, shift: int = 0) -> int:
-        """Return how many bytes of tensors would lie misaligned if the data were `shift` bytes further on."""
+        """Return the bytes of tensors that lie misaligned with the data moved by `shift` bytes."""
         start = self.start + shift
         return sum(count * dtype.itemsize for _, dtype, _, begin, count in self.entries if (start + begin) % ALIGNMENT)
 
@@ -86,7 +86,8 @@ class Layout(NamedTuple):
         """Return the tensors of a file that is in `buffer`.
 
         Raises:
-            WeightsError: when the file has become shorter, or a tensor is of a shape that no tensor can have.
+            WeightsError: when the file has become shorter, or a tensor is of a shape that no tensor
+                can have.
         """
         if len(buffer) < self.start + self.size:
             raise WeightsError(f"{self.path} was truncated while it was read: {REMEDY}")
@@ -104,12 +105,13 @@ def read_tensorfile(path: str | os.PathLike[str], *, mapped: bool = False) -> di
 
     Args:
         path: the file.
-        mapped: map it instead of reading it into memory; tensors that lie misaligned are copied all the same, see
-            `zoo_core.weights.files.aligned`.
+        mapped: map it instead of reading it into memory; tensors that lie misaligned are copied all
+            the same, see `zoo_core.weights.files.aligned`.
 
     Raises:
         OSError: when it cannot be read.
-        WeightsError: for a file that safetensors' own reader would refuse: truncated, overlapping, of an unknown dtype.
+        WeightsError: for a file that safetensors' own reader would refuse: truncated, overlapping,
+            of an unknown dtype.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -136,7 +138,8 @@ def layout_of(file: IO[bytes], path: Path) -> Layout:
     position = 0
     try:
         with safe_open(own if own.exists() else path, framework="pt") as opened:
-            # The library has checked that the tensors fill the data without a gap, so sizes say where each one lies.
+            # The library has checked that the tensors fill the data without a gap, so sizes say
+            # where each one lies.
             for name in opened.offset_keys():
                 part = opened.get_slice(name)
                 shape, dtype = part.get_shape(), _DTYPES.get(part.get_dtype())
@@ -156,10 +159,10 @@ def layout_of(file: IO[bytes], path: Path) -> Layout:
 
 
 def tensorfile_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
-    """Return the content of a safetensors file whose data are aligned, so that it can be mapped as it is.
+    """Return the content of a safetensors file with aligned data, which can be mapped as it is.
 
-    ``safetensors.torch.save`` needs NumPy, which nothing else here does, and refuses tensors that share
-    memory; here each is written by itself.
+    ``safetensors.torch.save`` needs NumPy, which nothing else here does, and refuses tensors that
+    share memory; here each is written by itself.
 
     Raises:
         WeightsError: for a dtype that the format does not have.

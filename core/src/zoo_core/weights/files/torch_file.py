@@ -1,8 +1,8 @@
-"""Examine a file of `torch.save` before `torch.load` reads it: whether it is whole, honest, and mappable.
+"""Examine a file of `torch.save` before it is read: whether it is whole, honest, and mappable.
 
 The zip, since PyTorch 1.6, holds ``<root>/data.pkl``, a pickle of the object in which tensors are
-references, and ``<root>/data/<key>``, the bytes of each storage. The older file is five pickles, the
-fourth of them the object's, and behind them the storages, each after its count in eight bytes.
+references, and ``<root>/data/<key>``, the bytes of each storage. The older file is five pickles,
+the fourth of them the object's, and behind them the storages, each after its count in eight bytes.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def download_file(repo: str, revision: str, filename: str, *, cache: Path, name: str, progress: bool = True) -> Path:
-    """Return a repository's file in the client's cache; ask the Hub for changes unless `revision` is a commit.
+    """Return a repository's file in the client's cache, updated unless `revision` is a commit.
 
     Raises:
         NotFoundError: when the repository has no such file.

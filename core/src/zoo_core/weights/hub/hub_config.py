@@ -1,7 +1,7 @@
 """The ``config.json`` of a repository, on the Hub or in a folder: found, read and checked.
 
-It is timm's: ``architecture``, ``num_classes``, ``pretrained_cfg``, ``label_names`` and ``model_args``. What Zoo adds
-lies under ``zoo``: the qualified name of the architecture.
+It is timm's: ``architecture``, ``num_classes``, ``pretrained_cfg``, ``label_names`` and
+``model_args``. Zoo adds the qualified name of the architecture, under ``zoo``.
 """
 
 from __future__ import annotations

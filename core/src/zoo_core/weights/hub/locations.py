@@ -1,4 +1,4 @@
-"""Where the Hub and its client keep things: repositories, URLs, the token, and the client's cache folder."""
+"""Locations of the Hub and its client: repositories, URLs, the token, the client's cache."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REVISION = re.compile(r"[\w.+=,-]+(/[\w.+=,-]+)*", re.ASCII)
 
 
 def split_reference(location: str) -> tuple[str, str]:
-    """Split ``org/repo@revision`` into repository and revision; the revision is ``main`` by default.
+    """Split ``org/repo@revision`` into repository and revision, by default ``main``.
 
     Raises:
         WeightsError: for an impossible name of a repository, or of a branch, tag or commit.

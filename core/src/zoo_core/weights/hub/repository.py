@@ -1,8 +1,9 @@
 """Save a model as a repository: on the Hub, or in a folder.
 
-A repository holds the weights as safetensors, a model card, and a ``config.json`` that Zoo, timm and the image
-pipelines of transformers read. It says what is true of this model, and nothing of the weights that it may have started
-from: those were somebody else's, under another licence perhaps, and measured on other data.
+A repository holds the weights as safetensors, a model card, and a ``config.json`` that Zoo, timm
+and the image pipelines of transformers read. It says what is true of this model, and nothing of the
+weights that it may have started from: those were somebody else's, under another licence perhaps,
+and measured on other data.
 """
 
 from __future__ import annotations
@@ -71,11 +72,11 @@ class Details(TypedDict, total=False):
 def save_for_hub(model: nn.Module, path: str | PathLike[str], **details: Unpack[Details]) -> None:
     """Write a folder that ``local-dir:path``, a Hub repository, timm and transformers read.
 
-    >>> save_for_hub(net, "digits", label_names=[str(n) for n in range(10)], input_size=(32, 32), license="mit")
+    >>> save_for_hub(net, "digits", label_names=[*"0123456789"], input_size=(32, 32), license="mit")
 
     Args:
-        model: made by `create_model`; its weights are those of now. The options that it was made with are written, so
-            that the same network comes back.
+        model: made by `create_model`; its weights are those of now. The options that it was made
+            with are written, so that the same network comes back.
         path: the folder, made if it does not exist. A model card that lies there already stays.
         details: see `Details`.
 

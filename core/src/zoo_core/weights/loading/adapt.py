@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 def adapt_input_conv(weight: Tensor, in_chans: int, channels: int = 3) -> Tensor:
     """Return a first convolution's weight for images of `in_chans` channels.
 
-    The response to an image that repeats the weights' channels stays what it was: one channel takes the sum over the
-    channels, more channels take the weights in turn, scaled by ``channels / in_chans``.
+    The response to an image that repeats the weights' channels stays what it was: one channel takes
+    the sum over the channels, more channels take the weights in turn, scaled by ``channels /
+    in_chans``.
 
     Args:
-        weight: (out, n, height, width), n a multiple of `channels` where a stem reshapes its input first (space to
-            depth), its channels innermost.
+        weight: (out, n, height, width), n a multiple of `channels` where a stem reshapes its input
+            first (space to depth), its channels innermost.
         in_chans: channels of the images to come.
         channels: channels of the images that the weights were trained on.
 
@@ -47,7 +48,7 @@ def adapt_input_conv(weight: Tensor, in_chans: int, channels: int = 3) -> Tensor
 
 
 def adapt_first_convs(state_dict: StateDict, cfg: PretrainedCfg, shapes: Mapping[str, torch.Size]) -> StateDict:
-    """Adapt every first convolution in the config to the input channels of the network's `shapes`."""
+    """Adapt the config's first convolutions to the input channels of the network's `shapes`."""
     adapted = dict(state_dict)
     for name in names_of(cfg.first_conv):
         key = f"{name}.weight"
@@ -68,8 +69,8 @@ def adapt_classifiers(
 ) -> tuple[StateDict, set[str]]:
     """Fit every classifier in the config to the classes of the network's `shapes`.
 
-    Cut off the rows of a label offset. Leave out a classifier for other classes, so that the network
-    keeps a fresh one, and one that the network does not have.
+    Cut off the rows of a label offset. Leave out a classifier for other classes, so that the
+    network keeps a fresh one, and one that the network does not have.
 
     Returns:
         The state dict, and the network's keys that are to be drawn afresh.

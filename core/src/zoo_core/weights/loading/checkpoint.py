@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo_core.errors import WeightsError
 from zoo_core.weights.files.read import read_file
-from zoo_core.weights.loading.assign import check_fit, slots
+from zoo_core.weights.loading.assign import check_fit, slots_of
 from zoo_core.weights.loading.load import FilterFn, put
 from zoo_core.weights.loading.plain import plain_tensors
 from zoo_core.weights.loading.state_dict import read_state_dict, select_state_dict
@@ -44,7 +44,8 @@ def load_checkpoint(
 
     Args:
         model: whose values are replaced.
-        path: safetensors, or what `torch.save` wrote: a state dict or a training checkpoint around one.
+        path: safetensors, or what `torch.save` wrote: a state dict or a training checkpoint around
+            one.
         use_ema: of a training checkpoint, take the exponential moving average where there is one.
         strict: False lets keys be missing or too many.
         filter_fn: ``(state_dict, model) -> state_dict`` with the model's keys.
@@ -55,7 +56,7 @@ def load_checkpoint(
     state_dict = read_state_dict(path, use_ema=use_ema)
     if filter_fn is not None:
         state_dict = filter_fn(state_dict, model)
-    put(model, slots(model), state_dict, strict=strict, source=f"the weights in {os.fspath(path)}")
+    put(model, slots_of(model), state_dict, strict=strict, source=f"the weights in {os.fspath(path)}")
 
 
 def resume_checkpoint(
@@ -64,11 +65,12 @@ def resume_checkpoint(
     optimizer: Resumable | None = None,
     loss_scaler: Resumable | None = None,
 ) -> int | None:
-    """Resume a training: restore the model's weights (not their average), optimiser, and gradient scaler.
+    """Resume a training: restore the model's weights (not their average), optimiser, and scaler.
 
     Args:
         model: whose values are replaced.
-        path: a checkpoint with ``state_dict``, and ``optimizer``, ``amp_scaler`` and ``epoch`` where they were saved.
+        path: a checkpoint with ``state_dict``, and ``optimizer``, ``amp_scaler`` and ``epoch``
+            where they were saved.
         optimizer: restored from ``optimizer``.
         loss_scaler: restored from ``amp_scaler``.
 
@@ -76,8 +78,8 @@ def resume_checkpoint(
         The epoch to go on with, or None for a checkpoint without one.
 
     Raises:
-        WeightsError: when the file cannot be read, does not fit the model, or lacks a wanted state; nothing
-            has changed then.
+        WeightsError: when the file cannot be read, does not fit the model, or lacks a wanted state;
+            nothing has changed then.
     """
     path = Path(path)
     loaded = read_file(path)
@@ -90,12 +92,12 @@ def resume_checkpoint(
             raise WeightsError(
                 f"{path} has no state of the {key!r}: it holds weights alone; load_checkpoint loads those"
             )
-    places, source = slots(model), f"the weights in {path}"
+    slots, source = slots_of(model), f"the weights in {path}"
     state_dict = plain_tensors(state_dict, source)
-    check_fit(places, state_dict, source=source)
+    check_fit(slots, state_dict, source=source)
     for key, taker in wanted:
         taker.load_state_dict(loaded[key])
-    put(model, places, state_dict, source=source)
+    put(model, slots, state_dict, source=source)
     epoch = loaded.get("epoch") if isinstance(loaded, Mapping) else None
     if epoch is None:
         return None

@@ -29,7 +29,7 @@ def read_state_dict(
     mapped: bool = False,
     cache_dir: str | PathLike[str] | None = None,
 ) -> StateDict:
-    """Return the tensors of a file by name, on the CPU; `mapped` and `cache_dir` as for `read_file`.
+    """Return the tensors of a file by name, on the CPU.
 
     Args:
         path: a local file.
@@ -45,7 +45,7 @@ def read_state_dict(
 
 
 def select_state_dict(loaded: Any, path: Path, *, use_ema: bool = True) -> StateDict:
-    """Return the state dict inside a checkpoint, without a wrapper's prefix; `path` is for messages.
+    """Return the state dict in a checkpoint, without a wrapper's prefix; `path` is for messages.
 
     Raises:
         WeightsError: for anything else.

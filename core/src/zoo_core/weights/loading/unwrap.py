@@ -16,7 +16,7 @@ TRAINING_PREFIXES = ("model.", "net.")
 
 
 def unwrapped(state_dict: Mapping[str, Tensor], prefixes: Sequence[str] = WRAPPER_PREFIXES) -> dict[str, Tensor]:
-    """Return the state dict without each prefix that leads all its names, in whatever order they stand."""
+    """Return the state dict without each prefix that leads all its names, in any order."""
     names = dict(state_dict)
     while prefix := next((p for p in prefixes if names and all(name.startswith(p) for name in names)), ""):
         names = {name.removeprefix(prefix): tensor for name, tensor in names.items()}
@@ -24,6 +24,6 @@ def unwrapped(state_dict: Mapping[str, Tensor], prefixes: Sequence[str] = WRAPPE
 
 
 def unwrapped_for(model: nn.Module, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the state dict without wrappers' and training loops' prefixes, but for children of the model."""
+    """Return the state dict without the prefixes of wrappers and training loops."""
     children = {f"{name}." for name, _ in model.named_children()}
     return unwrapped(state_dict, [p for p in (*WRAPPER_PREFIXES, *TRAINING_PREFIXES) if p not in children])

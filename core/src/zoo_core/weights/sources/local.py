@@ -47,7 +47,8 @@ def _locate(request: FetchRequest) -> Path:
         return _in_package(request)
     if request.scheme == "file":
         location = request.location
-        # Both file:relative/path and the standard's file://host/absolute/path, whose host is this machine.
+        # Both file:relative/path and the standard's file://host/absolute/path, whose host is this
+        # machine.
         return user_path(unquote("/" + location[2:].partition("/")[2]) if location.startswith("//") else location)
     return user_path(request.source)
 

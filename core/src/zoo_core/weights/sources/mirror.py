@@ -1,7 +1,7 @@
 """A mirror, as an example of a source that a third party could add: ``ZOO_MIRROR=https://mirror.example/zoo``.
 
-A mirror has the layout of ``wget --force-directories``, which is that of Zoo's cache, too: it serves
-the file of ``https://host/path`` at ``$ZOO_MIRROR/host/path``, also for the Hub's files. The
+A mirror has the layout of ``wget --force-directories``, which is that of Zoo's cache, too: it
+serves the file of ``https://host/path`` at ``$ZOO_MIRROR/host/path``, also for the Hub's files. The
 publisher serves what the mirror lacks.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @hookimpl(tryfirst=True)
 def zoo_fetch_weights(request: FetchRequest) -> Path | None:
-    """Fetch the mirror's file, verified and kept as its publisher's; None where the mirror has none."""
+    """Fetch the mirror's file, verified and kept as its publisher's; None if it has none."""
     mirror = os.environ.get("ZOO_MIRROR", "").rstrip("/")
     if not mirror or request.local_only:  # the other sources find what is cached
         return None

@@ -1,4 +1,4 @@
-"""One URL into one verified file of the cache: one transfer at a time, resumed, repeated, hashed, renamed."""
+"""One URL into one verified file of the cache: resumed, repeated, hashed, renamed."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ def download(
 ) -> Path:
     """Fetch a URL into the cache.
 
-    The content goes to a ``.part`` beside its path and is renamed once it is verified. While another
-    process or thread transfers the same file, wait for it and use its file. A transfer that was cut
-    off or killed goes on at the same byte if the server has ranges, and still the same file.
+    The content goes to a ``.part`` beside its path and is renamed once it is verified. While
+    another process or thread transfers the same file, wait for it and use its file. A transfer that
+    was cut off or killed goes on at the same byte if the server has ranges, and still the same
+    file.
 
     Args:
         url: what to fetch, and what the file stands for.
@@ -56,7 +57,8 @@ def download(
         mirror: a URL to fetch it from instead.
 
     Raises:
-        UnavailableError: when the server cannot be reached, lacks the file, or fails again and again.
+        UnavailableError: when the server cannot be reached, lacks the file, or fails again and
+            again.
         WeightsError: for a wrong file, or a cache that is full or cannot be written.
     """
     from filelock import FileLock
@@ -135,20 +137,21 @@ class _Transfer:
                 if response.status_code != 416:
                     self._receive(response, file, digest, total)
         if start and self.expected and not self.expected.matches(digest.hexdigest()):
-            # The server's file may have changed under the part. Only a whole transfer is evidence against it.
+            # The server's file may have changed under the part. Only a whole transfer is evidence
+            # against it.
             part.unlink()
             return self.attempt()
         return self._finish(digest.hexdigest(), receipt)
 
     def _begun(self) -> Receipt | None:
-        """Return the receipt of a part of this very file, which a hash or a validator can tell from another."""
+        """Return the receipt of a part of this file; None if no hash or validator can tell it."""
         receipt = self.entry.read_receipt()
         if receipt is None or (receipt.mirror or receipt.url) != self.url or receipt.url != self.published:
             return None
         return receipt if receipt.validator or self.expected else None
 
     def _goes_on(self, begun: Receipt | None, response: Response, have: int, total: int | None) -> bool:
-        """Return whether a part and the rest of an answer make one file; True where the hash will tell."""
+        """Return whether a part and the answer make one file; True where the hash will tell."""
         if response.status_code == 416 and total != have:
             return False
         if self.expected or not have:
@@ -185,7 +188,7 @@ class _Transfer:
         self._check_head(file)
 
     def _check_head(self, file: BufferedRandom) -> None:
-        """Refuse what is no weights while it is small; where a hash is expected, only what surely is none."""
+        """Refuse what is no weights early; with an expected hash, only the certain cases."""
         position = file.tell()
         file.seek(0)
         head = file.read(detect.HEAD_BYTES)
@@ -224,7 +227,7 @@ def _size(part: Path) -> int:
 
 
 def _open_part(part: Path, start: int) -> BufferedRandom:
-    """Open a part to go on with, or a new one in its place, to read and write; never follow a link."""
+    """Open a part to read and write, a new one if `start` is 0; never follow a link."""
     if not start:
         part.unlink(missing_ok=True)
     new = 0 if start else os.O_CREAT | os.O_EXCL
@@ -233,7 +236,7 @@ def _open_part(part: Path, start: int) -> BufferedRandom:
 
 
 def _range_of(response: Response, have: int) -> tuple[int, int | None]:
-    """Return where the body starts in the file, and the whole file's size if the server says it, in bytes."""
+    """Return the body's offset in the file, and the file's size if the server says it."""
     # bytes 100-199/200, bytes */200
     span, _, whole = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
     if response.status_code in (206, 416):

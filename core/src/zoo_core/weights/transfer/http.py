@@ -1,4 +1,4 @@
-"""Requests over HTTP. A failure is passing, missing (another source may have the file), or final."""
+"""Requests over HTTP. A failure is passing, missing (for another source to try), or final."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class PassingError(Exception):
 
 @contextmanager
 def open_url(url: str, name: str, headers: Mapping[str, str] | None = None) -> Iterator[Response]:
-    """Ask for a URL and yield the streamed answer: 200, 206, or 416 to a range. Read its body by `read_body`.
+    """Yield the streamed answer of a URL: 200, 206, or 416 to a range. `read_body` reads its body.
 
     Proxies and netrc are as requests has them.
 
@@ -84,7 +84,8 @@ def open_url(url: str, name: str, headers: Mapping[str, str] | None = None) -> I
     ) as error:
         raise PassingError(_innermost(error)) from error
     except (requests.exceptions.RequestException, ValueError) as error:
-        # urllib3 and http.client raise various ValueErrors for headers and redirects that make no sense.
+        # urllib3 and http.client raise various ValueErrors for headers and redirects that make no
+        # sense.
         raise UnavailableError(f"{name}: {url} cannot be fetched: {error}") from error
 
 
@@ -98,7 +99,7 @@ class _Session(requests.Session):
         return target
 
     def rebuild_method(self, prepared_request: PreparedRequest, response: Response) -> None:
-        """Follow a redirect, unless it leads from HTTPS to HTTP, which anybody on the way can change."""
+        """Follow a redirect, but not from HTTPS to HTTP, which anybody on the way can change."""
         if response.url.startswith("https:") and str(prepared_request.url).startswith("http:"):
             raise requests.exceptions.InvalidURL(f"it redirects from HTTPS to HTTP: {prepared_request.url}")
         super().rebuild_method(prepared_request, response)
@@ -107,7 +108,8 @@ class _Session(requests.Session):
 def _answer(session: requests.Session, url: str, headers: Mapping[str, str]) -> Response:
     """Send the request and wait for the headers of the answer, up to `ANSWER_S` seconds.
 
-    requests limits the time between two bytes, not that of all. So another thread waits, and is left if need be.
+    requests limits the time between two bytes, not that of all. So another thread waits, and is
+    left if need be.
     """
     outcome: Future[Response] = Future()
 
@@ -158,7 +160,7 @@ def read_body(response: Response) -> Iterator[bytes]:
 
 
 def get_small(url: str, name: str, headers: Mapping[str, str]) -> tuple[bytes, Mapping[str, str]]:
-    """Return a small file's content and the headers of the first answer, in which the Hub says something.
+    """Return a small file's content and the headers of the first answer, which the Hub fills.
 
     Raises:
         UnavailableError: when it cannot be had, or is larger than `LARGEST_SMALL_FILE`.
@@ -179,13 +181,14 @@ def get_small(url: str, name: str, headers: Mapping[str, str]) -> tuple[bytes, M
 
 
 def retried(attempt: Callable[[], _T], url: str, name: str, size: Callable[[], int] = lambda: 0) -> _T:
-    """Return the result of `attempt`, repeated after each `PassingError`, with a longer wait each time.
+    """Return the result of `attempt`; after a `PassingError` repeat it, with growing waits.
 
     Args:
         attempt: opens the URL.
         url: for messages.
         name: the model's, for messages.
-        size: how many bytes the file on disk has; the count starts again where an attempt has added `CHUNK_BYTES`.
+        size: how many bytes the file on disk has; the count starts again where an attempt has added
+            `CHUNK_BYTES`.
 
     Raises:
         UnavailableError: after `ATTEMPTS` failures without progress.
@@ -228,7 +231,8 @@ def _check_status(response: Response, url: str, name: str) -> None:
 def _seconds(retry_after: str | None) -> float | None:
     """Return a Retry-After header, seconds or a date, in seconds from now.
 
-    urllib3's `Retry` reads it too, but cuts what is longer than six hours, and fails on a date that is none.
+    urllib3's `Retry` reads it too, but cuts what is longer than six hours, and fails on a date that
+    is none.
     """
     if not retry_after:
         return None

@@ -27,7 +27,8 @@ class FetchRequest:
     """One possible source of a model's weights. The argument of the hook ``zoo_fetch_weights``."""
 
     source: str
-    """``package:dist_package/path``, ``file:path``, a plain path, a URL, or ``hf-hub:org/repo[@revision]``."""
+    """``package:dist_package/path``, ``file:path``, a plain path, a URL, or
+    ``hf-hub:org/repo[@revision]``."""
     cache_dir: Path
     """Zoo's cache folder."""
     name: str = "the model"

@@ -15,7 +15,7 @@ from zoo_core.errors import WeightsError
 from zoo_core.hooks import hookimpl
 from zoo_core.hooks.manager import hook_manager
 from zoo_core.weights.cache.inventory import damage, inventory
-from zoo_core.weights.fetch import cached_path, fetch_weights, is_cached
+from zoo_core.weights.fetch import cached_path, fetch_weights
 from zoo_core.weights.transfer.request import FetchRequest, UnavailableError
 
 
@@ -33,7 +33,7 @@ def test_an_overlaid_source_is_the_only_one(file: Path) -> None:
 
 
 def test_a_config_without_a_source_says_so() -> None:
-    assert not is_cached(PretrainedCfg())
+    assert not cached_path(PretrainedCfg())
     with pytest.raises(WeightsError, match=r"^net has no pretrained weights; create it with pretrained=False$"):
         fetch_weights(PretrainedCfg(architecture="net"))
 
@@ -118,15 +118,15 @@ def test_another_package_can_add_a_source(bucket: Bucket, file: Path) -> None:
 
 def test_what_another_package_s_source_fetched_is_known(bucket: Bucket, file: Path, cache: Path) -> None:
     cfg = PretrainedCfg(url="s3://bucket/net.pth")
-    assert not is_cached(cfg)
+    assert not cached_path(cfg)
     fetch_weights(cfg)
     assert cached_path(cfg) == file
     (item,) = inventory(cache)
     assert (item.state, item.path, item.size) == ("elsewhere", file, file.stat().st_size)
     assert damage(item) is None
-    assert not is_cached(PretrainedCfg(url="s3://bucket/other.pth"))
+    assert not cached_path(PretrainedCfg(url="s3://bucket/other.pth"))
     file.unlink()
-    assert not is_cached(cfg)
+    assert not cached_path(cfg)
 
 
 def test_another_package_s_source_is_held_against_the_config(bucket: Bucket, file: Path) -> None:

@@ -93,13 +93,8 @@ def requests_for(
     return requests
 
 
-def is_cached(cfg: PretrainedCfg, *, cache_dir: str | os.PathLike[str] | None = None) -> bool:
-    """Return whether a file of the config's weights is on this machine, unverified."""
-    return cached_path(cfg, cache_dir=cache_dir) is not None
-
-
 def cached_path(cfg: PretrainedCfg, *, cache_dir: str | os.PathLike[str] | None = None) -> Path | None:
-    """Return a file of the config's weights on this machine, unverified, or None."""
+    """Return a file of the config's weights on this machine, unverified, or None; opens no socket."""
     requests = requests_for(cfg, cache_dir=cache_dir)
     return next((path for request in requests for path in paths_of(request) if is_file(path)), None)
 

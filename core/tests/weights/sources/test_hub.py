@@ -11,17 +11,17 @@ from hub_repositories import COMMIT, REPO, cdn
 from weight_server import Server
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import WeightsError
-from zoo_core.weights.fetch import fetch_weights, is_cached
+from zoo_core.weights.fetch import cached_path, fetch_weights
 from zoo_core.weights.hub.hub_config import read_hub_config
 
 
 def test_a_repository_s_weights_are_fetched_once(hub: Server, weights: bytes, tmp_path: Path, by_client: bool) -> None:
     cfg = PretrainedCfg(hf_hub_id=REPO)
-    assert not is_cached(cfg)
+    assert not cached_path(cfg)
     path = fetch_weights(cfg)
     assert path.read_bytes() == weights
     assert path.is_relative_to(tmp_path / ("hf" if by_client else "zoo")), "the client's cache is shared with others"
-    assert is_cached(cfg)
+    assert cached_path(cfg)
     asked = len(hub.log)
     assert fetch_weights(cfg) == path
     assert len(hub.log) == asked

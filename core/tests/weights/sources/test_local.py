@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import WeightsError
-from zoo_core.weights.fetch import cached_path, fetch_weights, is_cached
+from zoo_core.weights.fetch import cached_path, fetch_weights
 
 EXPLODING = "raise RuntimeError('a package with weights was imported')"
 
@@ -17,7 +17,7 @@ EXPLODING = "raise RuntimeError('a package with weights was imported')"
 def test_a_local_file_is_used_where_it_is(file: Path, form: str) -> None:
     source = form.format(file)
     for cfg in (PretrainedCfg(file=source), PretrainedCfg(url=source)):
-        assert is_cached(cfg)
+        assert cached_path(cfg)
         assert fetch_weights(cfg) == file
 
 
@@ -71,7 +71,7 @@ def test_a_file_in_a_zipped_package_is_unpacked_into_the_cache(
 )
 def test_a_place_that_is_none_is_one_line(source: str, message: str) -> None:
     cfg = PretrainedCfg(url=source)
-    assert not is_cached(cfg)
+    assert not cached_path(cfg)
     with pytest.raises(WeightsError, match=message):
         fetch_weights(cfg)
 

@@ -8,16 +8,16 @@ from safetensors.torch import load_file
 from weight_server import Server
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import WeightsError
-from zoo_core.weights.fetch import fetch_weights, is_cached
+from zoo_core.weights.fetch import cached_path, fetch_weights
 
 
 def test_a_url_becomes_a_verified_file_that_is_fetched_once(server: Server, cache: Path, weights: bytes) -> None:
     cfg = PretrainedCfg(url=server.add(named(weights), weights))
-    assert not is_cached(cfg)
+    assert not cached_path(cfg)
     path = fetch_weights(cfg)
     assert path == cache / "weights" / server.key / named(weights)[1:]
     assert path.read_bytes() == weights
-    assert is_cached(cfg)
+    assert cached_path(cfg)
     assert fetch_weights(cfg) == path
     assert len(server.log) == 1
 
@@ -33,7 +33,7 @@ def test_files_of_torch_hub_serve(server: Server, tmp_path: Path, weights: bytes
     theirs = tmp_path / "torch" / "hub" / "checkpoints" / Path(named(weights)).name
     theirs.parent.mkdir(parents=True)
     theirs.write_bytes(weights)
-    assert is_cached(cfg)
+    assert cached_path(cfg)
     assert fetch_weights(cfg) == theirs
     theirs.write_bytes(b"something else")
     with pytest.raises(WeightsError, match="does not exist"):

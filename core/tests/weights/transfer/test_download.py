@@ -12,7 +12,7 @@ from fetching import FETCH, named, sha256, spawn, wait_for
 from weight_server import Server
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import WeightsError
-from zoo_core.weights.fetch import fetch_weights, is_cached
+from zoo_core.weights.fetch import cached_path, fetch_weights
 
 
 @pytest.mark.parametrize("expected", ["config", "name"])
@@ -26,7 +26,7 @@ def test_a_wrong_hash_is_kept_aside_and_not_used(server: Server, cache: Path, we
     assert wrong in message
     assert sha256(weights) in message
     assert "\n" not in message
-    assert not is_cached(cfg)
+    assert not cached_path(cfg)
     (rejected,) = cache.rglob("*.rejected")
     assert rejected.read_bytes() == weights
     assert str(rejected) in message

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from zoo_core.config import INTERPOLATIONS
 from zoo_core.errors import ConfigError, ImageError, MissingExtraError, OptionError, did_you_mean
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from zoo_core.config import PretrainedCfg
 
+_INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "ICO", "TGA", "AVIF", "JPEG2000")
 """What photos and pictures come in. Pillow reads more, by programs of others: an EPS file runs Ghostscript."""
 _MOST_PIXELS = 1 << 28
@@ -157,10 +157,10 @@ def _margin(size: int, crop: int) -> int:
 def _resampling(interpolation: str) -> Resampling:
     from PIL import Image
 
-    if interpolation not in INTERPOLATIONS:
+    if interpolation not in _INTERPOLATIONS:
         raise ConfigError(
-            f"unknown interpolation {interpolation!r}{did_you_mean(interpolation, INTERPOLATIONS)}; "
-            f"there are {', '.join(INTERPOLATIONS)}"
+            f"unknown interpolation {interpolation!r}{did_you_mean(interpolation, _INTERPOLATIONS)}; "
+            f"there are {', '.join(_INTERPOLATIONS)}"
         )
     return Image.Resampling[interpolation.upper()]
 

@@ -6,7 +6,7 @@ import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.config import INTERPOLATIONS, PretrainedCfg
+from zoo_core.config import PretrainedCfg
 from zoo_core.names import parse_model_name
 from zoo_core.registry import find_model
 from zoo_core.weights.cache.verify import hash_in_name, is_sha256
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from zoo_kit.conformance.subject import Subject
 
-_INTERPOLATIONS = (*INTERPOLATIONS, "random")  # which timm draws from
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "hamming", "box", "random")
 _OF_THE_NETWORK = ("first_conv", "classifier")
 
 
@@ -83,8 +83,8 @@ def _input_problems(cfg: PretrainedCfg) -> Iterable[str]:
         value = getattr(cfg, field)
         if value is not None and not 0 < value <= 1:
             yield f"{field} {value} is not in 0..1"
-    if cfg.interpolation not in _INTERPOLATIONS:
-        yield f"interpolation {cfg.interpolation!r} is none of {', '.join(_INTERPOLATIONS)}"
+    if cfg.interpolation not in INTERPOLATIONS:
+        yield f"interpolation {cfg.interpolation!r} is none of {', '.join(INTERPOLATIONS)}"
     if cfg.label_names is not None and len(cfg.label_names) != cfg.num_classes:
         yield f"label_names has {len(cfg.label_names)} names for {cfg.num_classes} classes"
 

@@ -12,18 +12,10 @@ import torch
 from safetensors.torch import save_file
 from tiny import TinyConfig, TinyNet
 from torch import nn
-from zoo_core.building.build import (
-    build_model_with_cfg,
-    building,
-    complete,
-    describe,
-    load_weights,
-    narrow,
-    network_options,
-    resolve_cfg,
-    split_options,
-    wrap,
-)
+from zoo_core.building.build import build_model_with_cfg, describe, load_weights, narrow, wrap
+from zoo_core.building.materialise import building, complete
+from zoo_core.building.options import network_options, split_options
+from zoo_core.building.resolve import resolve_default_cfg
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import ConfigError, FeatureError, OptionError, WeightsError
 from zoo_core.weights.loading.load import load_pretrained
@@ -275,7 +267,7 @@ def test_indices_out_of_range_say_the_range():
 def test_a_config_that_is_none_or_has_unknown_fields_is_an_error():
     with pytest.raises(ConfigError, match=r"unknown default config field 'maen'. Did you mean 'mean'"):
         build(pretrained_cfg_overlay={"maen": 1})
-    with pytest.raises(ConfigError, match="expected a PretrainedCfg"):
+    with pytest.raises(ConfigError, match="a default config must be a mapping, not 3"):
         build(pretrained_cfg=3)
 
 
@@ -311,7 +303,7 @@ def test_building_leaves_the_garbage_collector_as_it_was(fails):
 
 def test_the_steps_can_be_taken_one_by_one(weights):
     _, path = weights
-    cfg = resolve_cfg("tiny", CFG, overlay={"file": str(path)})
+    cfg = resolve_default_cfg(CFG, overlay={"file": str(path)})
     options = network_options(TinyNet, cfg, {"num_classes": 3, "drop_rate": None, "widths": (4, 6, 8)})
     assert options == {"num_classes": 3, "in_chans": 3, "widths": (4, 6, 8)}
     arguments, options = split_options(TinyNet, "tiny", TinyConfig(), options)

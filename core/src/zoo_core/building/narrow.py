@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
-from zoo_core.building.infer import find_classifier, find_first_conv
-from zoo_core.building.meta import on_meta
 from zoo_core.errors import WeightsError
+from zoo_core.network.infer import find_classifier, find_first_conv
+from zoo_core.network.meta import on_meta
 
 if TYPE_CHECKING:
     import os

@@ -15,16 +15,20 @@ from torch import Tensor, nn
 from zoo_core.errors import FeatureError, OptionError
 from zoo_core.features.indices import feature_indices
 from zoo_core.features.mixin import drop_after
+from zoo_core.layers.classifier import create_classifier
 
 
 class Network(nn.Module):
     """Base of the families' networks.
 
-    A subclass sets the attributes below in its ``__init__``, and writes `forward_stages`, `forward_head`,
-    `reset_classifier` and `get_classifier`. Where layers start otherwise than PyTorch's do, it writes `init_module`
-    too, and ends its ``__init__`` with ``self.init_layers()``.
+    A subclass names its classifier, sets the other attributes below in its ``__init__``, and writes `forward_stages`
+    and `forward_head`. Where layers start otherwise than PyTorch's do, it writes `init_module` too, and ends its
+    ``__init__`` with ``self.init_layers()``.
 
     Attributes:
+        classifier_name: of the class: the dotted name of the module that yields the logits, ``"head.fc"``. Beside it
+            is the pooling, ``global_pool``, as `zoo_core.layers.create_classifier` makes both. A network with another
+            head writes `get_classifier` and `reset_classifier` itself.
         num_classes: width of the logits; 0 without a classifier.
         num_features: channels of the last feature map.
         head_hidden_size: width of what `forward_head` returns with ``pre_logits=True``.
@@ -37,6 +41,7 @@ class Network(nn.Module):
     final_norm: Optional[str] = None  # noqa: UP045 - for TorchScript
 
     if TYPE_CHECKING:  # TorchScript would read these annotations, and cannot
+        classifier_name: str
         num_classes: int
         num_features: int
         head_hidden_size: int
@@ -60,13 +65,30 @@ class Network(nn.Module):
         """Pool the features and classify: (batch, num_features, h, w) to (batch, num_classes)."""
         raise NotImplementedError
 
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a fresh one for `num_classes` (0: none), and the pooling where one is named."""
-        raise NotImplementedError
-
+    @torch.jit.ignore
     def get_classifier(self) -> nn.Module:
-        """The module that yields the logits; `nn.Identity` where there is none."""
-        raise NotImplementedError
+        """Return the module that yields the logits; `nn.Identity` where there is none."""
+        return self.get_submodule(self.classifier_name)
+
+    @torch.jit.ignore
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace the classifier by a fresh one, and the pooling where one is named.
+
+        Args:
+            num_classes: width of the logits; 0 for no classifier.
+            global_pool: as `zoo_core.layers.create_classifier` takes it; None keeps the kind that there is.
+
+        Raises:
+            OptionError: as `create_classifier` does; nothing has changed then.
+        """
+        parent, _, name = self.classifier_name.rpartition(".")
+        head: Any = self.get_submodule(parent)
+        kind = head.global_pool.pool_type if global_pool is None else global_pool
+        pool, classifier = create_classifier(self.num_features, num_classes, kind)
+        head.global_pool = pool
+        setattr(head, name, classifier.to(next(self.parameters())))
+        self.num_classes = num_classes
+        self.head_hidden_size = self.num_features * pool.feat_mult()
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Images to the unpooled features: (batch, num_features, height / 32, width / 32)."""

@@ -1,0 +1,60 @@
+"""Construct a network without drawing what weights replace, then give values to what has none."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from zoo_core.building.deferred import Deferral
+from zoo_core.network.meta import to_meta
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def building(device: torch.device | str | None = None) -> Iterator[Deferral]:
+    """Where a network is constructed and loaded: on its device, no draw carried out that may be spared.
+
+    What comes out is what constructing and loading give elsewhere, once `complete` has been called. A network for the
+    meta device is built like any other, so that its constructor may compute with values.
+    """
+    place = _place(device)
+    keeps_seed: AbstractContextManager[None] = nullcontext()
+    if place.type == "meta":
+        place, keeps_seed = torch.device("cpu"), torch.random.fork_rng(devices=[])
+    # A context that sets the device that is set already would put a Python call before each of torch's.
+    with keeps_seed, nullcontext() if place == torch.get_default_device() else place, Deferral() as deferral:
+        yield deferral
+
+
+def complete(
+    model: nn.Module,
+    deferral: Deferral,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Give values to what neither constructor nor weights gave any yet; cast, or drop all values for the meta device.
+
+    Args:
+        model: what was built.
+        deferral: of the `building` that it was built in, which has ended.
+        device: as given to `building`.
+        dtype: of floating-point tensors; None leaves it.
+
+    Raises:
+        PluginError: for a parameter or buffer that nobody has given values.
+    """
+    on_meta = _place(device).type == "meta"
+    deferral.finish(model, draw=not on_meta)
+    if on_meta:
+        to_meta(model)
+    if dtype is not None:
+        model.to(dtype=dtype)
+
+
+def _place(device: torch.device | str | None) -> torch.device:
+    return torch.get_default_device() if device is None else torch.device(device)

@@ -8,7 +8,9 @@ they differ, the builder's must be the same under the same seed, and follow the 
 from __future__ import annotations
 
 import copy
+import gc
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from zoo_core.building.build import build_model_with_cfg
+from zoo_core.building.materialise import building, complete
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import PluginError
 from zoo_core.network import Network
@@ -495,3 +498,18 @@ def test_an_error_in_a_constructor_ends_the_deferral() -> None:
     with pytest.raises(ValueError, match="divisible by groups"):
         build_model_with_cfg(Broken, "broken", False)
     assert nn.Linear(64, 64).weight.std() > 0.05
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_what_was_deferred_is_freed_with_the_build(device: str) -> None:
+    """Without a look of the garbage collector, which may be long in coming."""
+    gc.disable()
+    try:
+        with building(device) as deferral:
+            net = nn.Linear(64, 64)
+        complete(net, deferral, device)
+        ended = weakref.ref(deferral)
+        del deferral
+        assert ended() is None
+    finally:
+        gc.enable()

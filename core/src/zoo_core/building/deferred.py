@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import ctypes
 import math
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import init
-from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch.overrides import TorchFunctionMode
 
 from zoo_core.building.draw import draw_uniform_
 from zoo_core.errors import PluginError
@@ -53,7 +53,6 @@ class Deferral(TorchFunctionMode):
         super().__init__()
         self._fresh: dict[int, tuple[Tensor, Callable[[Tensor], object] | None]] = {}  # by address: memory, noted draw
         self._taken: set[int] = set()
-        self._is_nested = any(isinstance(mode, Deferral) for mode in _get_current_function_mode_stack())  # type: ignore[no-untyped-call]
         # This moves the default generator, so that whoever sets the caller's seed once more does not go unseen.
         self._generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         self._state: bytes | None = _default_state()
@@ -78,19 +77,20 @@ class Deferral(TorchFunctionMode):
         """Overwrite `old` by the values of `new`, of the same shape, as ``old.copy_(new)``; where gradients are off.
 
         It gets the memory of `new` instead of a copy where nobody can tell: its own is fresh and no other tensor has
-        it, no other has been given that of `new`, and no deferral around this one has to see what happens.
+        it, not even another deferral, and no other tensor has been given that of `new`.
         """
         with torch._C.DisableTorchFunction():
             address, source = _address(old), _address(new)
-            if address and source and source not in self._fresh and not self._is_nested:
-                shares = address in self._fresh and source not in self._taken and not new.requires_grad
-                alike = (old.dtype, old.device, old.stride()) == (new.dtype, new.device, new.stride())
-                if shares and alike and _owners(old) == _owners_alone():
-                    old.data = new
-                    self._taken.add(source)
-                else:
-                    old.copy_(new)
-                self._fresh.pop(address, None)
+            if (
+                address in self._fresh
+                and source
+                and not (source in self._taken or source in self._fresh or new.requires_grad)
+                and (old.dtype, old.device, old.stride()) == (new.dtype, new.device, new.stride())
+                and _owners(old) == _owners_alone()
+            ):
+                old.data = new
+                self._taken.add(source)
+                del self._fresh[address]
                 return
         old.copy_(new)
 
@@ -100,15 +100,19 @@ class Deferral(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in _LOOKS:
             return func(*args, **kwargs)
-        target = overwritten = None
+        overwritten = None
         if func in _OVERWRITES:
             target = args[0] if args else kwargs["tensor"]
             overwritten = _address(target)
-            if overwritten in self._fresh and func in _DRAWS and (draw := self._noted(func, target, args, kwargs)):
+            if func in _DRAWS and overwritten in self._fresh and (draw := self._noted(func, target, args, kwargs)):
                 self._fresh[overwritten] = self._fresh[overwritten][0], draw
                 return target
+        touched: dict[int, None] = {}  # in a determined order
         if func not in _FACTORIES or "out" in kwargs:
-            self._carry_out(self._found(args[1:] if overwritten else args) | self._found(kwargs.values()))
+            self._find(args[1:] if overwritten else args, touched)
+            self._find(kwargs.values(), touched)
+        if touched:
+            self._carry_out(touched)
         draws = func in _RANDOM and self._defers()
         result = func(*args, **kwargs)
         if draws:
@@ -131,8 +135,7 @@ class Deferral(TorchFunctionMode):
         method, values = func, args[1:]
         named = {name: value for name, value in kwargs.items() if name != "generator"}
         if func is init.kaiming_uniform_:
-            gain = init.calculate_gain(kwargs["nonlinearity"], kwargs["a"])
-            bound = math.sqrt(3) * gain / math.sqrt(init._calculate_correct_fan(target, kwargs["mode"]))
+            bound = _kaiming_bound(target.shape, kwargs["a"], kwargs["mode"], kwargs["nonlinearity"])
             method, values, named = Tensor.uniform_, (-bound, bound), {}
         elif names := _DRAWS[func]:
             method = Tensor.uniform_ if func is init.uniform_ else Tensor.normal_
@@ -142,13 +145,13 @@ class Deferral(TorchFunctionMode):
         if not all(type(value) in (int, float) for value in (*values, *named.values())):
             return None
         method(target.new_empty(0), *values, **named)
+        generator = self._generator  # a function that held the deferral would be a cycle, with the memory in it
         if method is Tensor.uniform_ and len(values) == 2:
-            return lambda tensor: draw_uniform_(tensor, *values, generator=self._generator)
-        return lambda tensor: method(tensor, *values, **named, generator=self._generator)
+            return lambda tensor: draw_uniform_(tensor, *values, generator=generator)
+        return lambda tensor: method(tensor, *values, **named, generator=generator)
 
-    def _found(self, values: Iterable[Any]) -> dict[int, None]:
-        """Return the addresses of fresh memory that arguments of a function may be, or hold, in a determined order."""
-        found: dict[int, None] = {}
+    def _find(self, values: Iterable[Any], found: dict[int, None]) -> None:
+        """Add the addresses of fresh memory that arguments of a function may be, or hold."""
         for value in values:
             kind = type(value)
             if kind in _HOLD_NO_TENSOR:
@@ -156,13 +159,12 @@ class Deferral(TorchFunctionMode):
             if (kind is Tensor or kind is nn.Parameter) and (address := _address(value)) is not None:
                 if address in self._fresh:
                     found[address] = None
-            elif kind is list or kind is tuple or kind is dict:
-                found |= self._found(value.values() if kind is dict else value)
+            elif kind is list or kind is tuple:
+                self._find(value, found)
             elif kind is slice:
-                found |= self._found((value.start, value.stop, value.step))
+                self._find((value.start, value.stop, value.step), found)
             else:
-                found |= dict.fromkeys(self._fresh)
-        return found
+                found.update(dict.fromkeys(self._fresh))
 
     def _carry_out(self, addresses: Iterable[int]) -> None:
         """Draw what is noted for this memory, which is fresh no longer."""
@@ -177,6 +179,13 @@ class Deferral(TorchFunctionMode):
         if self._state is not None and self._state != _default_state():
             self._state = None
         return self._state is not None
+
+
+@lru_cache
+def _kaiming_bound(shape: torch.Size, a: float, mode: Any, nonlinearity: Any) -> float:
+    """Return the bound of the uniform distribution that `init.kaiming_uniform_` draws from; errors as there."""
+    fan = init._calculate_correct_fan(torch.empty(shape, device="meta"), mode)
+    return math.sqrt(3) * init.calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
 
 def _owners(tensor: Tensor) -> int:

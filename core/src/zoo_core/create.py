@@ -41,8 +41,8 @@ def create_model(
     >>> net = zoo.create_model("test_resnet.digits", pretrained=True, in_chans=1)
 
     Args:
-        model_name: ``architecture[.tag]``, ``distribution/architecture[.tag]``, ``hf-hub:org/repo`` or
-            ``local-dir:path``.
+        model_name: ``architecture[.tag]``, ``distribution/architecture[.tag]``, ``hf-hub:org/repo``
+            or ``local-dir:path``.
         pretrained: load the weights of the tag, or of the architecture's default tag.
         pretrained_cfg: a default config instead of the tag's, or the name of another tag.
         pretrained_cfg_overlay: fields that replace those of the default config, for this call.
@@ -50,8 +50,8 @@ def create_model(
         cache_dir: where downloaded weights are kept.
         device: where the model is built.
         dtype: of its floating-point tensors, or the name of one: ``"bfloat16"``.
-        options: ``num_classes``, ``in_chans``, ``features_only``, ``out_indices`` and whatever the architecture has;
-            None means the default.
+        options: ``num_classes``, ``in_chans``, ``features_only``, ``out_indices`` and whatever the
+            architecture has; None means the default.
 
     Returns:
         The model in training mode, as a freshly made module is.
@@ -95,7 +95,7 @@ def create_model(
 
 
 def _flag(pretrained: object) -> bool:
-    """`pretrained` as a bool, also where it was 0, 1 or None; another number was meant for another argument."""
+    """Return `pretrained` as a bool; a number other than 0 and 1 was meant for something else."""
     if pretrained not in (True, False, None):
         hint = f"; did you mean num_classes={pretrained}?" if type(pretrained) is int else ""
         raise OptionError(f"pretrained is True or False, not {pretrained!r}{hint}")
@@ -103,10 +103,11 @@ def _flag(pretrained: object) -> bool:
 
 
 def _made_with(found: FoundModel, options: Mapping[str, Any], weights: PretrainedCfg | None) -> dict[str, Any]:
-    """What a model carries of its making, so that it can be made again: plain data, see `zoo_core.save_for_hub`.
+    """Return what a model carries of its making, plain data, see `zoo_core.save_for_hub`.
 
     Returns:
-        ``architecture``, qualified; ``options`` of the network; ``weights`` that it began with: name, licence, Hub id.
+        ``architecture``, qualified; ``options`` of the network; ``weights`` that it began with:
+        name, licence, Hub id.
     """
     made: dict[str, Any] = {
         "architecture": f"{found.distribution}/{found.architecture}",
@@ -120,7 +121,7 @@ def _made_with(found: FoundModel, options: Mapping[str, Any], weights: Pretraine
 
 @cache
 def _callers_options() -> frozenset[str]:
-    """Options that are no network's: those of `create_model` and of the builder, which a repository may not set."""
+    """Return the options of `create_model` and the builder, which no repository may set."""
     from zoo_core.building.build import build_model_with_cfg
 
     own = [*signature(create_model).parameters, *signature(build_model_with_cfg).parameters]

@@ -1,4 +1,5 @@
-"""`build_model_with_cfg` on core's own small network: options, default configs, loading, and what a failure leaves."""
+"""`build_model_with_cfg` on core's own small network: options, default configs, loading, and
+what a failure leaves."""
 
 import copy
 import dataclasses
@@ -12,8 +13,9 @@ import torch
 from safetensors.torch import save_file
 from tiny import TinyConfig, TinyNet
 from torch import nn
-from zoo_core.building.build import build_model_with_cfg, describe, load_weights, narrow, wrap
+from zoo_core.building.build import build_model_with_cfg, describe, load_weights, wrap
 from zoo_core.building.materialise import building, complete
+from zoo_core.building.narrow import adapt_model_to_state_dict
 from zoo_core.building.options import network_options, split_options
 from zoo_core.building.resolve import resolve_default_cfg
 from zoo_core.config import PretrainedCfg
@@ -309,7 +311,9 @@ def test_the_steps_can_be_taken_one_by_one(weights):
     arguments, options = split_options(TinyNet, "tiny", TinyConfig(), options)
     with building() as deferral:
         model = TinyNet(*arguments, **options)
-        narrow(model, {"stages.1.0.weight": (7, 6, 3, 3), "stages.1.1.weight": (7,), "fc.weight": (3, 7)})
+        adapt_model_to_state_dict(
+            model, {"stages.1.0.weight": (7, 6, 3, 3), "stages.1.1.weight": (7,), "fc.weight": (3, 7)}
+        )
         cfg = describe(model, dataclasses.replace(cfg, first_conv=None))
         assert (cfg.first_conv, model.num_features, model.feature_info[-1]["num_chs"]) == ("stem", 7, 7)
         with pytest.raises(WeightsError, match="of another shape"):

@@ -1,4 +1,5 @@
-"""Where a default config comes from, what replaces what, and what a wrong one raises, wherever it is given."""
+"""Where a default config comes from, what replaces what, and what a wrong one raises, wherever
+it is given."""
 
 from __future__ import annotations
 
@@ -13,12 +14,13 @@ import zoo_core
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from tiny import TinyNet
+from tiny import TinyConfig, TinyNet
 from torch import nn
 from zoo_core.building.build import build_model_with_cfg
 from zoo_core.building.resolve import resolve_default_cfg, resolve_model
 from zoo_core.config import PretrainedCfg
-from zoo_core.errors import ConfigError
+from zoo_core.errors import ConfigError, OptionError
+from zoo_core.family import Family
 from zoo_core.weights.loading.load import load_custom_pretrained, load_pretrained
 
 OWN = PretrainedCfg(num_classes=5, input_size=(3, 32, 32), mean=(0.1, 0.2, 0.3))
@@ -133,3 +135,17 @@ def test_a_field_that_does_not_exist_is_named_wherever_it_is_given(where: str, t
     """A repository may have fields of other programs."""
     with pytest.raises(ConfigError, match=r"unknown default config field 'maen'. Did you mean 'mean'"):
         GIVEN[where]({"maen": 1}, tmp_path)
+
+
+def test_a_family_s_own_config_is_the_default_where_none_is_given() -> None:
+    family = Family(
+        name="tiny",
+        package=__name__,
+        network="tiny:TinyNet",
+        architectures={"net": TinyConfig()},
+        pretrained={"net.a": OWN},
+    )
+    assert family.constructor("net")(pretrained_cfg=None).num_classes == OWN.num_classes
+    assert family.constructor("net")(pretrained_cfg_overlay={"num_classes": 3}).num_classes == 3
+    with pytest.raises(OptionError, match="net has no option 'default_cfg': its family decides that"):
+        family.constructor("net")(default_cfg=OWN)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Keep the garbage collector from looking at what is being built: many objects, none of them garbage.
+    """Keep the garbage collector from looking at many new objects, none of them garbage.
 
     In a process that has just imported torch, one such look takes 90 ms.
     """
@@ -69,11 +69,13 @@ def build_model_with_cfg(
         variant: the architecture's name.
         pretrained: load the weights that the default config names.
         default_cfg: the architecture's default config.
-        model_cfg: the network's configuration, its first argument; `options` that are its fields replace them.
+        model_cfg: the network's configuration, its first argument; `options` that are its fields
+        replace them.
         feature_cfg: options of the feature wrapper.
         pretrained_strict: raise where a key of the weights or of the network has no counterpart.
         pretrained_filter_fn: ``(state_dict, model) -> state_dict`` with the model's keys.
-        pretrained_custom_load: call ``model.load_pretrained(path)`` instead of filling a state dict.
+        pretrained_custom_load: call ``model.load_pretrained(path)`` instead of filling a state
+        dict.
         pretrained_cfg: used instead of `default_cfg`.
         pretrained_cfg_overlay: fields that replace those of the default config, for this call.
         pruned: shapes of the state dict to narrow the network to, see `zoo_core.building.narrow`.
@@ -81,7 +83,8 @@ def build_model_with_cfg(
         out_indices: indices of the maps that it yields.
         feature_cls: the wrapper that makes it.
         cache_dir: the folder of downloaded weights.
-        mmap: map the weights' file instead of copying it; by default only files in caches and packages.
+        mmap: map the weights' file instead of copying it; by default only files in caches and
+        packages.
         device: of the model; by default the current default device.
         dtype: of its floating-point tensors, or the name of one: ``"bfloat16"``.
         options: the network's own: ``num_classes``, ``in_chans``, ``drop_rate``, ...
@@ -102,7 +105,9 @@ def build_model_with_cfg(
     with building(device) as deferral:
         model = model_cls(*arguments, **options)
         if pruned is not None:
-            model = narrow(model, pruned)
+            from zoo_core.building.narrow import adapt_model_to_state_dict
+
+            adapt_model_to_state_dict(model, pruned)
         cfg = describe(model, cfg)
         if pretrained:
             load_weights(
@@ -118,13 +123,6 @@ def build_model_with_cfg(
             )
     complete(model, deferral, device, dtype)
     return wrap(model, feature_cfg, out_indices, feature_cls) if features_only else model
-
-
-def narrow(model: nn.Module, shapes: Mapping[str, Sequence[int]]) -> nn.Module:
-    """Narrow a network to the shapes of a state dict, see `zoo_core.building.narrow`."""
-    from zoo_core.building.narrow import adapt_model_to_state_dict
-
-    return adapt_model_to_state_dict(model, shapes)
 
 
 def describe(model: nn.Module, cfg: PretrainedCfg) -> PretrainedCfg:
@@ -154,7 +152,7 @@ def load_weights(
     from zoo_core.weights.loading.load import load_custom_pretrained, load_pretrained
 
     _require_weights(variant, cfg)
-    # The network's own loader reads the format in which its weights were published, not a checkpoint of the user's.
+    # The network's own loader reads the format of its published weights, not a user's checkpoint.
     if (custom or cfg.custom_load) and not (cfg.file and cfg.file.endswith(WEIGHT_SUFFIXES)):
         load_custom_pretrained(model, cfg, cache_dir=cache_dir)
     else:
@@ -167,13 +165,13 @@ def wrap(
     out_indices: int | Sequence[int] | None = None,
     feature_cls: str | type[nn.Module] | None = None,
 ) -> nn.Module:
-    """Make a feature extractor of a network; what the caller chose goes before the family's `feature_cfg`."""
+    """Make a feature extractor of a network; the caller's choice replaces the `feature_cfg`'s."""
     from zoo_core.features.wrap import wrap_features
 
-    wanted = {"out_indices": out_indices, "feature_cls": feature_cls}
-    chosen = {key: value for key, value in wanted.items() if value is not None}
+    chosen = {"out_indices": out_indices, "feature_cls": feature_cls}
+    options = {**(feature_cfg or {}), **{key: value for key, value in chosen.items() if value is not None}}
     model.pretrained_cfg = model.default_cfg = default_cfg_for_features(model.default_cfg)  # type: ignore[assignment, arg-type]
-    return wrap_features(model, {**(feature_cfg or {}), **chosen})
+    return wrap_features(model, options)
 
 
 def _require_weights(variant: str, cfg: PretrainedCfg) -> None:

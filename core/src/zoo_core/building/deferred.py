@@ -1,4 +1,4 @@
-"""Construct modules without drawing the random values that weights replace, and without drawing anything twice.
+"""Construct modules without drawing random values that weights replace, or drawing twice.
 
 Drawing is most of what building a network costs. Only the clock shows that draws are deferred.
 """
@@ -21,7 +21,7 @@ from zoo_core.errors import PluginError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-# Functions that draw all values of their first argument anew; for those of `init`, the names of the bounds or moments.
+# Functions that draw all values of their first argument anew, and what `init` calls the parameters.
 _DRAWS: dict[Any, tuple[str, ...]] = {Tensor.uniform_: (), Tensor.normal_: (), init.kaiming_uniform_: ()}
 _DRAWS |= {init.uniform_: ("a", "b"), init.normal_: ("mean", "std")}
 _OVERWRITES = {*_DRAWS, Tensor.copy_, Tensor.fill_, Tensor.zero_, init.constant_}
@@ -32,7 +32,7 @@ _PROPERTIES = ("device", "dtype", "grad_fn", "is_leaf", "is_meta", "ndim", "requ
 _METHODS = ("__hash__", "dim", "is_contiguous", "is_floating_point", "numel", "requires_grad_", "size", "stride")
 _LOOKS = {getattr(Tensor, name).__get__ for name in _PROPERTIES} | {getattr(Tensor, name) for name in _METHODS}
 _LOOKS |= {Tensor.requires_grad.__set__, torch._C._set_grad_enabled}  # type: ignore[attr-defined] # a descriptor
-# Functions that draw from the default generator. One that is missing here is taken for somebody who sets a seed.
+# Functions that draw from the default generator. Others that move it are taken to set a seed.
 _RANDOM = {*_DRAWS, torch.normal, torch.rand, torch.rand_like, torch.randint, torch.randn, torch.randn_like}
 _RANDOM |= {torch.bernoulli, torch.randperm, Tensor.bernoulli_, Tensor.random_}
 _HOLD_NO_TENSOR = {bool, int, float, type(None), complex, str, torch.Size, torch.dtype, torch.device, torch.layout}
@@ -40,20 +40,21 @@ _HOLD_NO_TENSOR |= {torch.memory_format, torch.Generator}
 
 
 class Deferral(TorchFunctionMode):
-    """A context in which a draw into fresh memory is noted, and carried out once somebody asks for the values.
+    """A context that notes draws into fresh memory, and carries one out once somebody needs it.
 
-    Fresh is memory of `torch.empty` that nothing but such draws has touched. Whatever else touches it (a read, a view,
-    a write, by any function of PyTorch that this thread calls) has the draw carried out first, and works on an ordinary
-    tensor. Noted draws are from a generator of the deferral's own, which the default generator seeds. A draw from
-    another generator, or after a seed was set, is carried out at once: it has one right outcome. Not seen are other
-    threads, TorchScript and C++ code to which a constructor hands an undrawn tensor.
+    Fresh is memory of `torch.empty` that nothing but such draws has touched. Whatever else touches
+    it (a read, a view, a write, by any function of PyTorch that this thread calls) has the draw
+    carried out first, and works on an ordinary tensor. Noted draws are from a generator of the
+    deferral's own, which the default generator seeds. A draw from another generator, or after a
+    seed was set, is carried out at once: it has one right outcome. Not seen are other threads,
+    TorchScript and C++ code to which a constructor hands an undrawn tensor.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._fresh: dict[int, tuple[Tensor, Callable[[Tensor], object] | None]] = {}  # by address: memory, noted draw
         self._taken: set[int] = set()
-        # This moves the default generator, so that whoever sets the caller's seed once more does not go unseen.
+        # This moves the default generator, so that setting the caller's seed once more is seen.
         self._generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         self._state: bytes | None = _default_state()
 
@@ -74,10 +75,12 @@ class Deferral(TorchFunctionMode):
             self._carry_out(list(self._fresh))
 
     def give(self, old: Tensor, new: Tensor) -> None:
-        """Overwrite `old` by the values of `new`, of the same shape, as ``old.copy_(new)``; where gradients are off.
+        """Overwrite `old` by the values of `new`, of the same shape; where gradients are off.
 
-        It gets the memory of `new` instead of a copy where nobody can tell: its own is fresh and no other tensor has
-        it, not even another deferral, and no other tensor has been given that of `new`.
+        It gets the memory of `new` instead of a copy where nobody can tell: its own is fresh and no
+        other tensor has it, not even another deferral, and no other tensor has been given that of
+        `new`. A copy is made behind the back of this context, which takes half the time, unless it
+        is of undrawn memory or other contexts look on.
         """
         with torch._C.DisableTorchFunction():
             address, source = _address(old), _address(new)
@@ -91,6 +94,10 @@ class Deferral(TorchFunctionMode):
                 old.data = new
                 self._taken.add(source)
                 del self._fresh[address]
+                return
+            if address is not None and source not in self._fresh and torch._C._len_torch_function_stack() == 1:
+                old.copy_(new)
+                self._fresh.pop(address, None)
                 return
         old.copy_(new)
 
@@ -126,7 +133,7 @@ class Deferral(TorchFunctionMode):
     def _noted(
         self, func: Any, target: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Callable[[Tensor], object] | None:
-        """Return one of `_DRAWS` with these arguments, to be carried out later; None where it must be now.
+        """Return one of `_DRAWS` with its arguments, to carry out later; None where it must be now.
 
         Raises what the function itself would.
         """
@@ -175,7 +182,7 @@ class Deferral(TorchFunctionMode):
                     draw(memory)
 
     def _defers(self) -> bool:
-        """Return whether the default generator is as we left it; if not, somebody set a seed: note no more draws."""
+        """Return whether nobody else has moved the default generator; if one has, note no more."""
         if self._state is not None and self._state != _default_state():
             self._state = None
         return self._state is not None
@@ -183,7 +190,7 @@ class Deferral(TorchFunctionMode):
 
 @lru_cache
 def _kaiming_bound(shape: torch.Size, a: float, mode: Any, nonlinearity: Any) -> float:
-    """Return the bound of the uniform distribution that `init.kaiming_uniform_` draws from; errors as there."""
+    """Return the bound that `init.kaiming_uniform_` draws within; errors as there."""
     fan = init._calculate_correct_fan(torch.empty(shape, device="meta"), mode)
     return math.sqrt(3) * init.calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
@@ -195,7 +202,10 @@ def _owners(tensor: Tensor) -> int:
 
 @cache
 def _owners_alone() -> int:
-    """Return the count for memory that only a parameter has, and a deferral; versions of torch count differently."""
+    """Return the count for memory that one parameter and one deferral have.
+
+    Versions of torch count differently.
+    """
     memory = torch.empty(1)
     held, parameter = memory.detach(), nn.Parameter(memory)
     del memory
@@ -203,7 +213,7 @@ def _owners_alone() -> int:
 
 
 def _default_state() -> bytes:
-    """Return the default generator's state as bytes: tensors take longer to compare than to draw."""
+    """Return the default generator's state, as bytes, which compare faster than tensors."""
     state = torch.default_generator.get_state()
     return ctypes.string_at(state.data_ptr(), state.numel())
 

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 @contextmanager
 def building(device: torch.device | str | None = None) -> Iterator[Deferral]:
-    """Where a network is constructed and loaded: on its device, no draw carried out that may be spared.
+    """A context that constructs and loads on a device, without draws that weights may replace.
 
-    What comes out is what constructing and loading give elsewhere, once `complete` has been called. A network for the
-    meta device is built like any other, so that its constructor may compute with values.
+    Once `complete` was called, the network is what constructing and loading give elsewhere. A
+    network for the meta device is constructed on the CPU, so that its constructor may compute with
+    values.
     """
     place = _place(device)
     keeps_seed: AbstractContextManager[None] = nullcontext()
     if place.type == "meta":
         place, keeps_seed = torch.device("cpu"), torch.random.fork_rng(devices=[])
-    # A context that sets the device that is set already would put a Python call before each of torch's.
+    # To set the device that is set already would put a Python call before each of torch's.
     with keeps_seed, nullcontext() if place == torch.get_default_device() else place, Deferral() as deferral:
         yield deferral
 
@@ -37,11 +38,11 @@ def complete(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> None:
-    """Give values to what neither constructor nor weights gave any yet; cast, or drop all values for the meta device.
+    """Draw the values that no weights replaced, or drop all values for the meta device; cast.
 
     Args:
-        model: what was built.
-        deferral: of the `building` that it was built in, which has ended.
+        model: the network.
+        deferral: the context that `building` gave, which has ended.
         device: as given to `building`.
         dtype: of floating-point tensors; None leaves it.
 

@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from zoo_core.config import PretrainedCfg
 
 # Options of the builder itself, for suggestions: a user sees one list of options.
-_BUILDER_OPTIONS = (
+_BUILDER_OPTIONS = {
     "pretrained",
     "pretrained_cfg",
     "pretrained_cfg_overlay",
     "features_only",
     "out_indices",
     "feature_cls",
-)
+}
 
 
 def resolve_dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
-    """The floating-point dtype that is meant, by itself or by name.
+    """Return a floating-point dtype, given by itself or by name; None stays None.
 
     Raises:
         OptionError: for anything else.
     """
-    named = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
-    if named is None and dtype is None:
+    if dtype is None:
         return None
+    named = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
     if not isinstance(named, torch.dtype) or not named.is_floating_point:
         raise OptionError(f"dtype is a floating-point dtype such as torch.bfloat16, or its name, not {dtype!r}")
     return named
@@ -50,14 +50,14 @@ def _parameters(model_cls: Any) -> dict[str, inspect.Parameter]:
 def network_options(
     model_cls: type[nn.Module], cfg: PretrainedCfg, options: Mapping[str, Any], *, features_only: bool = False
 ) -> dict[str, Any]:
-    """The caller's options that are not None, and what the default config says where the network has the option.
+    """Return the caller's options that are not None, and the default config's classes and channels.
 
     Raises:
-        OptionError: for a count of classes or channels that is none.
+        OptionError: for a count of classes or channels that is no count.
     """
     parameters = _parameters(model_cls)  # type: ignore[arg-type] # mypy takes a module's __hash__ for its class's
-    said = {"num_classes": cfg.num_classes, "in_chans": cfg.input_size[0]}
-    chosen = {key: value for key, value in said.items() if key in parameters}
+    published = {"num_classes": cfg.num_classes, "in_chans": cfg.input_size[0]}
+    chosen = {key: value for key, value in published.items() if key in parameters}
     chosen |= {key: value for key, value in options.items() if value is not None}
     for name, least in (("num_classes", 0), ("in_chans", 1)):
         count = chosen.get(name, least)
@@ -76,7 +76,8 @@ def split_options(
     """Share the caller's options out between the network's configuration and its own arguments.
 
     Returns:
-        Positional arguments (the configuration, if there is one) and keyword arguments of `model_cls`.
+        Positional arguments (the configuration, if there is one) and keyword arguments of
+        `model_cls`.
 
     Raises:
         OptionError: for an option that neither has, with the nearest one.
@@ -88,7 +89,7 @@ def split_options(
     known = {*own[model_cfg is not None :], *fields}
     for name in options:
         if name not in known and not takes_any:
-            hint = did_you_mean(name, {*known, *_BUILDER_OPTIONS})
+            hint = did_you_mean(name, known | _BUILDER_OPTIONS)
             raise OptionError(f"{variant} has no option {name!r}{hint or '; it has ' + ', '.join(sorted(known))}")
     changed = {name: value for name, value in options.items() if name in fields}
     if changed:

@@ -1,4 +1,4 @@
-"""From a model name to its constructor and its default config: the one place where a config resolves."""
+"""Resolve a model name to a constructor and a default config. No other file does."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def resolve_model(
         cache_dir: where a repository's config is kept.
 
     Raises:
-        ModelNameError, UnknownModelError, AmbiguousModelError, PluginError: see `zoo_core.registry.find_model`.
-        ConfigError: for a tag of a repository, or a config of one that cannot be used.
-        WeightsError: for a repository that cannot be had.
+        ModelNameError, UnknownModelError, AmbiguousModelError, PluginError: see
+        `zoo_core.registry.find_model`. ConfigError: for a tag of a repository, or a config of one
+        that cannot be used. WeightsError: for a repository that cannot be had.
     """
     name = parse_model_name(model_name)
     if not name.scheme:
@@ -70,7 +70,8 @@ def resolve_default_cfg(
         overlay: fields that replace those of either.
 
     Raises:
-        ConfigError: for a field that does not exist, a wrong value, or what is no mapping of fields.
+        ConfigError: for a field that does not exist, a wrong value, or what is no mapping of
+        fields.
     """
     cfg = PretrainedCfg.from_dict((found or {}) if override is None else override)
     return cfg if overlay is None else cfg.overlaid(overlay)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def completed(net: nn.Module, cfg: PretrainedCfg) -> PretrainedCfg:
-    """Fill in ``first_conv``, ``classifier`` and ``pool_size`` of `net`, where `cfg` does not state them.
+    """Fill in the ``first_conv``, ``classifier`` and ``pool_size`` that `cfg` does not state.
 
     Walks over the modules' names and runs nothing, so that it works on the meta device.
     """
@@ -29,12 +29,12 @@ def completed(net: nn.Module, cfg: PretrainedCfg) -> PretrainedCfg:
 
 
 def find_first_conv(net: nn.Module) -> str | None:
-    """Return the dotted name of the first convolution in module order, which sees the image's channels."""
+    """Return the name of the first convolution in module order, which sees the images."""
     return next((name for name, module in net.named_modules() if isinstance(module, nn.Conv2d)), None)
 
 
 def find_classifier(net: nn.Module) -> str | None:
-    """Return the dotted name of what ``net.get_classifier()`` returns, or would if the network had classes."""
+    """Return the name of the classifier, or of what stands in its place without classes."""
     if not callable(get := getattr(net, "get_classifier", None)):
         return None
     classifier = get()

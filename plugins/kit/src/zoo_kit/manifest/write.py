@@ -118,15 +118,15 @@ def write_manifest(package: str, *, check: bool = False) -> list[Path]:
 
 def _derived(family: Family, architecture: str, cfgs: dict[str, PretrainedCfg]) -> dict[str, dict[str, Any]]:
     """The default configs as JSON, with what follows from the network filled in."""
-    from zoo_core.building.build import narrow
     from zoo_core.building.materialise import building, complete
+    from zoo_core.building.narrow import adapt_model_to_state_dict
     from zoo_core.network.infer import completed
 
     first = next(iter(cfgs.values()))
     with building("meta") as deferral:
         net = family.network_class(family.architectures[architecture], in_chans=first.input_size[0])
         if shapes := family.pruned_shapes(architecture):
-            net = narrow(net, shapes)
+            adapt_model_to_state_dict(net, shapes)
     complete(net, deferral, "meta")
     rows = {}
     for name, cfg in cfgs.items():

@@ -13,7 +13,7 @@ from zoo_core.layers.attention import (
     make_divisible,
 )
 from zoo_core.layers.blur_pool import BlurPool2d, create_aa, get_aa_layer
-from zoo_core.layers.classifier import create_classifier, renew_classifier
+from zoo_core.layers.classifier import create_classifier
 from zoo_core.layers.drop import DropBlock2d, DropPath, drop_path_rates
 from zoo_core.layers.norm import GroupNorm, LayerNorm2d, get_norm_layer
 from zoo_core.layers.pool import AvgPool2dSame, SelectAdaptivePool2d
@@ -40,5 +40,4 @@ __all__ = [
     "get_attn",
     "get_norm_layer",
     "make_divisible",
-    "renew_classifier",
 ]

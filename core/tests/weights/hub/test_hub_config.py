@@ -10,7 +10,7 @@ import zoo_core
 from hub_repositories import COMMIT, CONFIG, GOOD, REPO, is_good, repository
 from safetensors.torch import save
 from weight_server import Server
-from zoo_core.errors import WeightsError, ZooError
+from zoo_core.errors import ConfigError, WeightsError, ZooError
 from zoo_core.weights.fetch import fetch_weights
 from zoo_core.weights.hub.hub_config import read_hub_config
 
@@ -55,7 +55,7 @@ def test_without_the_hub_the_last_answer_serves(hub: Server, monkeypatch: pytest
 )
 def test_a_repository_of_something_else_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(WeightsError, match=message):
+    with pytest.raises(ConfigError, match=message):
         read_hub_config(f"local-dir:{tmp_path}")
 
 

@@ -11,7 +11,7 @@ from hub_repositories import COMMIT, EVIL, is_good, repository
 from safetensors.torch import save
 from torch import nn
 from weight_server import Server
-from zoo_core.errors import OptionError, WeightsError
+from zoo_core.errors import ConfigError, OptionError, WeightsError
 
 
 def test_a_repository_cannot_fill_another_s_place_in_the_cache(
@@ -20,7 +20,7 @@ def test_a_repository_cannot_fill_another_s_place_in_the_cache(
     good = f"http://127.0.0.1:{trusted_hub.port}\\@127.0.0.1:{trusted_hub.port}/org/good/resolve/{COMMIT}/model.safetensors"
     trusted_hub.add(f"/@127.0.0.1:{trusted_hub.port}/org/good/resolve/{COMMIT}/model.safetensors", save(EVIL))
     evil = repository(trusted_hub, "org/evil", model_args={"pretrained_cfg_overlay": {"url": good}})
-    with pytest.raises(WeightsError, match=r"^hf-hub:org/evil: .* sets 'pretrained_cfg_overlay' in model_args"):
+    with pytest.raises(ConfigError, match=r"^hf-hub:org/evil: .* sets 'pretrained_cfg_overlay' in model_args"):
         zoo_core.create_model(evil, pretrained=True)
     with pytest.raises(WeightsError, match="refused"):
         zoo_core.create_model("trusted_net", pretrained=True, pretrained_cfg={"url": good})
@@ -68,7 +68,7 @@ def test_a_repository_sets_options_of_the_network_alone(
     value = json.loads(json.dumps(value).replace("{tmp}", str(tmp_path)))
     name = repository(trusted_hub, "org/evil", model_args={option: value})
     for pretrained in (False, True):
-        with pytest.raises(WeightsError, match=rf"^{name}: its config\.json sets '{option}' ") as caught:
+        with pytest.raises(ConfigError, match=rf"^{name}: its config\.json sets '{option}' ") as caught:
             zoo_core.create_model(name, pretrained=pretrained)
         assert len(str(caught.value)) < 400
     assert not (tmp_path / "chosen").exists()
@@ -102,5 +102,5 @@ def test_a_repository_cannot_ask_for_a_million_blocks(trusted_hub: Server, by_cl
     )
     assert len(zoo_core.create_model(repository(trusted_hub, "org/a", architecture="deep_net")).blocks) == 2
     huge = repository(trusted_hub, "org/b", architecture="deep_net", model_args={"depths": [60_000] * 3})
-    with pytest.raises(WeightsError, match="network of more than 100,000 modules"):
+    with pytest.raises(ConfigError, match="network of more than 100,000 modules"):
         zoo_core.create_model(huge)

@@ -10,7 +10,7 @@ from _thread import RLock  # importing `threading` takes a quarter of Python's o
 
 from zoo_core.discovery import listing
 from zoo_core.discovery.index import Index, Plugin, build_index
-from zoo_core.discovery.lookup import FoundModel, candidates, find, load_constructor, read_pretrained_cfg
+from zoo_core.discovery.lookup import FoundModel, candidates, find, find_pretrained_cfg, load_constructor
 from zoo_core.discovery.registered import LocalPlugin
 from zoo_core.errors import ConfigError, ModelNameError, UnknownModelError, did_you_mean
 from zoo_core.names import get_arch_name, parse_model_name, split_model_name_tag
@@ -85,11 +85,6 @@ def find_model(model_name: str) -> FoundModel:
         PluginError: if its plugin cannot be used.
     """
     return find(current_index(), model_name)
-
-
-def find_pretrained_cfg(found: FoundModel) -> PretrainedCfg | None:
-    """The default config of a found model; None where its plugin publishes none."""
-    return read_pretrained_cfg(found)
 
 
 def list_models(

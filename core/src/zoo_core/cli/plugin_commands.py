@@ -41,10 +41,10 @@ def add_commands(subparsers: Any, commands: dict[str, ModuleType]) -> None:
 
 def missing_tool(command: str) -> str:
     """Say which package offers a command that is not there, or which variable keeps it out; empty if none is known."""
-    from zoo_core.discovery.catalogue import distribution_of_command
+    from zoo_core.discovery.catalogue import known_commands
     from zoo_core.registry import current_index
 
-    if (distribution := distribution_of_command(command)) is None:
+    if (distribution := known_commands().get(command)) is None:
         return ""
     index = current_index()
     if variable := index.selection.excludes(distribution):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.cli.parser import add_json_option, examples
@@ -36,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
             {
                 "versions": versions(),
                 "plugins": describe(index),
-                "problems": [dataclasses.asdict(problem) for problem in problems],
+                "problems": [problem._asdict() for problem in problems],
             }
         )
         return int(bool(problems))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zoo_core import __version__
+from zoo_core._version import __version__
 from zoo_core.config import PretrainedCfg
 from zoo_core.discovery.entry_points import MARK, EntryPoint, identity, read_entry_points, read_metadata
 from zoo_core.discovery.manifest import API

@@ -123,7 +123,7 @@ def build(name: str, cfg: PretrainedCfg | None, input_size: tuple[int, int] | No
     """
     import torch
 
-    import zoo_core
+    from zoo_core.create import create_model
 
     cfg = cfg or PretrainedCfg()
     size = (cfg.input_size[0], *(input_size or cfg.input_size[1:]))
@@ -131,7 +131,7 @@ def build(name: str, cfg: PretrainedCfg | None, input_size: tuple[int, int] | No
         fixed, asked = (" x ".join(map(str, each[1:])) for each in (cfg.input_size, size))
         raise OptionError(f"{name!r} takes images of {fixed} alone, not of {asked}")
     with foreign_code(f"cannot build {name!r}"):
-        net = zoo_core.create_model(name, device="meta")
+        net = create_model(name, device="meta")
     network: dict[str, Any] = {
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "input_size": size,
@@ -139,7 +139,7 @@ def build(name: str, cfg: PretrainedCfg | None, input_size: tuple[int, int] | No
     }
     if getattr(net, "feature_info", None):
         with foreign_code(f"{name!r} cannot take images of {' x '.join(map(str, size))}"):
-            extractor = zoo_core.create_model(name, features_only=True, device="meta").eval()
+            extractor = create_model(name, features_only=True, device="meta").eval()
             maps = extractor(torch.empty(1, *size, device="meta"))
             values = maps.values() if isinstance(maps, dict) else maps
             network["feature_maps"] = [

@@ -66,15 +66,15 @@ def test_everything_is_listed_with_its_size(cache: Path, weights: bytes, capsys:
 
 @pytest.mark.usefixtures("filled")
 def test_prune_removes_what_is_of_no_use(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    zoo("cache", "prune", "--dry-run")
+    zoo("cache", "remove", "--dry-run")
     assert "2 files, 20 B would be removed" in capsys.readouterr().out
     assert len(listed(capsys)) == 4
-    zoo("cache", "prune")
+    zoo("cache", "remove")
     assert set(listed(capsys)) == {"densenet.safetensors", "resnet.safetensors"}
-    zoo("cache", "prune", "resnet*")
+    zoo("cache", "remove", "resnet*")
     assert set(listed(capsys)) == {"densenet.safetensors"}
     (cache / "weights" / "mine.safetensors").write_text("put there by somebody else")
-    zoo("cache", "prune", "--all")
+    zoo("cache", "remove", "--all")
     assert [path.name for path in cache.rglob("*") if path.is_file()] == ["mine.safetensors"]
 
 
@@ -103,12 +103,12 @@ def test_files_of_other_caches_are_listed_and_never_removed(
     theirs.write_bytes(weights)
     fetch_weights(PretrainedCfg(url=f"{server.url}/{name}"))
     assert listed(capsys) == {name: "elsewhere"}
-    zoo("cache", "prune", "--all")
+    zoo("cache", "remove", "--all")
     assert listed(capsys) == {}
     assert theirs.exists()
 
 
-@pytest.mark.parametrize("action", [["verify"], ["prune"], ["prune", "--dry-run"], ["list"], ["verify", "--json"]])
+@pytest.mark.parametrize("action", [["verify"], ["remove"], ["remove", "--dry-run"], ["list"], ["verify", "--json"]])
 @pytest.mark.usefixtures("filled")
 def test_a_pattern_that_matches_nothing_is_said(action: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert zoo("cache", *action, "nosuch") == 1

@@ -115,7 +115,7 @@ def test_a_full_disk_is_one_line_with_a_remedy(server: Server, cache: Path, larg
     last = done.stderr.strip().splitlines()[-1]
     assert "no space left" in last
     assert str(cache) in last
-    assert "zoo cache prune" in last
+    assert "zoo cache remove" in last
     assert "ZOO_CACHE" in last
     assert not list(cache.rglob("*.part")), "what cannot be completed does not fill the disk"
 

@@ -203,7 +203,7 @@ def no_space(folder: Path, what: str, needed: int | None = None) -> WeightsError
     free = shutil.disk_usage(folder).free
     needs = f"{needed:,} bytes are needed, {free:,} are free" if needed else f"{free:,} bytes are free"
     return WeightsError(
-        f"no space left for {what} in {folder}: {needs}. Free some (zoo cache prune), "
+        f"no space left for {what} in {folder}: {needs}. Free some (zoo cache remove), "
         "or name another folder with the variable ZOO_CACHE or the argument cache_dir"
     )
 

@@ -26,7 +26,7 @@ def download_file(repo: str, revision: str, filename: str, *, cache: Path, name:
     """
     from huggingface_hub import hf_hub_download
 
-    from zoo_core import __version__
+    from zoo_core._version import __version__
 
     with _errors_as_ours(name, f"{filename} of {repo}@{revision}", cache), _bars(progress):
         path = hf_hub_download(

@@ -128,7 +128,7 @@ def push_to_hub(
 
 def describe(model: nn.Module, details: Details) -> dict[str, Any]:
     """The ``config.json`` of a model."""
-    from zoo_core import __version__
+    from zoo_core._version import __version__
 
     if unknown := sorted(details.keys() - Details.__annotations__.keys()):
         raise OptionError(f"save_for_hub has no option {unknown[0]!r}; it has {', '.join(Details.__annotations__)}")

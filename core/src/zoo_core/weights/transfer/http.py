@@ -60,7 +60,7 @@ def open_url(url: str, name: str, headers: Mapping[str, str] | None = None) -> I
         UnavailableError: for every other failure.
         WeightsError: for a URL that is refused, see `zoo_core.weights.cache.address.parse_url`.
     """
-    from zoo_core import __version__
+    from zoo_core._version import __version__
 
     url = parse_url(url).url
     if requests.Request("GET", url).prepare().url != url:

@@ -9,5 +9,6 @@
 `hub`         repositories of the Hub: their config, their client, saving and uploading
 `files`       reads a file: safetensors, what `torch.save` writes, archives
 `loading`     puts a state dict into a network: adapts, checks, fills
+`unpickle`    converts a trusted pickle that is refused, as a command
 ============  ====================================================================================
 """

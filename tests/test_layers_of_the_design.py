@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "weights/cache": "errors",
     "weights/files": "errors weights/cache weights/paths",
     "weights/transfer": "_version errors weights/address weights/cache weights/files weights/paths",
-    "weights/hub": "_version config errors names weights/cache weights/files weights/paths weights/transfer",
+    "weights/hub": "_version config errors names network weights/cache weights/files weights/paths weights/transfer",
     "weights/sources": "errors hooks weights/address weights/cache weights/hub weights/paths weights/transfer",
     "weights/licence": "errors",
     "weights/fetch": "errors hooks weights/cache weights/licence weights/paths weights/sources weights/transfer",

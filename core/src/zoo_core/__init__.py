@@ -3,7 +3,7 @@
 Everything public is a name of this module, imported at its first use: ``import zoo_core`` imports
 no torch.
 
-- The words of users: `create`, `registry`, `names`, `config` (checked by `config_fields`), `family`,
+- The words of users: `create`, `registry`, `names`, `config` (with `config_fields`), `family`,
   `errors`; `record` and `_version` are below everything.
 - The rooms: `discovery` finds plugins, `hooks` lets them take part, `building` makes networks,
   `weights` loads them, `features` extracts maps; `network` (the contract), `layers` and `training`

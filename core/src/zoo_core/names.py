@@ -18,7 +18,7 @@ _EXPECTED = (
 
 
 class ModelName(Record):
-    """A parsed name: `scheme` and `path`, or `architecture` with optional `distribution` and `tag`."""
+    """A parsed name: `scheme` and `path`, or `architecture` and optional `distribution`, `tag`."""
 
     __slots__ = ("architecture", "distribution", "path", "scheme", "tag")
 
@@ -109,12 +109,12 @@ def _parse_scheme(name: str, scheme: str, path: str) -> ModelName:
 
 
 def is_architecture(text: str) -> bool:
-    """Whether it is a valid name of an architecture: ASCII letters, digits, ``_`` and ``-``."""
+    """Return whether it can name an architecture: ASCII letters, digits, ``_`` and ``-``."""
     return text.isascii() and text.replace("_", "").replace("-", "").isalnum()
 
 
 def is_word(text: object) -> bool:
-    """Whether it is a valid name of a distribution, family or tag: an architecture's, with dots."""
+    """Return whether it can name a distribution, family or tag: as an architecture, with dots."""
     return isinstance(text, str) and all(map(is_architecture, text.split(".")))
 
 

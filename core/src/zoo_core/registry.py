@@ -118,18 +118,18 @@ def list_families() -> list[str]:
 
 
 def is_model(model_name: str) -> bool:
-    """Whether an installed plugin offers the name, or several do; False for a scheme."""
+    """Return whether an installed plugin offers the name, or several do; False for a scheme."""
     return _exists(model_name) is not None
 
 
 def is_model_in_modules(model_name: str, module_names: Iterable[str]) -> bool:
-    """Whether the constructor of a model lies in one of the modules or packages."""
+    """Return whether the constructor of a model lies in one of the modules or packages."""
     found = _exists(model_name)
     return found is not None and listing.in_modules(found.constructor, module_names)
 
 
 def is_model_pretrained(model_name: str) -> bool:
-    """Whether the tag of a name, or its default tag, has weights."""
+    """Return whether the tag of a name, or its default tag, has weights."""
     found = _exists(model_name)
     return found is not None and found.tag in found.manifest.trained_tags(found.architecture)
 

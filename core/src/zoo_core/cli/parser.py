@@ -147,5 +147,5 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def _is_whole(text: str, most: int) -> bool:
-    """Whether it is a number from 1 to `most`, of few digits: Python refuses thousands."""
+    """Return whether it is a number from 1 to `most`, of few digits: Python refuses thousands."""
     return text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 0 < int(text) <= most

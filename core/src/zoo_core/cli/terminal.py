@@ -56,7 +56,7 @@ class Guarded:
         return getattr(self.stream, name)
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return whether it is a terminal."""
         return self.stream is not None and self.stream.isatty()
 
     def write(self, text: str) -> int:

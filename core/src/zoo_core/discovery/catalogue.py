@@ -23,7 +23,7 @@ def known_commands() -> dict[str, str]:
 
 
 def is_known(distribution: str) -> bool:
-    """Whether a distribution is one of the known plugins."""
+    """Return whether a distribution is one of the known plugins."""
     return any(distribution in plugins for plugins in _catalogue().values())
 
 

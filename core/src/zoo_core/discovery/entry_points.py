@@ -148,7 +148,7 @@ def _rank(location: str) -> tuple[bool, Version]:
 
 
 def _is_installed(location: str) -> bool:
-    """Whether it is more than the leftover of an uninstall: every installer writes METADATA."""
+    """Return whether it is more than an uninstall's leftover: every installer writes METADATA."""
     files = (os.path.join(location, name) for name in ("METADATA", "PKG-INFO"))
     return not os.path.isdir(location) or any(map(os.path.isfile, files))
 

@@ -40,7 +40,7 @@ class Plugin:
 
 
 class Index:
-    """Every plugin, whatever its state, and the owners of each name."""
+    """Every plugin in every state, and the owners of each name."""
 
     __slots__ = ("aliases", "claims", "disabled", "hooks", "owners", "plugins", "scan", "selection")
 

@@ -53,7 +53,7 @@ def families(index: Index) -> list[str]:
 
 
 def in_modules(constructor: str, modules: Iterable[str]) -> bool:
-    """Whether ``package.module:attribute`` lies in one of the modules or packages."""
+    """Return whether ``package.module:attribute`` lies in one of the modules or packages."""
     module = constructor.partition(":")[0] + "."
     return any(module.startswith(name + ".") for name in modules)
 

@@ -226,7 +226,7 @@ def check_row(architecture: str, row: dict[str, Any], package: str) -> None:
 
 
 def _is_reference(text: str) -> bool:
-    """Whether it is ``module:attribute``."""
+    """Return whether it is ``module:attribute``."""
     module, _, attribute = text.partition(":")
     # A module's __getattr__ may serve attributes that are no identifiers, such as "net-18".
     return all(part.isidentifier() for part in module.split(".")) and all(

@@ -75,7 +75,7 @@ def read_data(package: str, name: str) -> bytes:
 
 
 def is_inside(name: str) -> bool:
-    """Whether a file's name is a relative path, with slashes, that stays in its folder."""
+    """Return whether a file's name is a relative path, with slashes, that stays in its folder."""
     parts = name.split("/")
     return name.isprintable() and not ("\\" in name or ":" in name or "" in parts or "." in parts or ".." in parts)
 

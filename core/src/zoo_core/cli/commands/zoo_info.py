@@ -85,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
 def size_on_disk(described: dict[str, Any]) -> tuple[str | None, str]:
     """The size of weights, "about" if it is not of a file, and whether there is a file."""
     size, exact = described["bytes"], described["on_disk"]
-    return size and f"{'' if exact else 'about '}{format_bytes(size)}", "yes" if exact else "no"
+    words = None if size is None else f"{'' if exact else 'about '}{format_bytes(size)}"
+    return words, "yes" if exact else "no"
 
 
 def config_fields(cfg: PretrainedCfg) -> list[tuple[str, object]]:

@@ -6,7 +6,7 @@ import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.config import PretrainedCfg
+from zoo_core.config import INTERPOLATIONS, PretrainedCfg
 from zoo_core.names import parse_model_name
 from zoo_core.registry import find_model
 from zoo_core.weights.transfer.verify import hash_in_name, is_sha256
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from zoo_kit.conformance.subject import Subject
 
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "hamming", "box", "random")
 _OF_THE_NETWORK = ("first_conv", "classifier")
 
 

@@ -1,4 +1,4 @@
-"""The arrows of imports, as DESIGN.md draws them: read off the source, and seen in real processes."""
+"""The arrows of imports, as docs/architecture.md has them: read off the source, and seen in processes."""
 
 import ast
 import subprocess

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,17 @@ def test_the_architecture_lists_every_room_of_core() -> None:
     (table,) = re.findall(r"## The rooms of core\n(.*?)\n## ", ARCHITECTURE, re.DOTALL)
     rooms = {f"{path.parent.relative_to(CORE)}/" for path in CORE.glob("*/**/__init__.py")}
     assert rooms <= set(PATH.findall(table))
+
+
+TOOLS = [path for tool in ("kit", "images") for path in (ROOT / "plugins" / tool / "src").rglob("__init__.py")]
+
+
+@pytest.mark.parametrize("init", TOOLS, ids=lambda path: path.parent.name)
+def test_a_room_of_a_tool_lists_what_is_in_it(init: Path) -> None:
+    listed = set(re.findall(r"`(\w+)`", ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) or ""))
+    modules = {path.stem for path in init.parent.glob("*.py")} - {"__init__"}
+    rooms = {path.parent.name for path in init.parent.glob("*/__init__.py")}
+    assert modules | rooms <= listed
 
 
 def test_the_repository_points_at_no_document_that_it_does_not_hold() -> None:

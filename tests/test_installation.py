@@ -1,4 +1,4 @@
-"""The packages as users install them: from wheels, with their requirements, into environments of their own."""
+"""The packages as users install them: from wheels, with their requirements, in environments."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Installed]:
-    """Install one of `CHOICES`, once. Packages of others are borrowed, so that pip asks no index."""
+    """Install one of `CHOICES`, once. Packages of others are borrowed: pip needs no index."""
     folder = tmp_path_factory.mktemp("installed")
     others = packages_of_others(folder / "others")
     made: dict[str, Installed] = {}

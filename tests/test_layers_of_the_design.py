@@ -1,4 +1,4 @@
-"""The arrows of imports, as docs/architecture.md has them: read off the source, and seen in processes."""
+"""The arrows of imports in docs/architecture.md, read off the source and seen in processes."""
 
 import ast
 import subprocess

@@ -1,4 +1,4 @@
-"""Wheels of this repository's projects, built as users build them, and environments to try them in."""
+"""Wheels of this repository's projects, built as users build them, and folders to install from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ QUIET = ("--quiet", "--disable-pip-version-check", "--no-index")
 
 
 def build_wheel(project: Path, folder: Path) -> Path:
-    """Build a project's wheel into a folder, with this environment's hatchling and without a network."""
+    """Build a project's wheel into a folder, with the installed hatchling and without a network."""
     folder.mkdir(parents=True, exist_ok=True)
     before = set(folder.glob("*.whl"))
     options = ("--no-deps", "--no-build-isolation", "--wheel-dir", str(folder))
@@ -31,7 +31,7 @@ def unpack(wheel: Path, folder: Path) -> None:
 
 
 def packages_of_others(folder: Path) -> Path:
-    """Fill a folder with links to everything that is installed here, but the packages of this repository."""
+    """Fill a folder with links to all installed packages but those of this repository."""
     folder.mkdir()
     for entry in Path(sysconfig.get_path("purelib")).iterdir():
         if "zoo_" not in entry.name:  # neither packages of ours nor the .pth files of their editable installs
@@ -40,7 +40,7 @@ def packages_of_others(folder: Path) -> Path:
 
 
 def run_kit(site: str, distribution: str, name: str | None = None) -> dict[str, tuple[str, str]]:
-    """Run one check, or all, over a plugin in `site`, in a process of its own: name to outcome and text."""
+    """Run one check, or all, over a plugin in `site`, in this process: name to outcome and text."""
     import zoo_core
     from zoo_kit.conformance import run_checks
 

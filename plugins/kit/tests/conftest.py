@@ -1,4 +1,4 @@
-"""Fixtures of the kit's tests: a site as in core's tests, with the kit; and an environment with two new plugins."""
+"""Fixtures of the kit's tests: a site with the kit, and an environment with two new plugins."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def site(bare_site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:  # noqa: F81
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Run Python where two new plugins are installed: ``zoo-acme``, and ``zoo-broken``, whose feature info lies."""
+    """Run Python with two new plugins, ``zoo-acme`` and ``zoo-broken``, whose feature_info is false."""
     folder = tmp_path_factory.mktemp("kit")
     environment = Environment(folder / "venv")
     for name in ("acme", "broken"):

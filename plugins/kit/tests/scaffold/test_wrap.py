@@ -1,4 +1,4 @@
-"""``zoo new --from`` on networks of strangers: what it writes conforms, and the others are told the true reason."""
+"""``zoo new --from`` on networks of strangers: they conform, or are refused with the reason."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write(source: str, folder: Path) -> int:
 
 @pytest.fixture
 def same(tmp_path: Path) -> Callable[[str], list[torch.Tensor]]:
-    """Write a plugin around a stranger; it conforms, and computes what the stranger computes. Yields its maps."""
+    """Write a plugin around a stranger, which conforms and gives the same logits; return its maps."""
 
     def same(name: str) -> list[torch.Tensor]:
         assert write(f"{FILE}:{name}", tmp_path) == 0

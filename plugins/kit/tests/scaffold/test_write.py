@@ -55,7 +55,7 @@ def run(*command: str, cwd: Path) -> None:
 
 @pytest.fixture(scope="module")
 def types(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where mypy keeps what it learnt of torch."""
+    """The folder of mypy's cache, so that torch is analysed once."""
     return str(tmp_path_factory.mktemp("types"))
 
 

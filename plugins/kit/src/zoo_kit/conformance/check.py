@@ -28,7 +28,7 @@ class Check:
 
     name: str
     reason: str
-    """Why it matters, in one line."""
+    """The reason for the check, in one line."""
     remedy: str
     """The way to mend a failure, in one line."""
     scope: Scope

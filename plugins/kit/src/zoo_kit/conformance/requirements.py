@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import packages_distributions, version
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
 from zoo_core.names import normalize_distribution
 
 if TYPE_CHECKING:
@@ -72,4 +73,4 @@ def requirement_of(package: str) -> str | None:
     holders = distributions_of(package)
     if not holders or PROVIDED & set(holders):
         return None
-    return f"{holders[0]}>={'.'.join(version(holders[0]).split('+')[0].split('.')[:2])}"
+    return f"{holders[0]}>={'.'.join(map(str, Version(version(holders[0])).release[:2]))}"

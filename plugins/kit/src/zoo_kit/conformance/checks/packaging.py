@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from importlib.metadata import Distribution
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
 from zoo_core.discovery.doctor import examine
 from zoo_core.hooks.manager import hook_problems, plugin_name
 from zoo_core.names import normalize_distribution
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_kit.conformance.subject import Subject
-
-_REQUIREMENT_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 @check(
@@ -83,8 +81,7 @@ def packaging(subject: Subject) -> Iterable[str]:
 def _required(subject: Subject) -> set[str]:
     """Return the distributions that its metadata requires, those of extras included."""
     metadata = Distribution.at(subject.entry_points[0].path).metadata
-    found = (_REQUIREMENT_NAME.match(text) for text in metadata.get_all("Requires-Dist") or ())
-    return {normalize_distribution(match[0]) for match in found if match}
+    return {normalize_distribution(Requirement(text).name) for text in metadata.get_all("Requires-Dist") or ()}
 
 
 def _stated_version(file: Path) -> str | None:

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from zoo_core.family import Family
 
 _HEAD = """\
-# Written by `zoo manifest`, so that editors and type checkers know what `__getattr__` answers for.
-# Do not edit.
+# Written by `zoo manifest`, for editors and type checkers. Do not edit.
 
 import os
 from collections.abc import Mapping, Sequence

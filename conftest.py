@@ -1,4 +1,4 @@
-"""What holds for every test of the repository."""
+"""Fixtures for all tests of the repository."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Leave nothing that a test maps or fetches in a cache of the machine; processes that it starts inherit it."""
+    """Give the tests, and the processes they start, a cache folder of their own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOO_CACHE", str(tmp_path_factory.mktemp("zoo-cache")))
         yield

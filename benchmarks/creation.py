@@ -1,7 +1,10 @@
-"""What creating a model costs against timm: `python benchmarks/creation.py`. Needs the peers (see constraints.txt).
+"""The cost of creating a model, against timm: `python benchmarks/creation.py`.
 
-Rows: a pretrained model from a local safetensors file, its first forward, and the memory that loading takes; from a
-`.pth`; its second forward; one that is initialised; and a cold process. Both sides load the same file.
+Needs the peers (see constraints.txt).
+
+Rows: a pretrained model from a local safetensors file, its first forward, and the memory that
+    loading takes; from a `.pth`; its second forward; one that is initialised; and a cold process.
+    Both sides load the same file.
 """
 
 from __future__ import annotations
@@ -119,7 +122,7 @@ def measure(report: Report, name: str, folder: Path, rounds: int) -> None:
 
 
 def second_forward(report: Report, name: str, folder: Path, rounds: int) -> None:
-    """What running on mapped weights costs, against the same network on private memory, and against timm's."""
+    """Time a network on mapped weights against the same on private memory, and against timm's."""
     overlay = {"file": str(folder / f"{name}.safetensors")}
     models = {
         "mapped": zoo.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, mmap=True),
@@ -137,8 +140,9 @@ def second_forward(report: Report, name: str, folder: Path, rounds: int) -> None
 def keep_freed_memory() -> None:
     """Let the C library keep memory that is freed, where that is glibc.
 
-    By default it gives some back to the system, by no rule that a contestant has a hand in, and whoever allocates next
-    waits until the system has cleared it again: 70 ms for a network that takes 120 to draw, 10 of a forward's 100.
+    By default it gives some back to the system, by no rule that a contestant has a hand in, and
+    whoever allocates next waits until the system has cleared it again: 70 ms for a network that
+    takes 120 to draw, 10 of a forward's 100.
     """
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
@@ -168,7 +172,8 @@ def cold(report: Report, file: Path, rounds: int) -> None:
     """CPU time of whole processes, user and system."""
 
     def process(code: str) -> None:
-        # As on a user's machine: compiled code is kept, also ours, which pip has not compiled while it is developed.
+        # As on a user's machine: compiled code is kept, also ours, which pip has not compiled while
+        # it is developed.
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
         subprocess.run([sys.executable, "-c", code], check=True, env=environment, stdout=subprocess.DEVNULL)
 

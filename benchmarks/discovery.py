@@ -1,8 +1,9 @@
-"""What finding models costs, in multiples of starting Python: `python benchmarks/discovery.py`.
+"""The cost of finding models, as a multiple of Python's start: `python benchmarks/discovery.py`.
 
-Every figure is the CPU time (user and system) of a fresh process, the least of several runs, over that of
-``python -c pass`` in the same environment and the same run, so that the machine's speed cancels out. The environments
-are generated: plugins that are manifests, and distributions that have nothing to do with Zoo.
+Every figure is the CPU time (user and system) of a fresh process, the least of several runs, over
+that of ``python -c pass`` in the same environment and the same run, so that the machine's speed
+cancels out. The environments are generated: plugins that are manifests, and distributions that have
+nothing to do with Zoo.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def add_unrelated(site: Path, count: int) -> None:
 
 
 def add_plugins(site: Path, count: int, architectures: int) -> None:
-    """Plugins of one family each, every architecture with two tags, and a constructor that builds nothing."""
+    """Write plugins of one family each: architectures with two tags, and an empty constructor."""
     for i in range(count):
         package, info = site / f"zoo_bench{i}", site / f"zoo_bench{i}-1.0.dist-info"
         package.mkdir(parents=True)
@@ -82,7 +83,7 @@ def environment(site: Path) -> dict[str, str]:
 
 
 def cpu(code: str, site: Path, runs: int = 9) -> float:
-    """Seconds of CPU of ``python -c code`` with `site` on the path: the least of several runs, the first left out."""
+    """Return the least CPU seconds of ``python -c code`` in some runs with `site` on the path."""
     seconds = []
     for _ in range(runs + 1):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -94,7 +95,7 @@ def cpu(code: str, site: Path, runs: int = 9) -> float:
 
 
 def warm(program: str, site: Path) -> float:
-    """What a program prints, in a process with `site` on its path."""
+    """Return the output of a program in a process with `site` on its path."""
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=environment(site), check=True, capture_output=True, text=True)
     return float(done.stdout)
@@ -114,7 +115,7 @@ def main() -> None:
 
 
 def generate(root: Path) -> None:
-    """A realistic environment, and large ones; the ResNet plugin of this repository in the smallest and the largest."""
+    """Measure a realistic environment and large ones; the smallest and largest have zoo-resnet."""
     add_unrelated(root / "few", 150)
     add_plugins(root / "few", 4, 40)
     for size in SIZES:

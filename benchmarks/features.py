@@ -1,7 +1,8 @@
-"""Feature extraction against timm's wrappers and torchvision's extractor: `python benchmarks/features.py`.
+"""Feature extraction against timm and torchvision: `python benchmarks/features.py`.
 
-Needs the peers (see constraints.txt). Every contestant has the same weights and yields the same maps. Speed is CPU time
-of one forward; memory is the most that a forward allocates, counted by torch's own profiler.
+Needs the peers (see constraints.txt). Every contestant has the same weights and yields the same
+maps. Speed is CPU time of one forward; memory is the most that a forward allocates, counted by
+torch's own profiler.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def measure(report: Report, name: str, wanted: tuple[int, ...] | None, args: arg
 
 
 def _keys_as_in(extractor: torch.nn.Module, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The weights under the names that a timm wrapper gives them: a prefix, or underscores for its flattened parts."""
+    """Return the weights under timm's names: with a prefix, or underscores where it flattens."""
     by_name = {key.replace(".", "_"): value for key, value in weights.items()}
     plain = {key: key.removeprefix("model.").removeprefix("body.") for key in extractor.state_dict()}
     return {key: by_name[name.replace(".", "_")] for key, name in plain.items()}

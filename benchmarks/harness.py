@@ -1,7 +1,10 @@
-"""How every benchmark here measures: contestants in turn, one run of each per round, and ratios within a round.
+"""The harness of the benchmarks: contestants take turns, one run each per round.
 
-The machine's speed drifts; within a round it does not drift much. So the figure is the median over rounds of the ratio,
-with the quartiles beside it. CPU time is the main figure, since it does not count what else the machine does.
+Ratios are taken within a round.
+
+The machine's speed drifts; within a round it does not drift much. So the figure is the median over
+rounds of the ratio, with the quartiles beside it. CPU time is the main figure, since it does not
+count what else the machine does.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ class Report:
     rows: list[dict[str, object]] = field(default_factory=list)
 
     def add(self, what: str, times: dict[str, list[float]], *, over: str, target: float | None = None) -> float:
-        """Print how many times faster every contestant is than `over`; return the first one's ratio."""
+        """Print how many times faster each contestant is than `over`; return the first ratio."""
         first = next(iter(times))
         ratios = sorted(a / b for a, b in zip(times[over], times[first], strict=True))
         ratio, low, high = statistics.median(ratios), *quartiles(ratios)

@@ -1,9 +1,9 @@
-"""From nothing to a conforming, installed plugin: the commands an author types, timed. At most three.
+"""The time from nothing to a conforming, installed plugin, in at most three commands.
 
     python benchmarks/new_plugin.py
 
-Makes an environment that borrows this one's packages, runs the commands there, and prints what each took. Time that pip
-would need to download torch is not in it.
+Makes an environment that borrows this one's packages, runs the commands there, and prints what each
+took. Time that pip would need to download torch is not in it.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""What training keeps in memory and what that costs in time: `python benchmarks/training_memory.py`.
+"""The memory and time of training: `python benchmarks/training_memory.py`.
 
-In-place activated batch norm against its plain twin, and DenseNet's ``memory_efficient`` against plain and, where timm
-is installed, against timm's option. Bytes are those of the distinct tensors that autograd keeps for the backward pass,
-the network's own left out; they do not depend on the machine. Times are of one step (forward and backward), as ratios:
-every round runs both variants, in an order that changes, and the ratio is taken within the round, so that what else the
-machine does meets both sides. Median of the rounds, and between which values half of them lie.
+In-place activated batch norm against its plain twin, and DenseNet's ``memory_efficient`` against
+plain and, where timm is installed, against timm's option. Bytes are those of the distinct tensors
+that autograd keeps for the backward pass, the network's own left out; they do not depend on the
+machine. Times are of one step (forward and backward), as ratios: every round runs both variants, in
+an order that changes, and the ratio is taken within the round, so that what else the machine does
+meets both sides. Median of the rounds, and between which values half of them lie.
 
     python benchmarks/training_memory.py --size 96 --batch 4 --rounds 9       # minutes on two cores
     python benchmarks/training_memory.py --device cuda --size 224 --batch 32
@@ -39,7 +40,7 @@ Build = Callable[[], nn.Module]
 
 
 def build_pairs(names: list[str]) -> dict[str, tuple[Build, Build, str]]:
-    """What to measure: a line's name to variant, baseline, and the bounds that the project promises."""
+    """The lines to measure, by name: variant, baseline, and the bounds in the documentation."""
     lines: dict[str, tuple[Build, Build, str]] = {}
     for fused, plain in IABN.items():
         if fused in names:
@@ -79,7 +80,7 @@ def step(net: nn.Module, images: Tensor) -> None:
 
 
 def kept_bytes(net: nn.Module, images: Tensor) -> int:
-    """Bytes of the distinct storages kept for the backward pass, parameters and buffers left out."""
+    """Count the bytes of storages kept for the backward pass, without parameters and buffers."""
     own = {tensor.untyped_storage().data_ptr() for tensor in (*net.parameters(), *net.buffers())}
     kept: dict[int, int] = {}
     alive: list[Tensor] = []  # so that no address is given out twice

@@ -1,9 +1,10 @@
-"""What ``make demo`` runs: classify handwritten digits, and extract feature maps of a digit and of a photo.
+"""The demo of ``make demo``: classify digits, and extract feature maps of digits and a photo.
 
     python examples/demo.py [--output demo-output]
 
-Everything is offline: the digits and the photo come with scikit-learn, the digits' weights with zoo-resnet. It runs the
-command ``zoo`` and prints each command line, so that all of it can be tried by hand.
+Everything is offline: the digits and the photo come with scikit-learn, the digits' weights with
+zoo-resnet. It runs the command ``zoo`` and prints each command line, so that all of it can be tried
+by hand.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
-"""Train a small architecture on scikit-learn's handwritten digits: the weights that a plugin can ship in its package.
+"""Train a small architecture on scikit-learn's handwritten digits, for weights in a package.
 
     python examples/train_digits.py test_resnet --output plugins/resnet/src/zoo_resnet/weights
 
-Writes ``<architecture>.digits.safetensors``, well under 1 MB, and prints the default config to record for it. The same
-bits come out every time on one machine: one thread, seeded, deterministic algorithms. Takes about a minute.
+Writes ``<architecture>.digits.safetensors``, well under 1 MB, and prints the default config to
+record for it. The same bits come out every time on one machine: one thread, seeded, deterministic
+algorithms. Takes about a minute.
 
-The digits are 8 x 8 grey images. Each becomes the picture it would be as a PNG file and goes through the transform of
-`zoo_images.transform`, bicubically enlarged to 3 x 32 x 32, so that ``zoo classify`` sees a file as training did.
-A fixed fifth of them, stratified by digit, is held out and only ever used to measure the accuracy that is recorded.
+The digits are 8 x 8 grey images. Each becomes the picture it would be as a PNG file and goes
+through the transform of `zoo_images.transform`, bicubically enlarged to 3 x 32 x 32, so that ``zoo
+classify`` sees a file as training did. A fixed fifth of them, stratified by digit, is held out and
+only ever used to measure the accuracy that is recorded.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ EPOCHS = 40
 BATCH = 64
 PEAK_RATE = 4e-3
 SHIFT = 3
-"""How far a training image may be moved, in pixels of the 32."""
+"""The largest shift of a training image, in pixels of its 32."""
 LEAST_ACCURACY = 0.97
 MOST_BYTES = 1_000_000
 
@@ -58,28 +60,29 @@ CFG = PretrainedCfg(
 
 
 def digit_images() -> tuple[list[Image.Image], list[int]]:
-    """The 1,797 digits as 8 x 8 grey images, their 17 levels spread over 0..255, and what each of them is."""
+    """Return the 1,797 digits as grey images of 8 x 8, levels in 0..255, and their labels."""
     digits = load_digits()
     levels = (digits.images * 255 / 16).round().astype("uint8")
     return [Image.fromarray(level) for level in levels], digits.target.tolist()
 
 
 def split() -> tuple[list[int], list[int]]:
-    """Indices of the digits to train on and of those held out: always the same, a fifth of each digit held out."""
+    """Return the indices to train on and those held out: always the same, a fifth of each digit."""
     labels = load_digits().target
     train, held_out = train_test_split(range(len(labels)), test_size=0.2, stratify=labels, random_state=SEED)
     return train, held_out
 
 
 def train(network: nn.Module, inputs: Tensor, labels: Tensor, epochs: int) -> None:
-    """Fit `network` to `inputs` (digits, 3, 32, 32), each moved a little at random every time it is seen."""
+    """Fit `network` to `inputs` (digits, 3, 32, 32), shifted a little at random in every epoch."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=0.05)
     steps = epochs * (len(inputs) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps)
     network.train()
     for _ in range(epochs):
         order = torch.randperm(len(inputs))
-        # The last, smaller batch is left out: batch norm wants enough images, and the order changes every time.
+        # The last, smaller batch is left out: batch norm wants enough images, and the order changes
+        # every time.
         for chosen in order[: len(order) // BATCH * BATCH].split(BATCH):
             loss = functional.cross_entropy(network(moved(inputs[chosen])), labels[chosen], label_smoothing=0.1)
             optimiser.zero_grad()
@@ -89,7 +92,7 @@ def train(network: nn.Module, inputs: Tensor, labels: Tensor, epochs: int) -> No
 
 
 def moved(images: Tensor) -> Tensor:
-    """Each image (batch, channels, height, width) shifted by up to `SHIFT` pixels either way, the ground filled in."""
+    """Shift each image (batch, channels, height, width) by up to `SHIFT` pixels either way."""
     height, width = images.shape[-2:]
     padded = functional.pad(images, [SHIFT] * 4, value=-1.0)
     corners = torch.randint(0, 2 * SHIFT + 1, (len(images), 2)).tolist()
@@ -103,13 +106,13 @@ def accuracy(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
 
 
 def halved(network: nn.Module) -> dict[str, Tensor]:
-    """The state dict with its weights in half precision; what has one value per channel keeps full precision."""
+    """Return the state dict in half precision, but for tensors of one value per channel."""
     state = network.state_dict()
     return {name: value.half() if value.dim() > 1 else value for name, value in state.items()}
 
 
 def to_bytes(state: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
-    """A safetensors file with its header sorted, as the library writes metadata in another order in every run."""
+    """Write a safetensors file with a sorted header; the library's order of metadata varies."""
     file = save(state, metadata=metadata)
     length = struct.unpack("<Q", file[:8])[0]
     header = json.dumps(json.loads(file[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
@@ -118,7 +121,7 @@ def to_bytes(state: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
 
 
 def make_weights(architecture: str, epochs: int = EPOCHS) -> tuple[bytes, float]:
-    """Train `architecture`, and return its safetensors file and the accuracy on the held-out digits."""
+    """Train `architecture`. Returns its safetensors file and the accuracy on held-out digits."""
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)

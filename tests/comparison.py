@@ -1,4 +1,4 @@
-"""What comparisons of a network of ours with timm's share."""
+"""Helpers for comparing a network of ours with timm's."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def shapes(net: nn.Module) -> list[tuple[str, torch.Size]]:
 
 
 def draw_norms(net: nn.Module) -> None:
-    """Random scales, shifts and statistics: a fresh block's last scale is often zero, which would hide the block."""
+    """Draw random scales, shifts and statistics: a last scale of zero would hide its block."""
     torch.manual_seed(0)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
@@ -81,7 +81,7 @@ def same_weights(source: nn.Module, target: nn.Module) -> None:
 
 
 def maps_by_hooks(net: nn.Module, images: Tensor) -> list[Tensor]:
-    """What the modules that `feature_info` names yield, each before a later one can work on it in place."""
+    """Return the outputs of the modules in `feature_info`, copied before others change them."""
     maps: dict[str, Tensor] = {}
 
     def keep(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What the tests that cross packages share."""
+"""Fixtures of the tests that cross packages."""
 
 from __future__ import annotations
 

@@ -31,32 +31,32 @@ architectures, {compared:,} feature maps compared bit for bit, **{equal:,} equal
 
 For each architecture, each `output_stride` ({strides}) and each `in_chans` ({channels}), timm's own extractor of all
 maps is created once, by the wrapper that is timm's default there. Its norms get random scales, shifts and running
-statistics, so that no layer is without effect, and ours gets its weights. Then each of our wrappers
+statistics, so that every layer has an effect, and our extractor gets its weights. Then each of our wrappers
 ({wrappers}) runs on the same images, and `torch.equal` compares each map with timm's,
-which must be finite. Compared are:
+which must be finite. The comparison covers:
 
 - all maps, in eval mode, on images of {sizes} pixels (the first size alone where
   `in_chans` is not 3);
 - all maps in train mode, batch of two, and the running statistics that the forward leaves behind;
 - `out_indices`: each index alone, all in reverse, two unsorted, two with a negative one, and an int (at the full output
-  stride, since dilation has no say in which maps are wanted);
+  stride alone, as dilation does not affect the choice of maps);
 - `feature_info` each time: channels, reduction and module name of every map, in the order of the maps.
 
-The numbers of the table are maps; a difference in anything else stands in the notes.
+The table counts maps. A note reports a difference in anything else.
 
-## Where there is no like for like
+## Where timm has no counterpart
 
-- **Order.** timm yields maps in ascending order whatever the order of `out_indices`, and has them in `feature_info` in
-  the order asked for. Here both come as asked for; each map is compared with timm's of the same index.
+- **Order.** timm yields maps in ascending order, but lists them in `feature_info` in the order of `out_indices`. Here
+  both have the order of `out_indices`; each map is compared with timm's map of the same index.
 - **`output_stride`** is an option of the ResNets, the aligned Xceptions and the CSPNets. The DenseNets and the first
-  Xception have none, here or there: both raise an error, and nothing is compared.
-- **Sizes.** Where timm's network cannot take an image of some size (its average-pooled halves disagree about an odd
-  one), ours must fail as well, and the next multiples of 32 are compared instead.
-- **In-place norms.** timm has no `*_iabn` any more. They scale by |gamma| + eps and end in a leaky ReLU, so timm's
-  network of the same shape, with that activation and that sum for its gamma, has to yield the same maps.
-- **Ours alone.** Other architectures without a name in timm are compared with timm's nearest, given the options that
-  make it the same network; the notes name it. Two test networks are like none of timm's: their wrappers are compared
-  with plain hooks on their own whole network.
+  Xception have no such option, here or in timm: both raise an error, and nothing is compared.
+- **Sizes.** If timm's network cannot take images of a size (its average-pooled halves differ for an odd one), ours must
+  fail too, and the next multiples of 32 are compared instead.
+- **In-place norms.** timm no longer has `*_iabn`. These norms scale by |gamma| + eps and end in a leaky ReLU. So timm's
+  network of the same shape, with that activation and that sum as its gamma, must yield the same maps.
+- **Ours alone.** Other architectures without a name in timm are compared with timm's nearest, with the options that
+  make it the same network; the notes name it. Two test networks have no counterpart in timm: their wrappers are
+  compared with plain hooks on their whole network.
 
 | architecture | maps compared | equal | differing | note |
 |---|--:|--:|--:|---|

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The packaging proof: build every wheel, install them into a clean venv, and list, create and extract there,
-# away from the source tree.
+# The packaging proof: build every wheel, install them into a clean venv, and list, create, extract, classify and
+# check there, away from the source tree. zoo-core comes first, alone: it must say what the other packages are for.
+# (tests/test_installation.py tries the extras of zoo-core one by one, without a network.)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -13,10 +14,21 @@ done
 ls "$work/wheels"
 
 "${PYTHON:-python3}" -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-    torch "$work"/wheels/*.whl
+install() {
+    "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$root/constraints.txt" "$@"
+}
 
+install torch "$work"/wheels/zoo_core-*.whl
 cd "$work"
+for lacking in "check zoo-kit" "classify zoo-images"; do
+    read -r command package <<<"$lacking"
+    said=$("$work/venv/bin/zoo" "$command" anything 2>&1) && { echo "zoo $command works without $package"; exit 1; }
+    grep --quiet "pip install $package" <<<"$said" || { echo "zoo $command says: $said"; exit 1; }
+done
+"$work/venv/bin/zoo" doctor
+
+core=$(echo "$work"/wheels/zoo_core-*.whl)
+install "$core[all]" "$work"/wheels/*.whl
 "$work/venv/bin/python" - "$root" <<'PYTHON'
 import sys
 
@@ -39,4 +51,7 @@ print(f"{len(names)} architectures of {len(zoo.list_families())} families")
 PYTHON
 "$work/venv/bin/zoo" list "test_*"
 "$work/venv/bin/zoo" doctor
+"$work/venv/bin/python" -c "from PIL import Image; Image.new('L', (40, 40), 'white').save('white.png')"
+"$work/venv/bin/zoo" classify test_resnet.digits white.png
+"$work/venv/bin/zoo" check "$work"/wheels/zoo_resnet-*.whl --only manifest --only shipped-weights
 echo "packaging proof passed"

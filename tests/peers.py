@@ -1,7 +1,8 @@
 """Make torchvision and timm importable beside a CPU build of torch.
 
-torchvision's wheel brings compiled operators for the torch build it was made for; beside another, importing it fails,
-because two operators that it extends were never declared. No classification model uses them, so declaring is enough.
+torchvision's wheel brings compiled operators for the torch build it was made for; beside another,
+importing it fails, because two operators that it extends were never declared. No classification
+model uses them, so declaring is enough.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ _library: torch.library.Library | None = None
 
 
 def prepare() -> None:
-    """Declare the two operators. Call it before importing torchvision or timm; more than once does nothing more."""
+    """Declare the two operators, once. Call it before importing torchvision or timm."""
     global _library
     if _library is not None:
         return

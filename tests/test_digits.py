@@ -1,4 +1,4 @@
-"""The weights that plugins ship: small, licensed, as accurate as they say, and made again to the bit by the script."""
+"""The weights in plugins: small, licensed, of the stated accuracy, reproducible to the bit."""
 
 from __future__ import annotations
 

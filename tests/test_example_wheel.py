@@ -1,16 +1,12 @@
-"""The example as its users get it: its wheel beside core's wheel alone; and that wheel, checked uninstalled."""
+"""The example as its users get it: its wheel beside the wheel of core."""
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
-import zipfile
 from typing import TYPE_CHECKING
 
-import pytest
 from wheels import ROOT, build_wheel
-from zoo_kit.conformance.environment import Environment
+from zoo_kit.conformance import Environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,45 +27,11 @@ assert torch.equal(again.fc.weight, net.fc.weight)
 """
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(ROOT / "examples" / "zoo-tinynet", tmp_path_factory.mktemp("tinynet"))
-
-
-def zoo(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "zoo_core.cli", *arguments], capture_output=True, text=True)
-
-
-def test_it_works_beside_the_wheel_of_core(tmp_path: Path, wheel: Path) -> None:
+def test_it_works_beside_the_wheel_of_core(tmp_path: Path) -> None:
     made = Environment(tmp_path / "venv")
-    made.install(str(build_wheel(ROOT / "core", tmp_path / "wheels")), str(wheel))
+    projects = (ROOT / "core", ROOT / "examples" / "zoo-tinynet")
+    made.install(*(str(build_wheel(project, tmp_path / "wheels")) for project in projects))
     command = [str(made.python), "-c", USE]
-    variables = made.variables(ZOO_PLUGINS="zoo-tinynet,zoo-kit")
+    variables = made.variables(ZOO_PLUGINS="zoo-tinynet")
     done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-def test_a_wheel_is_checked_without_being_installed(wheel: Path) -> None:
-    done = zoo("check", str(wheel), "--json", "--only", "manifest", "--only", "shipped-weights", "--only", "listing")
-    report = json.loads(done.stdout)
-    assert (done.returncode, report["plugin"], report["conforms"]) == (0, "zoo-tinynet", True)
-    assert [check["outcome"] for check in report["checks"]] == ["passed"] * 3
-    assert "zoo-tinynet" not in zoo("plugins").stdout
-
-
-def test_code_that_a_wheel_runs_at_startup_is_found(tmp_path: Path, wheel: Path) -> None:
-    doctored = tmp_path / wheel.name
-    doctored.write_bytes(wheel.read_bytes())
-    with zipfile.ZipFile(doctored, "a") as archive:
-        archive.writestr("tinynet.pth", "import zoo_tinynet\n")
-    done = zoo("check", str(doctored), "--only", "listing")
-    assert done.returncode == 1
-    assert "a process that lists the models has imported zoo_tinynet" in done.stdout
-
-
-def test_what_is_no_wheel_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.whl").write_text("no zip")
-    for path, message in (("y.whl", "there is no wheel"), ("x.whl", "is not a zip file")):
-        done = zoo("check", str(tmp_path / path))
-        assert done.returncode == 2
-        assert message in done.stderr

@@ -1,4 +1,4 @@
-"""A frozen app keeps its plugins, without flags: PyInstaller in an environment of its own, and no torch in the app."""
+"""A frozen app keeps its plugins without flags: PyInstaller, in an environment of its own."""
 
 from __future__ import annotations
 

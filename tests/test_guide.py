@@ -1,4 +1,4 @@
-"""The guide for authors: its commands and programs run, in order, and what it quotes is what stands in the files."""
+"""The guide for authors: its commands and programs run in order, and its quotations are true."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCRIPTS = {"zoo": "zoo_core.cli.main:main", "pip": "pip._internal.cli.main:main"
 
 
 class Block(NamedTuple):
-    """A fenced block: ``sh`` and ``python`` run; one that names a file is that file's, or a quotation of it."""
+    """A fenced block: ``sh`` and ``python`` run; one with a file is written there, or quotes it."""
 
     language: str
     file: str
@@ -44,7 +44,8 @@ def test_every_command_of_the_guide_works(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     others = {entry.distribution for entry in current_index().scan.entry_points} - {"zoo-kit"}
-    # hatchling is borrowed, as torch is, so that pip asks no index. (That 0 turns isolation off is pip's own logic.)
+    # hatchling is borrowed, as torch is, so that pip asks no index. (That 0 turns isolation off is
+    # pip's own logic.)
     variables = environment.variables(
         ZOO_DISABLE_PLUGINS=",".join(others), PIP_NO_INDEX="1", PIP_NO_BUILD_ISOLATION="0", PYTHONDONTWRITEBYTECODE="1"
     )

@@ -1,4 +1,4 @@
-"""The arrows of imports, as the design draws them: read off the source, and seen in real processes."""
+"""The arrows of imports in docs/architecture.md, read off the source and seen in processes."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Hooks, as the tools that explain, profile and quantise networks register them: every module that runs is called."""
+"""Hooks of tools that explain, profile and quantise networks: every module that runs calls them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LAYERS = [
 
 
 def events(net: nn.Module, x: torch.Tensor) -> list[tuple[str, str]]:
-    """What enters and leaves, by name, in the order of one forward."""
+    """Return inputs and outputs by name, in the order of one forward."""
     seen: list[tuple[str, str]] = []
     for name, module in net.named_modules():
         module.register_forward_pre_hook(lambda _, __, name=name: seen.append(("in", name)))
@@ -87,7 +87,7 @@ def test_gradient_weighted_activations_are_timms(name: str, layer: str) -> None:
 
 
 def weighted_activations(net: nn.Module, layer: str, x: torch.Tensor) -> torch.Tensor:
-    """As grad-cam does: a forward hook keeps the activations, and a hook on those keeps their gradient."""
+    """As in grad-cam: a forward hook keeps the activations, and a hook on them their gradient."""
     activations: list[torch.Tensor] = []
     gradients: list[torch.Tensor] = []
 

@@ -1,4 +1,4 @@
-"""Parameter groups by depth, made by timm's own functions, as its optimisers and open_clip make them."""
+"""Parameter groups by depth, made by timm's own functions, as in its optimisers and open_clip."""
 
 from __future__ import annotations
 

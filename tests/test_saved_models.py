@@ -1,4 +1,4 @@
-"""Saved models come back as they were: here, in timm, and in the image pipelines of transformers."""
+"""Saved models come back the same: here, in timm, and in the image pipelines of transformers."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_what_transformers_saves_is_read(tmp_path: Path) -> None:
 
 
 def run(code: str, *arguments: Path) -> str:
-    """What a program prints, in a process of its own that opens no socket."""
+    """Return the output of a program in a process that opens no socket."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", code, *map(str, arguments)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)

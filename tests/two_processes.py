@@ -1,4 +1,4 @@
-"""What two processes do together with extractors, as a program: its test starts it, and reads what it found wrong."""
+"""A program of two processes with extractors, for a test that reads the faults it finds."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def assert_equal(maps: list[Tensor], expected: list[Tensor]) -> None:
 
 
 def assert_mean_gradients(parallel: nn.Module, alone: nn.Module) -> None:
-    """The gradients of `parallel` are the mean of those that `alone` has on each process's images."""
+    """Compare the gradients of `parallel` with the mean of those of `alone` in each process."""
     for share in shares():
         (loss(maps_of(alone(share))) / PROCESSES).backward()
     expected = {key: parameter.grad for key, parameter in alone.named_parameters()}

@@ -1,30 +1,23 @@
-"""Wheels of this repository's projects, built as a user builds them; and the fault runner's process."""
+"""Wheels of this repository's projects, built as users build them, and folders to install from."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+QUIET = ("--quiet", "--disable-pip-version-check", "--no-index")
 
 
 def build_wheel(project: Path, folder: Path) -> Path:
-    """Build a project's wheel into a folder, with this environment's hatchling: no network."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--no-index",
-    ]
+    """Build a project's wheel into a folder, with the installed hatchling and without a network."""
     folder.mkdir(parents=True, exist_ok=True)
     before = set(folder.glob("*.whl"))
-    command += ["--no-build-isolation", "--wheel-dir", str(folder), str(project)]
+    options = ("--no-deps", "--no-build-isolation", "--wheel-dir", str(folder))
+    command = [sys.executable, "-m", "pip", "wheel", *QUIET, *options, str(project)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (wheel,) = set(folder.glob("*.whl")) - before
@@ -37,10 +30,19 @@ def unpack(wheel: Path, folder: Path) -> None:
         archive.extractall(folder)
 
 
+def packages_of_others(folder: Path) -> Path:
+    """Fill a folder with links to all installed packages but those of this repository."""
+    folder.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if "zoo_" not in entry.name:  # neither packages of ours nor the .pth files of their editable installs
+            (folder / entry.name).symlink_to(entry)
+    return folder
+
+
 def run_kit(site: str, distribution: str, name: str | None = None) -> dict[str, tuple[str, str]]:
-    """Run a check, or all of them, over a plugin in `site`: name to outcome and text. For a process of its own."""
+    """Run one check, or all, over a plugin in `site`, in this process: name to outcome and text."""
     import zoo_core
-    from zoo_kit.conformance.run import run_checks
+    from zoo_kit.conformance import run_checks
 
     sys.path.insert(0, site)
     zoo_core.refresh()

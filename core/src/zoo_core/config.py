@@ -16,6 +16,8 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 INCEPTION_MEAN = (0.5, 0.5, 0.5)
 INCEPTION_STD = (0.5, 0.5, 0.5)
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
+"""Names of the filters that resize an image, as Pillow calls them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,7 @@ class PretrainedCfg(Mapping[str, Any]):
     min_input_size: tuple[int, int, int] | None = None
     fixed_input_size: bool = False
     interpolation: str = "bicubic"
+    """One of `INTERPOLATIONS`."""
     crop_pct: float = 0.875
     test_crop_pct: float | None = None
     crop_mode: str = "center"

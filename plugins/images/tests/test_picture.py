@@ -1,19 +1,17 @@
-"""The picture of feature maps: what is drawn where."""
+"""The picture of feature maps: panels, pixels and captions."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-
-Image = pytest.importorskip("PIL.Image")
-
-from zoo_images.picture import GAP, PANEL, Maps, draw_maps  # noqa: E402 - needs Pillow
+from PIL import Image
+from zoo_images.picture import GAP, PANEL, Maps, draw_maps
 
 DARK, BRIGHT = (0x44, 0x01, 0x54), (0xFD, 0xE7, 0x25)
 
 
 def spot(channels: int, bright: int) -> torch.Tensor:
-    """One image's map of 8 x 8 in which one pixel of one channel, row 2 and column 5, is greater than the rest."""
+    """One image's map of 8 x 8. The pixel in row 2 and column 5 of one channel is the greatest."""
     values = torch.zeros(1, channels, 8, 8)
     values[0, bright, 2, 5] = 7.0
     return values

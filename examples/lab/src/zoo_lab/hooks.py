@@ -1,6 +1,7 @@
-"""A lab's house rules: no weights that forbid commercial use, and a history of every model that was created.
+"""The rules of a lab: no weights that forbid commercial use, and a history of created models.
 
-``LAB_COMMERCIAL=1`` turns the policy on; ``LAB_HISTORY`` names the file of the history, one JSON object a line.
+``LAB_COMMERCIAL=1`` turns the policy on; ``LAB_HISTORY`` names the file of the history, one JSON
+object a line.
 """
 
 from __future__ import annotations

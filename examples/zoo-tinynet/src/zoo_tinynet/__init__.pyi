@@ -1,4 +1,4 @@
-# Written by `zoo manifest`, so that editors and type checkers know what `__getattr__` answers for. Do not edit.
+# Written by `zoo manifest`, for editors and type checkers. Do not edit.
 
 import os
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,8 @@
-"""Images through a model, for the commands: one image at a time, so that its result does not hang on its neighbours."""
+"""Feature maps of image files.
+
+Images run through the model one at a time, so that the result of one does not depend on the others
+of a batch.
+"""
 
 from __future__ import annotations
 
@@ -22,24 +26,24 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Extraction:
-    """The feature maps of some images, and where they come from."""
+    """The feature maps of some images, with their origin."""
 
     model: str
     weights: str
     """The tag, or "random"."""
     images: list[str]
     inputs: list[Image]
-    """The images as the network sees them, before normalisation."""
+    """The images as the network sees them, cropped and not yet normalised."""
     info: list[dict[str, Any]]
     maps: list[Tensor]
     """One per row of `info`, (images, channels, height, width)."""
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any], Tensor]]:
-        """Each map with its index in the network and its row of ``feature_info``."""
+        """Yield each map with its index in the network and its row of ``feature_info``."""
         return ((info["index"], info, maps) for info, maps in zip(self.info, self.maps, strict=True))
 
     def title(self) -> str:
-        """What was extracted from what, in one line."""
+        """Return one line that names the model, its weights and the images."""
         known = self.weights != "random" and self.model.endswith(f".{self.weights}")
         weights = "" if known else f" ({self.weights} weights)"
         count = f"{len(self.images)} images" if len(self.images) > 1 else Path(self.images[0]).name
@@ -47,14 +51,19 @@ class Extraction:
 
 
 def config_of(net: nn.Module, input_size: tuple[int, int] | None = None) -> PretrainedCfg:
-    """The default config that a created model carries, for another input size (height, width) where one is given."""
+    """Return the default config that a created model carries.
+
+    Args:
+        net: a model of `create_model`.
+        input_size: height and width in pixels that replace the config's; None to keep them.
+    """
     cfg = net.pretrained_cfg
     config = cfg if isinstance(cfg, PretrainedCfg) else PretrainedCfg.from_dict(cfg)  # type: ignore[arg-type]
     channels = config.input_size[0]
     return config if input_size is None else config.overlaid({"input_size": (channels, *input_size)})
 
 
-def extract(
+def extract_maps(
     name: str,
     images: Sequence[str],
     *,
@@ -62,19 +71,19 @@ def extract(
     random: bool = False,
     input_size: tuple[int, int] | None = None,
 ) -> Extraction:
-    """Create `name` as a feature extractor and run every image through it.
+    """Create the model `name` as a feature extractor, and run every image through it.
 
     Args:
         name: a model name.
-        images: paths.
-        out_indices: which maps; None for all.
-        random: seeded random weights instead of pretrained ones.
-        input_size: height and width, instead of the default config's.
+        images: paths of image files.
+        out_indices: indices of the maps; None for all.
+        random: use seeded random weights instead of pretrained ones.
+        input_size: height and width in pixels, instead of those of the default config.
 
     Raises:
-        ZooError: for a name, an index or an image that is not one, or weights that do not exist.
+        ZooError: for a model, map or image that does not exist, or a model without weights.
     """
-    opened = [open_image(image) for image in images]  # Before the model: a wrong path need not wait for a download.
+    opened = [open_image(image) for image in images]  # first, so that a wrong path costs no download
     torch.manual_seed(0)
     with foreign_code(f"cannot create {name!r}"):
         net = zoo_core.create_model(name, pretrained=not random, features_only=True, out_indices=out_indices).eval()

@@ -1,7 +1,7 @@
 """Image files to network input, as a default config says: resize, crop, normalise.
 
-With Pillow and torch alone; bit for bit what timm's and torchvision's evaluation transforms give (see `tests/parity`).
-Both are imported when a function is called, never before.
+The result equals that of timm's and torchvision's evaluation transforms bit for bit (see
+`tests/parity`).
 """
 
 from __future__ import annotations
@@ -9,46 +9,36 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from zoo_core.errors import ConfigError, ImageError, MissingExtraError, OptionError, did_you_mean
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from zoo_core.config import INTERPOLATIONS
+from zoo_core.errors import ConfigError, ImageError, OptionError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from PIL.Image import Image, Resampling
-    from torch import Tensor
     from zoo_core.config import PretrainedCfg
 
-_INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "ICO", "TGA", "AVIF", "JPEG2000")
-"""What photos and pictures come in. Pillow reads more, by programs of others: an EPS file runs Ghostscript."""
+"""Formats of photos. Pillow reads more, some by other programs: an EPS file runs Ghostscript."""
 _MOST_PIXELS = 1 << 28
-"""Of an image that was resized, before its crop: 800 MB."""
+"""Of a resized image, before its crop: 800 MB."""
 _MODES = {1: "L", 3: "RGB"}
 """Pillow's name for an image of so many channels."""
 
 
-def require_pillow() -> None:
-    """Raise `MissingExtraError`, with the remedy, where Pillow is not installed."""
-    try:
-        import PIL.Image  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("reading images needs Pillow: pip install 'zoo-core[images]'") from error
-
-
-def open_image(path: str | Path) -> Image:
-    """Read an image file whole, turned the way its camera was held.
+def open_image(path: str | Path) -> Image.Image:
+    """Read a whole image file, and turn the image as its camera was held.
 
     Raises:
-        ImageError: when there is no such file, it is no image of `FORMATS`, it ends early, or has too many pixels.
-        MissingExtraError: without Pillow.
+        ImageError: if the file is missing, is no image of `FORMATS`, ends early or has too many
+            pixels.
     """
-    require_pillow()
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
     try:
         Image.init()
-        # Which of them there are depends on how Pillow was built.
+        # How Pillow was built decides which of the formats it reads.
         with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
             if 0 in image.size:
                 raise ImageError(f"the image {str(path)!r} has no pixels: {image.width} x {image.height}")
@@ -64,21 +54,23 @@ def open_image(path: str | Path) -> Image:
     except MemoryError as error:
         raise ImageError(f"the image {str(path)!r} does not fit this machine's memory") from error
     except Exception as error:
-        # Pillow's decoders raise whatever for a file that begins as an image and goes on as something else.
+        # Pillow's decoders raise errors of any type for a file that starts as an image and
+        # continues as something else.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ImageError(f"cannot read the image {str(path)!r}: {reason}") from error
 
 
-def crop_image(image: Image, cfg: PretrainedCfg) -> Image:
-    """The part of an image that the network sees, in its size: ``cfg.input_size`` as (channels, height, width).
+def crop_image(image: Image.Image, cfg: PretrainedCfg) -> Image.Image:
+    """Return the part of an image that the network sees, of the size in ``cfg.input_size``.
 
-    ``crop_mode`` "center" resizes the shorter side to ``input_size / crop_pct`` and cuts out the centre; "squash"
-    resizes both sides to that, whatever the proportions; "border" fits the whole image in, on a ground of the mean.
+    ``crop_mode`` "center" resizes the shorter side to ``input_size / crop_pct`` and cuts out the
+    centre. "squash" resizes both sides to that size and ignores the proportions. "border" fits the
+    whole image in, on a ground of the mean colour.
 
     Raises:
         ConfigError: for an interpolation or crop mode that does not exist.
         ImageError: for an image so narrow that resizing it would fill the memory.
-        OptionError: for an input that has neither 1 (grey) nor 3 (RGB) channels.
+        OptionError: for a network whose images have neither 1 (grey) nor 3 (RGB) channels.
     """
     channels, height, width = cfg.input_size
     if channels not in _MODES:
@@ -95,52 +87,44 @@ def crop_image(image: Image, cfg: PretrainedCfg) -> Image:
     top, left = _margin(size[0], height), _margin(size[1], width)
     if cfg.crop_mode != "border":
         return image.crop((left, top, left + width, top + height))
-    import PIL.Image
-
     ground = tuple(round(255 * value) for value in cfg.mean)
-    canvas = PIL.Image.new(image.mode, (width, height), ground if channels == 3 else ground[0])
+    canvas = Image.new(image.mode, (width, height), ground if channels == 3 else ground[0])
     canvas.paste(image, (-left, -top))
     return canvas
 
 
-def normalise(image: Image, cfg: PretrainedCfg) -> Tensor:
-    """An 8-bit image to float32 (channels, height, width), less the config's mean and over its std."""
-    import torch
-
-    if not len(image.getbands()) == len(cfg.mean) == len(cfg.std):
-        raise ConfigError(
-            f"an image of {len(image.getbands())} channels needs as many numbers in mean {cfg.mean} and std {cfg.std}"
-        )
-    shape = image.height, image.width, len(image.getbands())
-    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(shape)
+def normalise(image: Image.Image, cfg: PretrainedCfg) -> Tensor:
+    """Convert an 8-bit image to float32 (channels, height, width), by the config's mean and std."""
+    channels = len(image.getbands())
+    if not channels == len(cfg.mean) == len(cfg.std):
+        raise ConfigError(f"an image of {channels} channels needs as many numbers in mean {cfg.mean} and std {cfg.std}")
+    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(image.height, image.width, channels)
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (cfg.mean, cfg.std))
     return pixels.permute(2, 0, 1).contiguous().float().div_(255).sub_(mean).div_(std)
 
 
-def transform_image(image: Image, cfg: PretrainedCfg) -> Tensor:
-    """An image to one network input, float32 (channels, height, width)."""
+def transform_image(image: Image.Image, cfg: PretrainedCfg) -> Tensor:
+    """Convert an image to one network input, float32 (channels, height, width)."""
     return normalise(crop_image(image, cfg), cfg)
 
 
 def load_images(paths: Sequence[str | Path], cfg: PretrainedCfg) -> Tensor:
-    """Image files to one batch, float32 (images, channels, height, width).
+    """Read image files into one batch, float32 (images, channels, height, width).
 
     Raises:
         ImageError: for the first file that is no image.
     """
-    import torch
-
     return torch.stack([transform_image(open_image(path), cfg) for path in paths])
 
 
 def _resized(source: tuple[int, int], target: tuple[int, int], mode: str) -> tuple[int, int]:
-    """The (height, width) to resize `source` to, before the crop."""
+    """Return the (height, width) to resize `source` to, before the crop."""
     if mode == "squash":
         return target
     if mode not in ("center", "border"):
         raise ConfigError(f"unknown crop_mode {mode!r}{did_you_mean(mode, ('center', 'squash', 'border'))}")
     if mode == "center" and target[0] == target[1]:
-        # torchvision's arithmetic, truncation and all: the longer side must come out at the same pixel.
+        # torchvision truncates the longer side; a rounded one would differ from it by a pixel.
         short, long = min(source), max(source)
         longer = int(target[0] * long / short)
         return (target[0], longer) if source[0] <= source[1] else (longer, target[0])
@@ -150,21 +134,19 @@ def _resized(source: tuple[int, int], target: tuple[int, int], mode: str) -> tup
 
 
 def _margin(size: int, crop: int) -> int:
-    """Where a crop begins in an image of `size` pixels, rounded as torchvision does; below 0 if the crop is larger."""
+    """Return where a crop starts, rounded as in torchvision; negative where it exceeds `size`."""
     return round((size - crop) / 2) if size >= crop else -((crop - size) // 2)
 
 
-def _resampling(interpolation: str) -> Resampling:
-    from PIL import Image
-
-    if interpolation not in _INTERPOLATIONS:
+def _resampling(interpolation: str) -> Image.Resampling:
+    if interpolation not in INTERPOLATIONS:
         raise ConfigError(
-            f"unknown interpolation {interpolation!r}{did_you_mean(interpolation, _INTERPOLATIONS)}; "
-            f"there are {', '.join(_INTERPOLATIONS)}"
+            f"unknown interpolation {interpolation!r}{did_you_mean(interpolation, INTERPOLATIONS)}; "
+            f"there are {', '.join(INTERPOLATIONS)}"
         )
     return Image.Resampling[interpolation.upper()]
 
 
-def _to_eight_bits(image: Image) -> Image:
-    """Scale 16-bit grey to 8 bits, which Pillow's own conversion would clip to white instead."""
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Scale 16-bit grey to 8 bits. Pillow's own conversion would clip it to white."""
     return image.point(lambda value: value * (1 / 256)).convert("L") if image.mode.startswith("I;16") else image

@@ -6,7 +6,7 @@ from torch import nn
 
 
 class Digits(nn.Module):
-    """Functions in the forward, images of one size, log-probabilities, options that the forward depends on."""
+    """Functions in the forward, images of one size, log-probabilities, options in the forward."""
 
     def __init__(self, n_classes=10, hidden=84, dropout=0.1):
         super().__init__()
@@ -39,7 +39,7 @@ class Block(nn.Module):
 
 
 class Stages(nn.Module):
-    """The head registered first, a list of stages, a parameter of its own, weights drawn in a way of its own."""
+    """The head registered first, a list of stages, a parameter and initial values of its own."""
 
     def __init__(self, width: int = 8, depths=(1, 2, 1), num_classes: int = 20, act=nn.ReLU):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Networks of many kinds, as people write them who know no Zoo: what `zoo new --from` is tried on."""
+"""Networks of many kinds, as people without Zoo write them, for `zoo new --from`."""
 
 from itertools import pairwise
 

@@ -1,1 +1,1 @@
-"""The commands for image files, a file each: ``zoo features`` and ``zoo classify``."""
+"""The commands for image files: `zoo_features` and `zoo_classify`."""

@@ -1,4 +1,4 @@
-"""``zoo classify``: what a model takes image files for."""
+"""``zoo classify``: the most probable classes of image files."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def run(args: argparse.Namespace) -> int:
 def classify(
     name: str, images: list[str], *, top: int, input_size: tuple[int, int] | None = None
 ) -> list[dict[str, Any]]:
-    """The `top` most probable classes of each image: index, label and probability, most probable first.
+    """Return the `top` most probable classes of each image: index, label and probability.
 
     Raises:
-        ZooError: for a name or an image that is not one, weights that do not exist or that have no classes.
+        ZooError: for a model or image that does not exist, or a model without weights or classes.
     """
     import torch
     import zoo_core
@@ -69,7 +69,7 @@ def classify(
     from zoo_images.extract import config_of
     from zoo_images.transform import open_image, transform_image
 
-    opened = [open_image(image) for image in images]  # Before the model: a wrong path need not wait for a download.
+    opened = [open_image(image) for image in images]  # first, so that a wrong path costs no download
     with foreign_code(f"cannot create {name!r}"):
         net = zoo_core.create_model(name, pretrained=True).eval()
     cfg = config_of(net, input_size)
@@ -93,7 +93,7 @@ def classify(
 
 
 def label_of(cfg: PretrainedCfg, index: int) -> str:
-    """What a class is called: its description, else its name, else its number."""
+    """Return the label of a class: its description, else its name, else its number."""
     names = cfg.label_names or ()
     name = names[index] if index < len(names) else f"class {index}"
     return (cfg.label_descriptions or {}).get(name, name)

@@ -42,14 +42,14 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Extract, print, and save what was asked for."""
-    from zoo_images.extract import extract
+    """Extract the maps, print their table, and save the picture and the tensors if asked to."""
+    from zoo_images.extract import extract_maps
 
     check_output(args.save, ".png")
     check_output(args.output, ".safetensors")
     wanted = {"out_indices": args.out_indices, "random": args.random, "input_size": args.input_size}
     try:
-        result = extract(args.name, args.images, **wanted)
+        result = extract_maps(args.name, args.images, **wanted)
     except WeightsError as error:
         raise WeightsError(f"{error}; or try --random, whose maps have the same shapes") from error
     for path, save in ((args.save, save_picture), (args.output, save_tensors)):
@@ -88,12 +88,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def size_of(row: dict[str, Any]) -> str:
-    """Height and width of a map, to be read."""
+    """Return height and width of a map as text."""
     return f"{row['height']} x {row['width']}"
 
 
 def check_output(path: Path | None, suffix: str) -> None:
-    """Refuse a path that cannot be written to, before the work and not after it.
+    """Refuse a path that cannot be written to, before the images are read.
 
     Raises:
         ZooError: for another suffix, or a folder that does not exist.
@@ -115,7 +115,10 @@ def save_picture(path: Path, result: Extraction) -> None:
 
 
 def save_tensors(path: Path, result: Extraction) -> None:
-    """Write each map, (images, channels, height, width), under its module's name; metadata: the images' paths."""
+    """Write each map, (images, channels, height, width), under the name of its module.
+
+    The file's metadata names the model and the images.
+    """
     from zoo_core.weights.files.safetensors import tensorfile_of
 
     tensors = {info["module"]: maps.contiguous() for _, info, maps in result.rows()}

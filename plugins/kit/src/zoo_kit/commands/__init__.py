@@ -1,1 +1,1 @@
-"""The commands of authors, a file each: ``zoo new``, ``zoo manifest``, ``zoo check``."""
+"""The commands for authors: `zoo_new`, `zoo_manifest` and `zoo_check`."""

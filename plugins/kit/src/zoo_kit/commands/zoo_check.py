@@ -1,4 +1,4 @@
-"""``zoo check``: run the conformance kit over a plugin, installed or as a wheel."""
+"""``zoo check``: the conformance kit over a plugin, installed or as a wheel."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check, and report; 1 when a check failed."""
+    """Run the checks and report them. Returns 1 if a check failed."""
     from zoo_core.errors import OptionError
 
     if args.list:
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(result: Result) -> None:
-    """One line for each check, and everything that there is to say of one that failed."""
+    """Print one line for a check, and the whole text of a failure."""
     why = f"  ({result.problems[0]})" if result.outcome in ("skipped", "exempt") else ""
     print(f"{_MARKS[result.outcome]:>6}  {result.check.name}{why}")
     if result.outcome == "failed":
@@ -105,7 +105,7 @@ def _list(*, as_json: bool) -> int:
 
 
 def _options(args: argparse.Namespace) -> list[str]:
-    """The options again, for the process that checks a wheel."""
+    """Return the options as words, for the process that checks a wheel."""
     words = [word for name in args.only or () for word in ("--only", name)]
     words += [word for pattern in args.also for word in ("--also", pattern)]
     words += [word for exemption in args.exempt for word in ("--exempt", exemption)]

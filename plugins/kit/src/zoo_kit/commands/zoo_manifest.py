@@ -1,4 +1,4 @@
-"""``zoo manifest``: write a plugin's models.json and configs.json from its tables, or check them."""
+"""``zoo manifest``: a plugin's models.json and configs.json, from its tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write or check; 1 when a check finds a file out of date."""
+    """Write the files, or check them. Returns 1 if a check finds a file out of date."""
     from zoo_kit.manifest.write import write_manifest
 
     stale = False

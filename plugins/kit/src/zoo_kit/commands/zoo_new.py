@@ -1,4 +1,4 @@
-"""``zoo new``: write a new plugin, with a network of its own or around an existing one."""
+"""``zoo new``: a new plugin, with an example network or around an existing one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the plugin, and say what to do next; 1 when what it wrote around a network does not conform yet."""
+    """Write the plugin, and print the next steps. Returns 1 if it does not conform yet."""
     from zoo_core.errors import OptionError
 
     from zoo_kit.scaffold.licence import spdx, text_of

@@ -1,25 +1,22 @@
-"""A check: its name, why it is there, the remedy; and what came of it."""
+"""The data of checks: `Check`, the decorator that makes one, the table of all, and `Result`."""
 
 from __future__ import annotations
 
 import dataclasses
-import traceback
-import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo_core.errors import ZooError
 
-from zoo_kit.conformance.exemptions import check_exemptions
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from zoo_kit.conformance.subject import Subject
+    from collections.abc import Callable, Iterable
 
 Scope = Literal["plugin", "models", "sample", "smallest"]
-"""What a check is run for: the plugin as a whole; or, by name, every architecture (on the meta device, so that size
-costs nothing), a sample that is built in memory, or the smallest of the sample, for what takes seconds."""
+"""The things that a check runs for, one call each.
+
+"plugin": the plugin as a whole. "models": every architecture, on the meta device, where size costs
+nothing. "sample": the small architectures, built in memory. "smallest": the smallest of the sample,
+for what takes seconds.
+"""
 
 Outcome = Literal["passed", "failed", "skipped", "exempt"]
 _SHOWN = 8
@@ -31,48 +28,52 @@ class Check:
 
     name: str
     reason: str
-    """Why it matters, in one line."""
+    """The reason for the check, in one line."""
     remedy: str
-    """What to do about a failure, in one line."""
+    """The way to mend a failure, in one line."""
     scope: Scope
     needs: tuple[str, ...]
-    """Checks that must have passed for this one to mean anything."""
+    """Checks that must have passed, or this one says nothing."""
     find: Callable[..., Iterable[str]]
-    """``(subject)``, or ``(subject, architecture)``, to what is wrong."""
+    """Yield the problems of ``(subject)``, or of ``(subject, architecture)``."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What came of a check."""
+    """The outcome of a check."""
 
     check: Check
     outcome: Outcome
     problems: tuple[str, ...] = ()
-    """What is wrong, or why it was skipped, or is exempt."""
+    """The faults; or the reason why the check was skipped, or the plugin is exempt."""
 
     def text(self) -> str:
-        """The check's failure, for people: what is wrong, why it matters, the remedy."""
+        """Return the failure as text for people: the problems, the reason, the remedy."""
         shown = [f"  - {problem}" for problem in self.problems[:_SHOWN]]
         if len(self.problems) > _SHOWN:
             shown.append(f"  - and {len(self.problems) - _SHOWN} more")
         check = self.check
-        return "\n".join(
-            [f"{check.name} {self.outcome}", *shown, f"  why: {check.reason}", f"  remedy: {check.remedy}"]
-        )
+        lines = [f"{check.name} {self.outcome}", *shown, f"  why: {check.reason}", f"  remedy: {check.remedy}"]
+        return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, for programs."""
+        """Return the result as plain data, for programs."""
         check = self.check
-        said = {"reason": check.reason, "remedy": check.remedy, "problems": list(self.problems)}
-        return {"check": check.name, "outcome": self.outcome, **said}
+        return {
+            "check": check.name,
+            "outcome": self.outcome,
+            "reason": check.reason,
+            "remedy": check.remedy,
+            "problems": list(self.problems),
+        }
 
 
-class NotApplicable(Exception):  # noqa: N818 - no error: there is nothing to look at
-    """Raised by a check that has nothing to look at; its text says why."""
+class NotApplicable(Exception):  # noqa: N818 - no error: the check has nothing to look at
+    """Raised by a check that has nothing to look at. Its text is the reason."""
 
 
 CHECKS: dict[str, Check] = {}
-"""Every check by name, in the order in which they run; filled by the modules of `zoo_kit.conformance.checks`."""
+"""Every check by name. The modules of `zoo_kit.conformance.checks` fill it."""
 
 
 def check(
@@ -87,63 +88,8 @@ def check(
     return add
 
 
-def run(wanted: Check, subject: Subject) -> Result:
-    """Run a check, once for a subject, after those that it needs. Never raises for what the plugin does.
-
-    Raises:
-        OptionError: when the plugin is exempt from what is no check, or for no reason.
-    """
-    check_exemptions(subject.exempt, CHECKS)
-    if wanted.name in subject.exempt:
-        return Result(wanted, "exempt", (subject.exempt[wanted.name],))
-    if wanted.name not in subject.results:
-        needed = [run(CHECKS[name], subject) for name in wanted.needs]
-        if failed := [result.check.name for result in needed if result.outcome == "failed"]:
-            result = Result(wanted, "skipped", (f"needs {' and '.join(failed)}, which failed",))
-        elif idle := [result for result in needed if result.outcome == "skipped"]:
-            result = Result(wanted, "skipped", idle[0].problems)
-        else:
-            result = _run(wanted, subject)
-        subject.results[wanted.name] = result
-    return subject.results[wanted.name]
-
-
-def _run(wanted: Check, subject: Subject) -> Result:
-    problems: list[str] = []
-    with warnings.catch_warnings(), subject.undisturbed():
-        warnings.simplefilter("ignore")  # torch warns of its own machinery; a check that wants warnings records them
-        try:
-            if wanted.scope == "plugin":
-                problems += _problems(subject, wanted.find, subject)
-            elif not subject.models:
-                raise NotApplicable("it offers no models")
-            else:
-                for name in getattr(subject, wanted.scope):
-                    problems += (f"{name}: {text}" for text in _problems(subject, wanted.find, subject, name))
-        except NotApplicable as reason:
-            return Result(wanted, "skipped", (str(reason),))
-    return Result(wanted, "failed" if problems else "passed", tuple(problems))
-
-
-def _problems(subject: Subject, find: Callable[..., Iterable[str]], *arguments: Any) -> Iterator[str]:
-    try:
-        yield from find(*arguments)
-    except NotApplicable:
-        raise
-    except (Exception, SystemExit) as error:
-        yield f"{describe(error)}{_where(error, subject)}"
-
-
 def describe(error: BaseException) -> str:
-    """An error in one line; one of ours needs no name of its type."""
+    """Return an error as one line. An error that is not Zoo's begins with the name of its type."""
     text = " ".join(str(error).split())
     text = text if len(text) < 400 else f"{text[:400]} ..."
     return text if isinstance(error, ZooError) else f"{type(error).__name__}: {text}"
-
-
-def _where(error: BaseException, subject: Subject) -> str:
-    """The innermost line of the plugin's own that an error came through."""
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if any(folder in Path(frame.filename).parents for folder in subject.folders):
-            return f" ({Path(frame.filename).name}, line {frame.lineno})"
-    return ""

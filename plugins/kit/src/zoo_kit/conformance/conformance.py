@@ -1,4 +1,4 @@
-"""The class that a plugin's own tests derive from."""
+"""The class from which a plugin's own tests derive."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from zoo_kit.conformance.pytest_items import report
-from zoo_kit.conformance.run import checks
+from zoo_kit.conformance.run import Run, checks
 from zoo_kit.conformance.subject import Subject
 
 if TYPE_CHECKING:
@@ -29,19 +29,22 @@ class PluginConformance:
     also: ClassVar[tuple[str, ...]] = ()
     """Shell patterns of architectures to build and run, beside the sample of small ones."""
     exempt: ClassVar[Mapping[str, str]] = {}
-    """Check to the reason why the plugin need not pass it; those in ``[tool.zoo.exempt]`` of its project hold too."""
+    """Checks that the plugin need not pass, with the reason of each.
+
+    Those in ``[tool.zoo.exempt]`` of its project count too.
+    """
 
     @staticmethod
     def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-        """One test per check."""
+        """Make one test of each check."""
         if "zoo_check" in metafunc.fixturenames:
             metafunc.parametrize("zoo_check", checks(), ids=lambda check: check.name)
 
     def test_conforms(self, zoo_check: Check) -> None:
         """Run one check."""
-        report(zoo_check, _subject(self.plugin, self.also, tuple(self.exempt.items())))
+        report(zoo_check, _run(self.plugin, self.also, tuple(self.exempt.items())))
 
 
 @cache
-def _subject(distribution: str, also: tuple[str, ...], exempt: tuple[tuple[str, str], ...]) -> Subject:
-    return Subject(distribution, also=also, exempt=dict(exempt))
+def _run(distribution: str, also: tuple[str, ...], exempt: tuple[tuple[str, str], ...]) -> Run:
+    return Run(Subject(distribution, also=also, exempt=dict(exempt)))

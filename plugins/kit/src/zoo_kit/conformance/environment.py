@@ -1,4 +1,4 @@
-"""Throw-away virtual environments that borrow the packages of this one, so that nothing heavy is installed twice."""
+"""Virtual environments that borrow the packages of the running one, such as torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 BORROWED = "zoo_borrowed.pth"
-"""The file that puts this environment's packages on the new one's path, after its own."""
+"""The file that puts the borrowed packages on the new environment's path, after its own."""
 _SCRIPT = """\
 #!{python}
 import sys
@@ -28,17 +28,21 @@ sys.exit({function}())
 
 
 class Environment:
-    """A virtual environment whose own packages come first, and this process's after them.
+    """A virtual environment with its own packages first, and borrowed ones after them.
 
-    What is installed into it hides what it borrows: a wheel of a plugin comes before an editable install of it.
+    A package that is installed into it hides a borrowed one: a wheel of a plugin comes before an
+    editable install of the plugin.
     """
 
-    def __init__(self, folder: Path, scripts: Mapping[str, str] | None = None) -> None:
-        """Make it.
+    def __init__(
+        self, folder: Path, scripts: Mapping[str, str] | None = None, borrowed: Sequence[str] | None = None
+    ) -> None:
+        """Create the environment.
 
         Args:
-            folder: where; it may not exist.
-            scripts: commands that it has, by name, such as ``{"zoo": "zoo_core.cli.main:main"}``.
+            folder: a folder that does not exist yet.
+            scripts: commands to make, by name, such as ``{"zoo": "zoo_core.cli.main:main"}``.
+            borrowed: folders of packages; None for those of this process.
         """
         venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(folder)
         variables = {"base": str(folder), "platbase": str(folder)}
@@ -47,7 +51,9 @@ class Environment:
         self.python = self.bin / Path(sys.executable).name
         if not self.python.exists():
             self.python = self.bin / "python"
-        lines = [f"import site; site.addsitedir({entry!r})" for entry in borrowed_path()]
+        lines = [
+            f"import site; site.addsitedir({entry!r})" for entry in (borrowed_path() if borrowed is None else borrowed)
+        ]
         (self.site / BORROWED).write_text("\n".join(lines) + "\n", encoding="utf-8")
         for name, target in (scripts or {}).items():
             module, _, function = target.partition(":")
@@ -56,21 +62,21 @@ class Environment:
             script.chmod(0o755)
 
     def variables(self, **more: str) -> dict[str, str]:
-        """Environment variables of a shell in which it is active."""
+        """Return the environment variables of a shell in which the environment is active."""
         inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
         path = os.pathsep.join((str(self.bin), os.environ.get("PATH", "")))
         return {**inherited, "PATH": path, "VIRTUAL_ENV": str(self.bin.parent), **more}
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run its Python with some arguments."""
+        """Run the environment's Python with some arguments."""
         command = [str(self.python), *arguments]
         return subprocess.run(command, env=self.variables(**variables), capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
 
     def install(self, *arguments: str) -> None:
-        """``pip install``, without dependencies and without an index.
+        """Run ``pip install``, without dependencies and without an index.
 
         Raises:
-            PluginError: with pip's last line, when it fails, or when there is no pip.
+            PluginError: with pip's last line if pip fails, or if there is no pip.
         """
         if find_spec("pip") is None:
             raise PluginError("installing into an environment of its own needs pip, which is not installed here")
@@ -81,7 +87,7 @@ class Environment:
 
 
 def borrowed_path() -> Sequence[str]:
-    """The entries of this process's path that hold packages; the standard library's the new environment has itself."""
+    """Return the folders of packages on this process's path, without the standard library."""
     standard = {os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
     folders = [entry for entry in sys.path if entry and Path(entry).is_dir()]
     folders += [folder for folder in site.getsitepackages() if Path(folder).is_dir()]

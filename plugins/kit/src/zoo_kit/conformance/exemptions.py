@@ -1,4 +1,4 @@
-"""Checks that a plugin is exempt from, each with its reason: ``[tool.zoo.exempt]`` of its ``pyproject.toml``."""
+"""The checks that a plugin need not pass: ``[tool.zoo.exempt]`` of its ``pyproject.toml``."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LEVELS = 4
-"""How far above a package its project may begin: ``project/src/namespace/package``."""
+"""Folders between a package and its project, at most: ``project/src/namespace/package``."""
 
 
 def exemptions_near(places: Iterable[Path], distribution: str) -> dict[str, str]:
-    """Check to reason, from the project of a distribution that some folders or files lie in; mostly none.
+    """Return the exemptions, check to reason, of a distribution's project.
 
-    Only a project's own folder has one: what an installer copied has no ``pyproject.toml``.
+    The project is looked for above some files or folders. An installed copy has none, as installers
+    do not copy ``pyproject.toml``.
 
     Raises:
-        OptionError: when the table is not one of texts.
+        OptionError: if the exemptions are no table.
     """
     for place in places:
         for folder in list(place.parents)[:_LEVELS]:
@@ -43,7 +44,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def check_exemptions(exempt: Mapping[str, str], known: Iterable[str]) -> None:
-    """Refuse what exempts nothing.
+    """Refuse exemptions that mean nothing.
 
     Raises:
         OptionError: for a name that no check has, or an exemption without a reason.

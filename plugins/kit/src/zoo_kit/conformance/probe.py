@@ -1,6 +1,7 @@
-"""A process of its own for the checks of `zoo_kit.conformance.checks.process`; prints one JSON object as its last line.
+"""A fresh process for the checks of `checks.process`. Its last line of output is one JSON object.
 
-Usage: ``python -m zoo_kit.conformance.probe listing|imports|building DISTRIBUTION [ARCHITECTURE ...]``.
+Usage: ``python -m zoo_kit.conformance.probe listing|imports|building DISTRIBUTION [ARCHITECTURE
+    ...]``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _START = set(sys.modules)
 
 
 def listing(distribution: str) -> dict[str, Any]:
-    """What a process that lists everything, configs included, has imported; and what it listed."""
+    """List the models and one config. Returns the names, and the packages imported meanwhile."""
     from zoo_core.registry import get_pretrained_cfg, plugins
 
     mine = [plugin for plugin in plugins() if plugin.distribution == distribution and plugin.manifest]
@@ -29,7 +30,7 @@ def listing(distribution: str) -> dict[str, Any]:
 
 
 def imports(distribution: str) -> dict[str, Any]:
-    """Which of its modules import torch, and what importing them changes."""
+    """Import the plugin's modules. Returns those that import torch, and the state they change."""
     from importlib import import_module
 
     from zoo_core.registry import current_index
@@ -48,7 +49,7 @@ def imports(distribution: str) -> dict[str, Any]:
 
 
 def building(distribution: str, *names: str) -> dict[str, Any]:
-    """What importing, building and running models changes."""
+    """Import, build and run models. Returns the state that this changes."""
     import torch
     import zoo_core.building.build
     import zoo_core.create
@@ -57,7 +58,7 @@ def building(distribution: str, *names: str) -> dict[str, Any]:
     from zoo_kit.conformance.subject import Subject
 
     subject = Subject(distribution)
-    for device in ("meta", "cpu"):  # what torch itself sets up on its first use is none of the plugin's doing
+    for device in ("meta", "cpu"):  # the first use sets up state of torch, which is not the plugin's doing
         with torch.device(device), torch.no_grad():
             torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))(torch.zeros(1, 3, 8, 8))
     for name in names:
@@ -83,7 +84,7 @@ def building(distribution: str, *names: str) -> dict[str, Any]:
 
 
 def _tables(subject: Any) -> dict[str, Any]:
-    """The plugin's own tables, as text."""
+    """Return the plugin's tables as text."""
     families = [plugin.entry_point.module for plugin in subject.plugins if plugin.entry_point.module in sys.modules]
     family_tables = {}
     for module in families:
@@ -95,7 +96,7 @@ def _tables(subject: Any) -> dict[str, Any]:
 
 
 def _state(*, with_torch: bool) -> dict[str, Any]:
-    """What code in a process shares, by what to call it."""
+    """Return the state that all code of a process shares, by the name to report it under."""
     import gc
     import locale
     import logging
@@ -147,7 +148,7 @@ def _top_level() -> list[str]:
 
 
 def main(what: str, *arguments: str) -> None:
-    """Run one probe, and print what it found after whatever it printed itself."""
+    """Run one probe, and print its result after its own output."""
     probes: dict[str, Callable[..., dict[str, Any]]] = {"listing": listing, "imports": imports, "building": building}
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):

@@ -7,26 +7,27 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from zoo_core.errors import ZooError
 
-from zoo_kit.conformance.check import Check, run
-from zoo_kit.conformance.run import checks
+from zoo_kit.conformance.run import Run, checks
 from zoo_kit.conformance.subject import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from zoo_kit.conformance.check import Check
+
 
 class Collection:
-    """Adds the checks to whatever pytest collects."""
+    """Adds the checks to the tests that pytest collects."""
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Collect nothing else, unless the user named it: not the folder that pytest happens to be called in."""
+        """Collect no tests of the working directory: nothing else, unless the user named a path."""
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             config.args[:] = []
 
     def pytest_collection_modifyitems(
         self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Put the checks of every plugin that was named before the tests."""
+        """Put the checks of every named plugin before the tests."""
         found: list[pytest.Item] = []
         for distribution in config.getoption("--zoo-plugin"):
             try:
@@ -40,31 +41,32 @@ class Conformance(pytest.Collector):
     """The checks of one plugin."""
 
     def collect(self) -> Iterator[CheckItem]:
-        """One item per check; they share what they work out."""
-        subject = Subject(self.name)
+        """Yield one item per check. They share one run."""
+        run = Run(Subject(self.name))
         for check in checks():
-            yield CheckItem.from_parent(self, name=check.name, check=check, subject=subject)
+            yield CheckItem.from_parent(self, name=check.name, check=check, run=run)
 
 
 class CheckItem(pytest.Item):
     """One check of one plugin."""
 
-    def __init__(self, *, check: Check, subject: Subject, **options: Any) -> None:
+    def __init__(self, *, check: Check, run: Run, **options: Any) -> None:
         super().__init__(**options)
-        self.check, self.subject = check, subject
+        self.check, self.run = check, run
 
     def runtest(self) -> None:
-        """Run it, and let pytest show its text without a traceback."""
-        report(self.check, self.subject)
+        """Run the check. pytest shows its text without a traceback."""
+        report(self.check, self.run)
 
     def reportinfo(self) -> tuple[str, None, str]:
-        """How pytest's reports call it."""
-        return self.subject.distribution, None, f"{self.subject.distribution}: {self.check.name}"
+        """Return the name of the item in pytest's reports."""
+        distribution = self.run.subject.distribution
+        return distribution, None, f"{distribution}: {self.check.name}"
 
 
-def report(check: Check, subject: Subject) -> None:
-    """Run a check and end as a test does: failed and skipped with the check's text."""
-    result = run(check, subject)
+def report(check: Check, run: Run) -> None:
+    """Run a check, and let pytest report a failure or a skipped check with the check's text."""
+    result = run.result(check)
     if result.outcome == "failed":
         pytest.fail(result.text(), pytrace=False)
     elif result.outcome != "passed":

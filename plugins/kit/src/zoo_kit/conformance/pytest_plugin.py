@@ -1,6 +1,6 @@
-"""The pytest plugin: ``pytest --zoo-plugin zoo-acme`` checks an installed plugin, with no test file.
+"""The pytest plugin: ``pytest --zoo-plugin zoo-acme`` checks an installed plugin.
 
-pytest imports this in every run wherever zoo-core is installed, so that it holds the option and nothing else.
+pytest imports this module in every run where zoo-kit is installed, so it holds the option alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take part only where the option is used."""
+    """Add the checks where the option is used."""
     if config.getoption("--zoo-plugin"):
         from zoo_kit.conformance.pytest_items import Collection
 

@@ -1,4 +1,4 @@
-"""Which distributions a package's files import, by their text alone: nothing of it runs."""
+"""The distributions that a package's files import, read off their text: no code of it runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import packages_distributions, version
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
 from zoo_core.names import normalize_distribution
 
 if TYPE_CHECKING:
@@ -18,12 +19,13 @@ PROVIDED = {"torch", "zoo-core"}
 
 
 def imported(text: str) -> set[str]:
-    """The top-level packages that a file cannot do without.
+    """Return the top-level packages that a file needs.
 
-    Left out: the standard library, what only type checkers import, and what an ``except ImportError`` makes up for.
+    It leaves out the standard library, imports for type checkers alone, and imports with an
+    ``except ImportError``.
 
     Raises:
-        SyntaxError: when the text is not Python.
+        SyntaxError: if the text is not Python.
     """
     names = set(_names(ast.parse(text)))
     return {name for name in names if name not in sys.stdlib_module_names and name != "__future__"}
@@ -53,7 +55,7 @@ def _is_import_error(handler: ast.ExceptHandler) -> bool:
 
 
 def distributions_of(package: str) -> list[str]:
-    """The installed distributions that hold a top-level package, normalised; none where nothing of it is installed."""
+    """Return the installed distributions that hold a top-level package, by normalised name."""
     providers = _providers(tuple(sys.path)).get(package, ())
     return sorted({normalize_distribution(name) for name in providers})
 
@@ -64,11 +66,11 @@ def _providers(path: tuple[str, ...]) -> Mapping[str, list[str]]:
 
 
 def requirement_of(package: str) -> str | None:
-    """What to write into the dependencies for a top-level package: ``einops>=0.8``; None for what every plugin has.
+    """Return the dependency that a top-level package needs, such as ``einops>=0.8``.
 
-    None as well for a package that no installed distribution holds.
+    None for a package that every plugin requires, and for one of no installed distribution.
     """
     holders = distributions_of(package)
     if not holders or PROVIDED & set(holders):
         return None
-    return f"{holders[0]}>={'.'.join(version(holders[0]).split('+')[0].split('.')[:2])}"
+    return f"{holders[0]}>={'.'.join(map(str, Version(version(holders[0])).release[:2]))}"

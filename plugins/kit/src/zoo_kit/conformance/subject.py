@@ -1,4 +1,4 @@
-"""The plugin under test, and what several checks ask of it, worked out once."""
+"""The plugin under test, with the facts that several checks ask for, each worked out once."""
 
 from __future__ import annotations
 
@@ -26,36 +26,34 @@ if TYPE_CHECKING:
     from zoo_core.discovery.lookup import FoundModel
     from zoo_core.family import Family
 
-    from zoo_kit.conformance.check import Result
-
 SMALL = 2_000_000
-"""Networks of up to so many parameters are built and run, ..."""
+"""Networks of up to so many parameters are built in memory and run: the sample."""
 MOST = 6
-"""... up to so many of them, the rest being left to the meta device; ..."""
+"""Networks in the sample, at most; the others are seen on the meta device alone."""
 LARGE = 30_000_000
-"""... and of those with more, up to this, the smallest of each family."""
+"""A family without a small network adds its smallest, if it has at most so many parameters."""
 SEED = 20240229
 
 
 class Subject:
-    """One installed distribution that offers models, hooks, or both."""
+    """One installed distribution that offers models, hooks or both."""
 
     def __init__(
         self, distribution: str, *, also: tuple[str, ...] = (), exempt: Mapping[str, str] | None = None
     ) -> None:
-        """Find it.
+        """Find the distribution.
 
         Args:
             distribution: its name, ``zoo-acme``.
             also: shell patterns of architectures to build and run beside the sample.
-            exempt: check to the reason why it need not pass, beyond those of its ``pyproject.toml``.
+            exempt: checks that it need not pass, with the reason of each; those of its
+                ``pyproject.toml`` count too.
 
         Raises:
-            PluginError: when no such plugin is installed, or it is kept out.
+            PluginError: if no such plugin is installed, or a variable keeps it out.
         """
         self.distribution = normalize_distribution(distribution)
         self.also = also
-        self.results: dict[str, Result] = {}
         index = current_index()
         self.plugins: list[Plugin] = [p for p in index.plugins if p.distribution == self.distribution]
         self.hooks: list[EntryPoint] = [entry for entry in index.hooks if entry.distribution == self.distribution]
@@ -71,7 +69,7 @@ class Subject:
 
     @property
     def entry_points(self) -> list[EntryPoint]:
-        """Everything that its metadata declares to Zoo."""
+        """The entry points that its metadata declares to Zoo."""
         return [*(plugin.entry_point for plugin in self.plugins), *self.hooks]
 
     @cached_property
@@ -81,19 +79,19 @@ class Subject:
 
     @cached_property
     def folders(self) -> list[Path]:
-        """Where they lie; of a namespace package, which others share, the plugin's own part."""
+        """The folders of the packages; of a namespace package only the plugin's part."""
         return [
             folder for module in dict.fromkeys(entry.module for entry in self.entry_points) for folder in _own(module)
         ]
 
     @cached_property
     def models(self) -> dict[str, FoundModel]:
-        """Architecture to what was found for it; the qualified names mean this plugin's whatever else is installed."""
+        """The architectures by name, looked up by qualified name: other plugins do not matter."""
         names = [name for plugin in self.plugins if plugin.manifest for name in plugin.manifest.names]
         return {name: find_model(f"{self.distribution}/{name}") for name in names}
 
     def family(self, name: str) -> Family | None:
-        """The `Family` that offers an architecture; None where its plugin has none."""
+        """Return the `Family` that offers an architecture; None if its plugin has none."""
         from zoo_core.family import Family
 
         module = import_module(self.models[name].constructor.partition(":")[0])
@@ -101,17 +99,17 @@ class Subject:
         return found if isinstance(found, Family) and name in found.architectures else None
 
     def cfg(self, name: str) -> PretrainedCfg:
-        """The default config of an architecture's default tag; an empty one where its plugin publishes none."""
+        """Return the config of an architecture's default tag; an empty one if there is none."""
         from zoo_core.config import PretrainedCfg
 
         return find_pretrained_cfg(self.models[name]) or PretrainedCfg(architecture=name)
 
     def constructor(self, name: str) -> Callable[..., nn.Module]:
-        """What builds an architecture, imported."""
+        """Import the constructor of an architecture."""
         return load_constructor(self.models[name])
 
     def create(self, name: str, **options: Any) -> nn.Module:
-        """A model as a user gets it, from a fixed seed."""
+        """Create a model as a user does, from a fixed seed."""
         import torch
         from zoo_core.create import create_model
 
@@ -119,13 +117,13 @@ class Subject:
         return create_model(f"{self.distribution}/{name}", **options)
 
     def meta(self, name: str) -> nn.Module:
-        """An architecture on the meta device: names and shapes without memory. Built once: do not change it."""
+        """Return an architecture on the meta device. It is built once: do not change it."""
         if name not in self._metas:
             self._metas[name] = self.create(name, device="meta").eval()
         return self._metas[name]
 
     def parameters(self, name: str) -> int:
-        """How many parameters an architecture has."""
+        """Count the parameters of an architecture."""
         return sum(parameter.numel() for parameter in self.meta(name).parameters())
 
     @cached_property
@@ -148,7 +146,7 @@ class Subject:
         return list({self.models[name].family: name for name in reversed(self.sample)}.values())
 
     def image_size(self, name: str) -> tuple[int, int]:
-        """Height and width of images that an architecture takes, small where it takes any."""
+        """Return height and width of images for an architecture, small ones if it takes any."""
         cfg = self.cfg(name)
         if cfg.fixed_input_size:
             return cfg.input_size[1], cfg.input_size[2]
@@ -156,7 +154,7 @@ class Subject:
         return least, least
 
     def images(self, name: str, batch: int = 2, channels: int | None = None) -> Tensor:
-        """Seeded noise, (batch, channels, height, width)."""
+        """Return seeded noise, (batch, channels, height, width)."""
         import torch
 
         generator = torch.Generator().manual_seed(SEED)
@@ -165,7 +163,7 @@ class Subject:
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
-        """Hide what a check leaves of torch's random state, and run on one thread: small networks need no more."""
+        """Run on one thread, as networks are small, and restore torch's random state afterwards."""
         import torch
 
         threads = torch.get_num_threads()
@@ -178,7 +176,7 @@ class Subject:
 
 
 def _own(module: str) -> list[Path]:
-    """The folders of the outermost package on the way to a module that is no namespace."""
+    """Return the folders of the outermost package above a module that is no namespace package."""
     first, *rest = module.split(".")
     spec = find_spec(first)
     if spec is None:

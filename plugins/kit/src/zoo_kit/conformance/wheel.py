@@ -1,4 +1,4 @@
-"""Check a wheel that is not installed, in a virtual environment that exists for the check alone."""
+"""Check a wheel that is not installed, in a virtual environment of its own."""
 
 from __future__ import annotations
 
@@ -19,15 +19,22 @@ if TYPE_CHECKING:
 
 
 def check_wheel(wheel: str, options: Sequence[str] = ()) -> int:
-    """Install the wheel into an environment of its own, run ``zoo check`` there, and return its exit code.
+    """Install a wheel into an environment of its own, and run ``zoo check`` there.
 
-    The environment borrows this one's packages (torch, zoo-core) by a ``.pth`` file, so that nothing is downloaded; the
-    wheel's own come first, whatever of it is installed here, and no other plugin takes part. What it imports must be
-    named in its requirements all the same, see the check ``requirements``; exemptions are those of the project that the
-    wheel lies in.
+    The environment borrows torch, zoo-core and this kit from the running one, so that nothing is
+    downloaded. The wheel hides an installed version of the plugin, and no other plugin takes part.
+    The wheel must name what it imports in its requirements all the same (check ``requirements``).
+    The exemptions are those of the project in whose folder the wheel lies.
+
+    Args:
+        wheel: its path.
+        options: further options of ``zoo check``.
+
+    Returns:
+        The exit code of ``zoo check``.
 
     Raises:
-        PluginError: when it is no wheel, or cannot be installed.
+        PluginError: if the file is no wheel, or cannot be installed.
     """
     path = Path(wheel).resolve()
     distribution = distribution_of(path)
@@ -37,15 +44,16 @@ def check_wheel(wheel: str, options: Sequence[str] = ()) -> int:
         exempt = exemptions_near([path], distribution)
         words = [word for name, reason in exempt.items() for word in ("--exempt", f"{name}={reason}")]
         command = [str(environment.python), "-m", "zoo_core.cli", "check", distribution, *words, *options]
-        variables = environment.variables(ZOO_PLUGINS=f"{distribution},zoo-kit", PYTHONDONTWRITEBYTECODE="1")
+        chosen = {"ZOO_PLUGINS": f"{distribution},zoo-kit", "ZOO_DISABLE_PLUGINS": ""}
+        variables = environment.variables(**chosen, PYTHONDONTWRITEBYTECODE="1")
         return subprocess.run(command, env=variables, cwd=folder, check=False).returncode  # noqa: S603 - ourselves
 
 
 def distribution_of(wheel: Path) -> str:
-    """The name of the distribution that a wheel holds.
+    """Return the name of the distribution in a wheel.
 
     Raises:
-        PluginError: when the file is not there, or is no wheel.
+        PluginError: if the file is missing, or is no wheel.
     """
     if not wheel.is_file():
         raise PluginError(f"there is no wheel {wheel}")

@@ -1,1 +1,6 @@
-"""The static files of a plugin: `write` makes ``models.json`` from its tables, `type_stub` its ``__init__.pyi``."""
+"""The static files of a plugin, made from its tables.
+
+`write` makes ``models.json`` and ``configs.json``, `type_stub` the stub ``__init__.pyi``.
+"""
+
+from zoo_kit.manifest.write import write_manifest as write_manifest

@@ -1,4 +1,4 @@
-"""The type stub of a plugin's package: its constructors, which exist by `__getattr__` alone, spelt out for editors."""
+"""The type stub of a plugin's package, whose constructors exist by `__getattr__` alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from zoo_core.family import Family
 
 _HEAD = """\
-# Written by `zoo manifest`, so that editors and type checkers know what `__getattr__` answers for. Do not edit.
+# Written by `zoo manifest`, for editors and type checkers. Do not edit.
 
 import os
 from collections.abc import Mapping, Sequence
@@ -31,16 +31,17 @@ class _Options(TypedDict, total=False):
 """
 _BUILTINS = {"None", "bool", "dict", "float", "int", "list", "str", "tuple", "type"}
 _KNOWN = _BUILTINS | {"Any", "Mapping", "PretrainedCfg", "Sequence", "nn", "os", "torch"}
-"""Names that an annotation may use: builtins, and what the head imports (all of it for the builder's options)."""
+"""Names that an annotation may use: builtins, and the imports of the head."""
 _OF_CONSTRUCTORS = frozenset({"pretrained", "model_cfg", "feature_cfg", "pruned"})
 """Arguments of the builder that a constructor passes itself."""
 _NO_TESTS = "# ruff: noqa: PT028 - an architecture whose name starts with test_ is no test\n"
 
 
 def constructor_stub(family: Family) -> str:
-    """The text of a package's ``__init__.pyi``: every constructor of `family`, with the options that it takes.
+    """Return the text of a package's ``__init__.pyi``: every constructor, with its options.
 
-    Imports the network's module, and so torch. The text depends on the family's tables and signatures alone.
+    Imports the network's module, and so torch. The text depends on the family's tables and
+    signatures alone.
     """
     options = "".join(f"    {name}: {annotation}\n" for name, annotation in _options(family))
     constructors = "".join(
@@ -52,7 +53,7 @@ def constructor_stub(family: Family) -> str:
 
 
 def _options(family: Family) -> Iterator[tuple[str, str]]:
-    """Name and annotation of every option: the network's own, the fields of its configuration, the builder's."""
+    """Yield each option of the network, its configuration and the builder, with its annotation."""
     from zoo_core.building.build import build_model_with_cfg
 
     seen = set(_OF_CONSTRUCTORS)
@@ -71,8 +72,8 @@ def _keywords(function: Any) -> dict[str, Any]:
 
 
 def _spelt(annotation: Any) -> str:
-    """The annotation as the source has it, or Any where it names what the stub does not import."""
-    if not isinstance(annotation, str):  # of a module without annotations from the future
+    """Return the annotation as in the source, or Any if it uses a name that the stub lacks."""
+    if not isinstance(annotation, str):  # its module has no `from __future__ import annotations`
         annotation = inspect.formatannotation(annotation)
     names = {node.id for node in ast.walk(ast.parse(annotation)) if isinstance(node, ast.Name)}
     return annotation if names <= _KNOWN else "Any"

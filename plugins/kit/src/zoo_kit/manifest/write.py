@@ -1,6 +1,6 @@
-"""Write a plugin's ``models.json`` and ``configs.json`` from its tables: the one place that imports it, and torch.
+"""A plugin's ``models.json`` and ``configs.json``, from its tables.
 
-Deterministic to the byte: the same tables give the same files, whatever machine and order of imports.
+The files are deterministic to the byte: the same tables give the same files on every machine.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 MODELS_FILE = "models.json"
 CONFIGS_FILE = "configs.json"
 STUB_FILE = "__init__.pyi"
-"""Kept current where a plugin has one; empty is enough to start with."""
+"""Written if a plugin has one; an empty file is a start."""
 
 
 def families_of(package: str) -> list[Family]:
-    """Import a package and get the families it declares, ``FAMILY`` or whatever it calls them, by name.
+    """Import a package, and return the families that it declares, in the order of their names.
 
     Raises:
-        PluginError: when it cannot be imported, declares none, or two that would share their files.
+        PluginError: if it cannot be imported, declares none, or two that would share their files.
     """
     try:
         module: ModuleType = import_module(package)
@@ -53,7 +53,7 @@ def families_of(package: str) -> list[Family]:
 
 
 def manifest_texts(family: Family) -> dict[str, str]:
-    """File name to contents, of both files of a family. Builds each network once, on the meta device."""
+    """Return both files of a family by name. Builds each network once, on the meta device."""
     architectures: dict[str, dict[str, Any]] = {}
     configs: dict[str, dict[str, Any]] = {}
     known = set(family.architectures)
@@ -93,10 +93,10 @@ def write_manifest(package: str, *, check: bool = False) -> list[Path]:
 
     Args:
         package: importable name, ``"zoo_resnet"``.
-        check: write nothing.
+        check: write nothing, and return the files that are out of date.
 
     Returns:
-        The files that changed, or, with `check`, would change.
+        The files that changed.
 
     Raises:
         PluginError: see `families_of`; also for tables that contradict themselves.
@@ -117,7 +117,7 @@ def write_manifest(package: str, *, check: bool = False) -> list[Path]:
 
 
 def _derived(family: Family, architecture: str, cfgs: dict[str, PretrainedCfg]) -> dict[str, dict[str, Any]]:
-    """The default configs as JSON, with what follows from the network filled in."""
+    """Return the default configs as JSON, completed by the facts derived from the network."""
     from zoo_core.building.materialise import building, complete
     from zoo_core.building.narrow import adapt_model_to_state_dict
     from zoo_core.network.infer import completed
@@ -133,13 +133,13 @@ def _derived(family: Family, architecture: str, cfgs: dict[str, PretrainedCfg]) 
         row = completed(net, cfg).to_json()
         if cfg.has_weights and cfg.size is None and not (cfg.url or "").startswith("package:"):
             row["size"] = _bytes_of(net, cfg.num_classes)
-        # The key says both, and a table that states them must not make another file than one that does not.
+        # The key says both. A table that states them must make the same file as one that does not.
         rows[name] = {key: value for key, value in row.items() if key not in ("architecture", "tag")}
     return rows
 
 
 def _bytes_of(net: nn.Module, num_classes: int) -> int:
-    """Bytes of the state dict of `net`, its classifier for `num_classes` classes."""
+    """Count the bytes of the state dict of `net` with a classifier for `num_classes` classes."""
     total = sum(tensor.numel() * tensor.itemsize for tensor in net.state_dict().values())
     classifier: Any = getattr(net, "get_classifier", lambda: None)()
     if rows := getattr(classifier, "out_features", 0):
@@ -148,7 +148,7 @@ def _bytes_of(net: nn.Module, num_classes: int) -> int:
 
 
 def _table(values: dict[str, Any]) -> str:
-    """JSON with one line for each row, so that a change of one row is a change of one line."""
+    """Return JSON with one line for each row, so that a changed row is a changed line."""
     rows = []
     for key, value in values.items():
         if key in ("architectures", "aliases") and value:

@@ -1,6 +1,6 @@
-"""Writing new plugins: `names` says what everything is called, `render` fills the templates, `write` makes the folder.
+"""Writing new plugins: `names` and `licence`, `render` for the templates, `write` for the folder.
 
-Around a network that exists: `original` loads it, `module` finds the images and options that it takes, `walk` writes
-its forward as a walk over stages, `layout` says where its pixels are, `wrap` puts that together, and `trial` runs the
-kit over it.
+Around an existing network: `original` loads it, `module` finds its images and options, `walk` cuts
+its forward into stages, `layout` finds the axes of its maps, `statements` writes the code, `wrap`
+fills the templates with that, and `trial` runs the kit over the result.
 """

@@ -1,4 +1,4 @@
-"""Where the channels and the pixels are in what a network computes: NCHW, NHWC, or tokens, NLC."""
+"""The axes of a network's activations: NCHW, NHWC, or tokens, NLC."""
 
 from __future__ import annotations
 
@@ -12,37 +12,38 @@ if TYPE_CHECKING:
     from torch.fx.node import Node
 
 _MOST_PREFIX = 8
-"""Class and register tokens that a network may have before its patches."""
+"""Class and register tokens before the patches, at most."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How one activation is laid out."""
+    """The axes of one activation, and its size in pixels."""
 
     kind: Literal["NCHW", "NHWC", "NLC"]
     channels: int = dataclasses.field(compare=False)
     height: int
     width: int
     prefix: int = 0
-    """Tokens before those of the patches."""
+    """Class and register tokens before the patches."""
 
     @property
     def to_map(self) -> str:
-        """What makes a feature map of ``x``; empty where it is one."""
+        """The expression that makes ``x`` a feature map, NCHW; empty if it is one."""
         if self.kind == "NHWC":
             return "x.permute(0, 3, 1, 2)"
         return f"x.transpose(1, 2).unflatten(2, ({self.height}, {self.width}))" if self.kind == "NLC" else ""
 
     @property
     def from_map(self) -> str:
-        """What undoes `to_map`."""
+        """The expression that undoes `to_map`."""
         return {"NHWC": "x.permute(0, 2, 3, 1)", "NLC": "x.flatten(2).transpose(1, 2)"}.get(self.kind, "")
 
 
 def find_layouts(nodes: list[Node], modules: dict[str, nn.Module], height: int, width: int) -> dict[Node, Layout]:
-    """The layout of each node that has pixels, for images of that size; nodes carry shapes, see `ShapeProp`.
+    """Return the layout of each node that has pixels, for images of that size.
 
-    A shape that could be two layouts is that of the node's input: only a permutation, or a convolution, changes it.
+    The nodes carry shapes (`ShapeProp`). A shape that fits two layouts has that of the node's
+    input, as only a permutation or a convolution changes the layout.
     """
     found: dict[Node, Layout] = {}
     latest = Layout("NCHW", 0, height, width)
@@ -56,7 +57,7 @@ def find_layouts(nodes: list[Node], modules: dict[str, nn.Module], height: int, 
 
 
 def shape_of(node: Node) -> tuple[int, ...]:
-    """The shape of a node's value; empty where it is no tensor."""
+    """Return the shape of a node's value; empty if it is no tensor."""
     found = node.meta.get("tensor_meta")
     return tuple(found.shape) if isinstance(found, tuple) and hasattr(found, "shape") else ()
 
@@ -85,12 +86,12 @@ def _flat(arguments: tuple[object, ...]) -> list[int]:
 
 
 def _fits(layout: Layout, height: int, width: int) -> bool:
-    """Whether it has the proportions of the images."""
+    """Return True for a layout with the proportions of the images."""
     return layout.height <= height and abs(layout.height * width - layout.width * height) < max(height, width)
 
 
 def _tokens(shape: tuple[int, ...], given: Layout) -> Layout | None:
-    """Tokens of the same pixels, or of a whole number of them a side, or with some tokens before them."""
+    """Return the layout of tokens: one for each pixel or square of pixels, after any prefix."""
     length = shape[1]
     for step in range(1, min(given.height, given.width) + 1):
         rows, columns = given.height // step, given.width // step

@@ -11,10 +11,10 @@ from zoo_core.errors import OptionError
 
 
 def spdx(expression: str) -> str:
-    """The expression as SPDX writes it: ``"MIT"`` for ``"mit"``.
+    """Return the expression as SPDX writes it: ``"MIT"`` for ``"mit"``.
 
     Raises:
-        OptionError: for what is no SPDX expression.
+        OptionError: if it is no SPDX expression.
     """
     try:
         return str(canonicalize_license_expression(expression))
@@ -26,7 +26,7 @@ def spdx(expression: str) -> str:
 
 
 def text_of(expression: str, distribution: str) -> tuple[str, bool]:
-    """The text of a licence, and whether it is whole: of those that are not at hand, it says where they are."""
+    """Return the text of a licence, and True; or its address, and False, if there is no text."""
     file = files(__package__) / "licences" / f"{expression}.txt"
     if file.is_file():
         year = str(datetime.datetime.now(tz=datetime.UTC).year)

@@ -1,4 +1,4 @@
-"""Look at a module that is to be wrapped: find out which arguments and images it takes, and what it gives."""
+"""The look at a module before it is wrapped: its arguments, its images and its output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zoo_kit.scaffold.original import Original
 
 SIZES = (224, 32, 28, 64, 128, 256, 299, 384)
-"""Image sizes that are tried in turn where neither the user nor an argument gives one."""
+"""Image sizes to try in turn, if neither the user nor an argument gives one."""
 SIZE_ARGUMENTS = ("img_size", "image_size", "input_size", "resolution", "input_resolution")
 CLASSES = ("num_classes", "n_classes", "nclasses", "classes", "num_class", "class_num", "num_outputs", "out_features")
 CHANNELS = (
@@ -32,24 +32,24 @@ CHANNELS = (
     "in_ch",
     "img_channels",
 )
-"""Arguments for what Zoo asks of every network by a name of its own; they are left out of the configuration."""
+"""Arguments that Zoo has for every network under another name; the configuration omits them."""
 BY_HAND = "write forward_stages by hand, into the network that `zoo new NAME` makes"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Images:
-    """The images that a module takes, and the logits that it gives."""
+    """The images that a module takes, and the number of its logits."""
 
     channels: int
     height: int
     width: int
     classes: int
     fixed: bool
-    """Whether it takes no images that are 32 pixels larger."""
+    """True if the module takes no images that are 32 pixels larger."""
 
 
 def arguments_of(original: Original) -> tuple[dict[str, Any], list[str]]:
-    """Defaults of the arguments that may be options, and the names of those that cannot.
+    """Return the defaults of the arguments that may be options, and the names of the others.
 
     Raises:
         OptionError: for an argument without a default.
@@ -73,7 +73,7 @@ def arguments_of(original: Original) -> tuple[dict[str, Any], list[str]]:
 
 
 def _others(value: Any) -> list[Any]:
-    """Other values that an argument might take; none where its default does not say."""
+    """Return other values that an argument may take; none if its default is no guide."""
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, int):
@@ -86,7 +86,7 @@ def _others(value: Any) -> list[Any]:
 
 
 def is_free(original: Original, name: str, default: Any, walk: Walk, images: Tensor) -> bool:
-    """Whether the walk is the same for other values of an argument, as it is written down for one."""
+    """Return True if the walk, written for one value of an argument, fits other values too."""
     tried = 0
     for value in _others(default):
         try:
@@ -105,11 +105,11 @@ def is_free(original: Original, name: str, default: Any, walk: Walk, images: Ten
 
 
 def images_of(original: Original, net: nn.Module, size: tuple[int, int] | None) -> Images:
-    """Find images that the network takes, of `size` where it is given.
+    """Find images that the network takes, of `size` (height, width) if it is given.
 
     Raises:
-        OptionError: when it takes images of no size that is tried, with its own error at the first.
-        PluginError: when it takes other things than images, or gives other things than logits.
+        OptionError: if it takes images of none of the sizes tried, with its error at the first.
+        PluginError: if its input is not one batch of images, or its output is not logits.
     """
     kind = original.name
     _check_inputs(kind, net.forward)
@@ -161,7 +161,7 @@ def _check_inputs(kind: str, forward: Callable[..., Any]) -> None:
 
 
 def _stated_sizes(original: Original) -> list[int]:
-    """Sizes that are the defaults of its arguments."""
+    """Return the image sizes among the defaults of its arguments."""
     defaults = {name: p.default for name, p in inspect.signature(original.build).parameters.items()}
     stated = (defaults.get(name) for name in SIZE_ARGUMENTS)
     sides = (value[0] if isinstance(value, list | tuple) and value else value for value in stated)
@@ -181,7 +181,7 @@ def _takes(net: nn.Module, channels: int, height: int, width: int) -> bool:
 
 
 def _not_logits(out: Any) -> str:
-    """What is wrong with an output of two images; empty for logits."""
+    """Return the fault of an output for two images; empty if it is logits."""
     if isinstance(out, dict):
         return f"returns a dict of {', '.join(map(repr, out))}"
     if not isinstance(out, Tensor):

@@ -1,4 +1,4 @@
-"""What the parts of a new plugin are called, all from one name."""
+"""The names of the parts of a new plugin, all derived from one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 100
 ROOMS = ("architectures", "config", "model", "original", "pretrained")
-"""Modules of a plugin's package, which no architecture can be named after: the package could not have both."""
+"""Modules of a plugin's package, whose names no architecture can have."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ def names_of(name: str, architectures: Sequence[str] = ()) -> Names:
     """Derive every name from ``acme-net`` or ``zoo-acme-net``.
 
     Raises:
-        OptionError: for what cannot be such a name.
+        OptionError: if the name cannot be one.
     """
     distribution = normalize_distribution(name)
     distribution = distribution if distribution.startswith("zoo-") else f"zoo-{distribution}"
@@ -61,7 +61,7 @@ def names_of(name: str, architectures: Sequence[str] = ()) -> Names:
 
 
 def _why_not(name: str, family: str) -> str:
-    """Why a plugin cannot be called so; empty where it can."""
+    """Return the reason why a plugin cannot have this name; empty if it can."""
     strange = [
         character for character in name if not (character.isascii() and (character.isalnum() or character in "-_."))
     ]
@@ -79,7 +79,7 @@ def _why_not(name: str, family: str) -> str:
 
 
 def refuse_taken(names: Names) -> None:
-    """Refuse names that others have: installing the new plugin would replace theirs, or hide its models.
+    """Refuse names of other plugins, as the new plugin would replace the other or hide its models.
 
     Raises:
         OptionError: with the remedy.
@@ -101,7 +101,7 @@ def refuse_taken(names: Names) -> None:
 
 
 def warnings_of(names: Names) -> list[str]:
-    """What to say of architectures that plugins of others may offer, installed or not."""
+    """Return warnings for architectures that other known plugins may offer."""
     return [
         f"{architecture} may be a name of {other} too: where both are installed, only "
         f"{names.distribution}/{architecture} means yours"

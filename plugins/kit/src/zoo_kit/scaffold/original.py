@@ -1,4 +1,4 @@
-"""Load what is to be wrapped: a class or function of a file, or of an installed package; list what it requires."""
+"""The original to wrap: a class or function of a file or of an installed package."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _MODULE = "_zoo_new_original"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Original:
-    """A class, or a function, that builds a `torch.nn.Module`."""
+    """A class or function that builds a `torch.nn.Module`."""
 
     name: str
     build: Callable[..., Any]
     path: Path | None
-    """The file to copy; None for an installed package's, which is imported from where it is."""
+    """The file to copy; None for an installed package, which the plugin imports."""
     module: str
     """The installed module; empty for a file."""
     requirements: tuple[str, ...]
-    """What the plugin has to depend on beyond torch, such as ``einops>=0.8``."""
+    """Dependencies of the plugin beyond torch, such as ``einops>=0.8``."""
 
     def make(self, **options: Any) -> nn.Module:
         """Build a module.
 
         Raises:
-            OptionError: when it fails, or gives something else.
+            OptionError: if that fails, or gives something else.
         """
         try:
             net = self.build(**options)
@@ -52,10 +52,10 @@ class Original:
 
 
 def load_original(source: str) -> Original:
-    """Load what ``FILE.py:Class`` or ``package.module:Class`` names.
+    """Load the original that ``FILE.py:Class`` or ``package.module:Class`` names.
 
     Raises:
-        OptionError: when there is no such file, module or class, or it needs files beside it.
+        OptionError: if there is no such file, module or class, or it needs files beside it.
     """
     place, colon, name = source.rpartition(":")
     if not colon or not name.isidentifier() or not (place.endswith(".py") or _is_module(place)):
@@ -88,7 +88,7 @@ def _of_file(source: str, path: Path, name: str) -> Original:
         loaded
         for loaded in set(sys.modules) - before - {_MODULE}
         if folder in Path(getattr(sys.modules[loaded], "__file__", None) or "/").resolve().parents
-        and not distributions_of(loaded.partition(".")[0])  # what is installed below it, in a .venv, is no neighbour
+        and not distributions_of(loaded.partition(".")[0])  # a package in a .venv below the folder is no neighbour
     }
     if siblings:
         raise OptionError(f"{path} imports {min(siblings)}, which lies beside it: put all of the network into one file")

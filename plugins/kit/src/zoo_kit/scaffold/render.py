@@ -1,4 +1,4 @@
-"""From templates to the files of a plugin. The templates lie in ``templates/``, by their path in the plugin."""
+"""The files of a plugin, from ``templates/``, where each has its path in the plugin."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 SUFFIX = ".tmpl"
-"""Ends every template's name, so that tools do not take it for a Python file."""
+"""The suffix of templates, which keeps tools from taking them for Python files."""
 PACKAGE = "PACKAGE"
-"""Stands for the package in the templates' paths."""
+"""The word for the package in the paths of templates."""
 
 
 def render(values: Mapping[str, str], replaced: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Path in the plugin to text, of every file.
+    """Return the text of every file by its path in the plugin.
 
     Args:
-        values: what the placeholders stand for.
-        replaced: paths in the templates to templates that take their place, as text.
+        values: the values of the placeholders.
+        replaced: texts of templates that replace those of a path, or add a path.
     """
     texts = {}
     for path, template in {**dict(_templates(files(__package__) / "templates")), **(replaced or {})}.items():
@@ -30,7 +30,7 @@ def render(values: Mapping[str, str], replaced: Mapping[str, str] | None = None)
 
 
 def template(name: str) -> str:
-    """The text of a template that is not in the tree of every plugin."""
+    """Return the text of a template for wrapped networks."""
     return (files(__package__) / "wrapping" / f"{name}{SUFFIX}").read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Nodes of a graph as Python, in the words of a network's methods."""
+"""Python statements for the nodes of a graph, as a method of the network has them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _DEFAULTS = {
     "return_indices": False,
     "count_include_pad": True,
 }
-"""Of the functions in torch.nn.functional, which tracing spells out."""
+"""Defaults of functions in torch.nn.functional, which a traced graph spells out."""
 
 
 class Writer:
-    """Nodes as Python. A value that is all that later nodes use is called ``x``."""
+    """Writes nodes as Python. A value that is the only one used later is called ``x``."""
 
     def __init__(self, nodes: list[Node], training_nodes: list[Node], alone: set[Node]) -> None:
         self.names = {node: "x" if node in alone else node.name for node in nodes}
@@ -39,18 +39,18 @@ class Writer:
         self.training = dict(zip(nodes, training_nodes, strict=True)) if same else {}
 
     def statement(self, node: Node) -> str:
-        """A node as an assignment."""
+        """Return a node as an assignment."""
         return f"{self.names[node]} = {self.expression(node)}"
 
     def expression(self, node: Node) -> str:
-        """What a node computes.
+        """Return the expression of a node.
 
         Raises:
-            PluginError: for a function that is not torch's, and so has no name to call it by.
+            PluginError: for a function that is not torch's, as the plugin could not import it.
         """
         words = [self.value(argument) for argument in node.args]
         for key, value in node.kwargs.items():
-            # In place, a function would change the map that a module has just yielded.
+            # A function that works in place would change the map that the module before it yields.
             if key != "inplace" and not (key in _DEFAULTS and value == _DEFAULTS[key]):
                 words.append(f"{key}={self.keyword(node, key, value)}")
         if node.op == "call_module":
@@ -69,25 +69,25 @@ class Writer:
         return f"{name.replace('torch.nn.functional.', 'functional.')}({', '.join(words)})"
 
     def keyword(self, node: Node, key: str, value: Any) -> str:
-        """A keyword argument; one that is another in training follows the network's mode."""
+        """Return a keyword argument; one that differs in training follows the network's mode."""
         twin = self.training.get(node)
         if twin is not None and twin.kwargs.get(key) != value and isinstance(value, bool):
             return "self.training"
         return self.value(value)
 
     def index(self, argument: Any) -> str:
-        """What stands between brackets."""
+        """Return an index, as between brackets."""
         return ", ".join(map(self.slice, argument)) if isinstance(argument, tuple) else self.slice(argument)
 
     def slice(self, argument: Any) -> str:
-        """One axis of it."""
+        """Return the index of one axis."""
         if not isinstance(argument, slice):
             return self.value(argument)
         ends = ("" if end is None else self.value(end) for end in (argument.start, argument.stop))
         return ":".join(ends) + (f":{self.value(argument.step)}" if argument.step is not None else "")
 
     def value(self, argument: Any) -> str:
-        """An argument."""
+        """Return an argument."""
         if isinstance(argument, Node):
             return dotted(str(argument.target)) if argument in self.constants else self.names[argument]
         if isinstance(argument, tuple):
@@ -101,7 +101,10 @@ class Writer:
 
 
 def dotted(target: str) -> str:
-    """``features.3.conv`` as ``self.features[3].conv``; ``0.conv``, of a Sequential, as ``getattr(self, "0").conv``."""
+    """Return ``self.features[3].conv`` for ``features.3.conv``.
+
+    The name of a child of a Sequential needs `getattr`: ``getattr(self, "0").conv``.
+    """
     first, dot, rest = target.partition(".")
     if first.isdigit():
         return f'getattr(self, "{first}")' + (dotted(rest).removeprefix("self") if dot else "")

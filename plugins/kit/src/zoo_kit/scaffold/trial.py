@@ -1,4 +1,4 @@
-"""Run the conformance kit over a plugin that has been written and not yet installed."""
+"""A run of the conformance kit over a new plugin, before it is installed."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ VERSION = "0.1.0"
 
 
 def failures(folder: Path, names: Names) -> list[dict[str, Any]]:
-    """The checks that the plugin in a folder fails, as `zoo check --json` prints them.
+    """Return the checks that the plugin in a folder fails, as `zoo check --json` prints them.
 
     Raises:
-        PluginError: when the kit cannot run.
+        PluginError: if the kit cannot run.
     """
     with tempfile.TemporaryDirectory(prefix="zoo-new-") as metadata:
         _write_metadata(Path(metadata), folder, names)
@@ -45,7 +45,7 @@ def failures(folder: Path, names: Names) -> list[dict[str, Any]]:
 
 
 def _write_metadata(place: Path, folder: Path, names: Names) -> None:
-    """Write what an installer would."""
+    """Write the metadata that an installer would write."""
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     info = place / f"{names.package}-{VERSION}.dist-info"
     info.mkdir()

@@ -1,8 +1,8 @@
-"""A module's forward as Zoo's walk: traced by torch.fx, and cut into stages.
+"""A module's forward as a walk over stages: traced by torch.fx, and cut.
 
-A cut is possible after a node whose value is the only one that later nodes use. A feature map is the last such value of
-its size that a module yields, in whatever layout; the head begins at the pooling, and the logits are those of the last
-linear layer.
+A cut is possible after a node whose value is the only one that later nodes use. A feature map is
+the last such value of its size that a module yields, in any layout. The head starts at the pooling,
+and the last linear layer gives the logits.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ _SQUASHES = ("log_softmax", "softmax", "sigmoid")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Walk:
-    """What was found out about a module, in the terms of its modules."""
+    """The stages of a module, in terms of its submodules."""
 
     first_conv: str
     classifier: str
     maps: tuple[str, ...]
     layouts: tuple[Layout, ...]
-    """Of each map, and of the features before the head."""
+    """The layout of each map, and of the features before the head."""
     parts: tuple[tuple[str, ...], ...]
-    """Names of the modules up to each map, after the last, and of the head."""
+    """Names of the modules up to each map, of those after the last map, and of the head."""
     stages: tuple[tuple[str, ...], ...]
     """The statements of each part but the head, which take ``x`` to ``x``."""
     head: tuple[str, ...]
-    """The statements from the features to what the classifier takes, ..."""
+    """The statements from the features to the classifier's input."""
     logits: str
-    """... and the expression of the classifier."""
+    """The expression of the classifier."""
     dropped: str
-    """What the module did to its logits, and the walk leaves out; mostly empty."""
+    """Functions after the classifier, such as a softmax, which the walk omits; mostly empty."""
 
 
 class _Tracer(fx.Tracer):
-    """Goes into a module only where it spans several resolutions, such as a Sequential of everything."""
+    """Traces into the opened modules only, which span several resolutions."""
 
     def __init__(self, opened: set[str]) -> None:
         super().__init__()
@@ -57,10 +57,10 @@ class _Tracer(fx.Tracer):
 
 
 def find_walk(net: nn.Module, images: Tensor) -> Walk:
-    """Follow `net`'s forward on some images, (batch, channels, height, width).
+    """Trace the forward of `net` on some images, (batch, channels, height, width).
 
     Raises:
-        PluginError: when torch.fx cannot follow it, or what it does has no such shape; says why.
+        PluginError: if torch.fx cannot trace it, or it is no walk over stages, with the reason.
     """
     opened = _spanning(net, images)
     graphs = {}
@@ -79,7 +79,7 @@ def find_walk(net: nn.Module, images: Tensor) -> Walk:
 
 
 def _spanning(net: nn.Module, images: Tensor) -> set[str]:
-    """Names of the modules that must be looked into: they span several resolutions, or hold the last linear layer."""
+    """Return the modules to open: they span several resolutions or hold the classifier."""
     opened: set[str] = set()
     linears: list[str] = []
     names = {module: name for name, module in net.named_modules()}
@@ -106,7 +106,7 @@ def _spanning(net: nn.Module, images: Tensor) -> set[str]:
 
 
 def _shrinks(given: Tensor, output: Tensor, *, by_channels: bool) -> bool:
-    """Whether the size falls below half: of (batch, channels, height, width), or with the channels last."""
+    """Return True if the size falls below half, whether channels come second or last."""
     rows = given.shape[1] > 2 * output.shape[1] + 2
     columns = given.shape[2] > 2 * output.shape[2] + 2
     return columns if by_channels else rows and columns
@@ -166,7 +166,7 @@ def _cut(net: nn.Module, nodes: list[Node], training_nodes: list[Node]) -> Walk:
 def _maps(
     kind: str, body: list[Node], modules: dict[str, nn.Module], alone: set[Node], layouts: dict[Node, Layout]
 ) -> tuple[list[Node], int]:
-    """The nodes that yield the feature maps, and the position of the last one before the head."""
+    """Return the nodes of the feature maps, and the position of the last before the head."""
 
     def is_map(node: Node) -> bool:
         if node not in layouts or layouts[node].height * layouts[node].width == 1:  # pooled: it belongs to the head
@@ -197,7 +197,7 @@ def _maps(
 
 
 def _alone(nodes: list[Node]) -> set[Node]:
-    """The nodes whose value is all that later ones use."""
+    """Return the nodes whose value is the only one that later nodes use."""
     last_use = {node: max((nodes.index(user) for user in node.users if user in nodes), default=-1) for node in nodes}
     found = set()
     for position, node in enumerate(nodes):
@@ -220,7 +220,7 @@ def _first_conv(name: str, modules: dict[str, nn.Module]) -> str:
 
 
 def _called(node: Node, modules: dict[str, nn.Module]) -> str:
-    """What a node runs, in lower case."""
+    """Return the name of the module or function that a node runs, in lower case."""
     if node.op == "call_module":
         return type(modules[str(node.target)]).__name__.lower()
     return (node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")).lower()

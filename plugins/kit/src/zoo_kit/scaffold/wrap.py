@@ -1,4 +1,4 @@
-"""Wrap a class: look at it, and fill the templates of a plugin around a copy of its file."""
+"""The texts of a plugin around an existing network."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 
 def wrap(source: str, names: Names, input_size: tuple[int, int] | None) -> tuple[dict[str, str], dict[str, str]]:
-    """Look at ``FILE.py:Class``, or ``package.module:Class``.
+    """Read ``FILE.py:Class`` or ``package.module:Class``, and write its forward as a walk.
 
     Returns:
-        What placeholders stand for, beyond or in place of those of a plugin without an original; and the templates that
-        take the place of others, by path.
+        The values of placeholders, beyond or instead of those of `values_of`; and templates by
+        path, which replace others or are added.
 
     Raises:
-        OptionError: when there is no such file or class, or it needs arguments.
-        PluginError: when its forward cannot be written as a walk.
+        OptionError: if there is no such file or class, or it needs arguments.
+        PluginError: if its forward cannot be written as a walk.
     """
     original = load_original(source)
     options, left_out = arguments_of(original)
@@ -75,7 +75,7 @@ def _override(module: str, option: str) -> str:
 
 
 def _cfg(taken: Images, *, fixed: bool) -> str:
-    """The arguments of the default config."""
+    """Return the arguments of the default config."""
     channels = taken.channels
     cfg = f"\n    input_size=({channels}, {taken.height}, {taken.width}),\n    num_classes={taken.classes},\n"
     cfg += "    fixed_input_size=True,\n" * fixed
@@ -92,7 +92,8 @@ def _written(net: nn.Module, walk: Walk) -> dict[str, str]:
         inner, convert = list(statements), walk.layouts[index].to_map
         keep = [f"if {index} in taps:", "    maps.append(x)"] * (index < len(walk.maps))
         if convert and keep:
-            # The module that makes the map runs whether it is wanted or not, so that hooks and graphs find it.
+            # The module that makes the map runs even if the map is not wanted: hooks and graphs
+            # need it.
             keep = [f"found = self.to_map_{index}(x)", f"if {index} in taps:", "    maps.append(found)"]
             inner, keep = [*inner, *keep], []
         elif convert:
@@ -135,7 +136,7 @@ def _declared(lines: list[str]) -> str:
 
 
 def _guard(part: tuple[str, ...], index: int) -> str:
-    """What a stage after the first begins with: wrappers drop what no wanted map needs."""
+    """Return the condition of a stage after the first, as wrappers drop stages."""
     if index == 0:
         return ""
     top = part[0] if part and "." not in part[0] else ""
@@ -143,7 +144,7 @@ def _guard(part: tuple[str, ...], index: int) -> str:
 
 
 def _layouts(walk: Walk) -> str:
-    """The layouts of the maps, as an argument of the plan; nothing where all are as Zoo's."""
+    """Return the layouts of the maps as an argument of the plan; empty if all are NCHW."""
     found = [(layout.kind, layout.height, layout.width) for layout in walk.layouts[:-1]]
     if all(kind == "NCHW" for kind, _, _ in found):
         return ""
@@ -151,7 +152,7 @@ def _layouts(walk: Walk) -> str:
 
 
 def _used(net: nn.Module, code: str, maps: int) -> list[str]:
-    """The names that the code mentions of the module's own children and parameters, and of what makes maps."""
+    """Return the names that the code uses of the module's children, parameters and `to_map_*`."""
     own = [name for name in net._modules if not name.isdigit()]
     own += [f"to_map_{index}" for index in range(maps)]
     own += [name for name, _ in (*net.named_parameters(recurse=False), *net.named_buffers(recurse=False))]
@@ -159,7 +160,7 @@ def _used(net: nn.Module, code: str, maps: int) -> list[str]:
 
 
 def _tuple(names: Iterable[str], indent: int) -> str:
-    """A tuple of names, over several lines where one is not enough."""
+    """Return a tuple of names as code, over several lines if one is too short."""
     quoted = [f'"{name}"' for name in names]
     line = f"({', '.join(quoted)}{',' * (len(quoted) == 1)})"
     if len(line) + indent < 105:
@@ -169,7 +170,7 @@ def _tuple(names: Iterable[str], indent: int) -> str:
 
 
 def claim_programs(package: str, architecture: str, model: Path) -> None:
-    """Write into the new network's file which programs can be made of it, by trying."""
+    """Try each program on the new network, and write those that work into its file."""
     family = importlib.import_module(package).FAMILY
     net = family.constructor(architecture)().eval()
     height, width = net.plan.image_size

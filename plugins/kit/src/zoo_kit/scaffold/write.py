@@ -1,4 +1,4 @@
-"""Write a new plugin's folder, manifest included."""
+"""The folder of a new plugin, manifest included."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def values_of(names: Names, *, licence: str, url: str = "") -> dict[str, str]:
-    """What the placeholders of the templates stand for, in a plugin with the example network.
+    """Return the values of the templates' placeholders, for a plugin with the example network.
 
     Args:
         names: see `names_of`.
         licence: an SPDX expression.
-        url: of the repository; empty for none yet.
+        url: the address of the repository; empty for none.
     """
     rows = [f'    "{name}": {names.network}Config({_depths(index)}),' for index, name in enumerate(names.architectures)]
     return {
@@ -58,10 +58,10 @@ def _depths(index: int) -> str:
 def write_plugin(
     folder: Path, names: Names, values: Mapping[str, str], replaced: Mapping[str, str] | None = None
 ) -> list[Path]:
-    """Write every file, then the manifest by the code of ``zoo manifest``.
+    """Write every file, then the manifest, as ``zoo manifest`` does.
 
     Args:
-        folder: the plugin's own, which must not exist yet.
+        folder: the folder of the plugin, which must not exist.
         names: see `names_of`.
         values: see `values_of`.
         replaced: see `render`.
@@ -70,11 +70,11 @@ def write_plugin(
         The files, in the order of their names.
 
     Raises:
-        OptionError: when the folder exists.
-        PluginError: when the plugin cannot be imported.
+        OptionError: if the folder exists.
+        PluginError: if the plugin cannot be imported.
     """
     if folder.exists():
-        raise OptionError(f"{folder} exists already: choose another name, or remove it")
+        raise OptionError(f"{folder} exists already: choose another name, or another --directory")
     try:
         for path, text in render(values, replaced).items():
             file = folder / path
@@ -83,14 +83,14 @@ def write_plugin(
         with importable(folder / "src", names.package):
             write_manifest(names.package)
     except BaseException:
-        shutil.rmtree(folder)  # of our own making: what does not work is not left behind
+        shutil.rmtree(folder)  # written above: a plugin that does not work is not left behind
         raise
     return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
 @contextmanager
 def importable(folder: Path, package: str) -> Iterator[None]:
-    """Let `package` be imported from `folder`, whatever of that name is installed, and forget it afterwards."""
+    """Import `package` from `folder`, even if another is installed, and forget it afterwards."""
     hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == package}
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     sys.path.insert(0, str(folder))

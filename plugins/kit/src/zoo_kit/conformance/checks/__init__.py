@@ -1,6 +1,11 @@
-"""The checks, by subject. Importing this package fills `zoo_kit.conformance.check.CHECKS`, in their order."""
+"""The checks, by subject. Importing this package fills `CHECKS`, in the order of the imports.
 
-from zoo_kit.conformance.checks import packaging, process  # isort: skip - cheap ones first: they need no torch
+`packaging` and `process` come first: they need no torch. Then `tables`, `construction`, `network`,
+`features`, `weights` and `programs`.
+"""
+
+from zoo_kit.conformance.checks import packaging, process  # isort: skip - the order is that of the checks
 from zoo_kit.conformance.checks import tables, construction, network, features, weights, programs  # isort: skip
+from zoo_kit.conformance.check import CHECKS
 
-__all__ = ["construction", "features", "network", "packaging", "process", "programs", "tables", "weights"]
+__all__ = ["CHECKS", "construction", "features", "network", "packaging", "process", "programs", "tables", "weights"]

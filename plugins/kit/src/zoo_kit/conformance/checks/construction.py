@@ -1,4 +1,4 @@
-"""Constructors and their options: what a user can ask of an architecture."""
+"""Checks of constructors and their options."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def constructors(subject: Subject, name: str) -> Iterable[str]:
     needs=("constructors",),
 )
 def meta_device(subject: Subject, name: str) -> Iterable[str]:
-    """On the meta device nothing has values, and a network has no tensor that is neither parameter nor buffer."""
+    """On the meta device nothing has values, and every tensor is a parameter or a buffer."""
     net = subject.meta(name)
     for key, tensor in (*net.named_parameters(), *net.named_buffers()):
         if not tensor.is_meta:
@@ -63,7 +63,7 @@ def meta_device(subject: Subject, name: str) -> Iterable[str]:
 
 @check(
     "options",
-    reason="a misspelt option that is swallowed gives another network than the one asked for",
+    reason="a misspelt option that is swallowed gives another network than the user asked for",
     remedy="give the network's __init__ named arguments and no **kwargs, and raise zoo_core.errors.OptionError",
     scope="models",
     needs=("constructors",),
@@ -84,13 +84,13 @@ def options(subject: Subject, name: str) -> Iterable[str]:
 
 @check(
     "option-values",
-    reason="a value that cannot be must be refused where it is given, not crash or be ignored later",
+    reason="an impossible value must be refused where it is given; later it crashes or is ignored",
     remedy="raise zoo_core.errors.OptionError in __init__; zoo_core.layers.create_classifier does so for its options",
     scope="sample",
     needs=("constructors",),
 )
 def option_values(subject: Subject, name: str) -> Iterable[str]:
-    """Values that cannot be are refused."""
+    """Impossible values are refused."""
     takes = inspect.signature(type(subject.meta(name)).__init__).parameters
     for option, value in (("num_classes", -1), ("global_pool", "no-such-pool"), ("drop_rate", -0.5)):
         if option not in takes:

@@ -1,4 +1,4 @@
-"""Feature maps: the table that describes them is true, and every way to get them gives the same."""
+"""Checks of feature maps: `feature_info` is true, and every wrapper gives the same maps."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from zoo_kit.conformance.subject import Subject
 
 SIDE = 256
-"""Pixels of the images on the meta device: large enough that borders do not blur the ratio of sizes."""
+"""Pixels a side of the images on the meta device; in small ones borders would blur the ratios."""
 _RATIO = 0.8, 1.25
-"""How far a map's size may be from the input's over its reduction: convolutions without padding lose a border."""
+"""Bounds of (input size / map size) / reduction: a convolution without padding loses a border."""
 WRAPPERS = ("list", "dict", "hook", "fx", "getter")
 
 
@@ -68,7 +68,7 @@ def feature_info(subject: Subject, name: str) -> Iterable[str]:
     needs=("feature-info", "initialisation"),
 )
 def feature_maps(subject: Subject, name: str) -> Iterable[str]:
-    """Maps are what their modules yield, in the order asked for, whatever else is asked for."""
+    """A map is the output of its module, in the order asked for, whichever maps are asked for."""
     net: Any = subject.create(name).eval()
     images = subject.images(name)
     names = [entry["module"] for entry in net.feature_info]
@@ -98,7 +98,7 @@ def feature_maps(subject: Subject, name: str) -> Iterable[str]:
     needs=("feature-maps",),
 )
 def pruning(subject: Subject, name: str) -> Iterable[str]:
-    """What comes after the last wanted map is dropped, the wanted maps stay, and the walk still ends."""
+    """Pruning drops all modules after the last wanted map, and keeps the wanted maps."""
     net: Any = subject.create(name).eval()
     if len(net.feature_info) < 2:
         raise NotApplicable("it has one feature map")
@@ -118,7 +118,7 @@ def pruning(subject: Subject, name: str) -> Iterable[str]:
 
 
 def _used(subject: Subject, name: str, index: int) -> int:
-    """How many numbers the modules hold that run up to a map."""
+    """Count the numbers in the modules that run up to a map."""
     net: Any = subject.create(name).eval()
     ran: dict[Tensor, None] = {}
 
@@ -148,7 +148,7 @@ def _numbers(net: nn.Module) -> int:
     needs=("feature-maps",),
 )
 def wrappers(subject: Subject, name: str) -> Iterable[str]:
-    """Every wrapper yields the network's maps, all or some, and keeps the keys of the state dict."""
+    """Every wrapper yields the network's maps, all or some, under the keys of its state dict."""
     plain: Any = subject.create(name).eval()
     images = subject.images(name)
     with torch.no_grad():

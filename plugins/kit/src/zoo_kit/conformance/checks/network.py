@@ -1,4 +1,4 @@
-"""The contract of a network: what everything that uses one relies on. `zoo_core.network.Network` gives most of it."""
+"""Checks of the contract of a network, most of which `zoo_core.network.Network` fulfils."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def contract(subject: Subject, name: str) -> Iterable[str]:
     needs=("contract", "initialisation"),
 )
 def forward(subject: Subject, name: str) -> Iterable[str]:
-    """The halves make the whole, in the shapes that the attributes promise."""
+    """Features and head compose to the forward, in the shapes that the attributes promise."""
     net: Any = subject.create(name, num_classes=CLASSES).eval()
     images = subject.images(name)
     with torch.no_grad():
@@ -94,7 +94,7 @@ def forward(subject: Subject, name: str) -> Iterable[str]:
     needs=("contract", "initialisation"),
 )
 def reset_classifier(subject: Subject, name: str) -> Iterable[str]:
-    """The classifier can be replaced, for other classes or none, and what feeds it stays."""
+    """The classifier can be replaced, for other classes or none, and the features stay."""
     net: Any = subject.create(name, num_classes=CLASSES).eval()
     images = subject.images(name)
     with torch.no_grad():
@@ -136,13 +136,13 @@ def training(subject: Subject, name: str) -> Iterable[str]:
 
 @check(
     "checkpointing",
-    reason="recomputing activations must save memory and change nothing else",
+    reason="recomputing activations saves memory, and must change nothing else",
     remedy="put blocks into zoo_core.layers.Stage, or let set_grad_checkpointing(True) raise OptionError",
     scope="smallest",
     needs=("training",),
 )
 def checkpointing(subject: Subject, name: str) -> Iterable[str]:
-    """With gradient checkpointing modules run again for the backward pass; gradients and statistics stay."""
+    """With gradient checkpointing modules run again, and gradients and statistics stay."""
     kept: Any = subject.create(name, num_classes=CLASSES).train()
     recomputed: Any = copy.deepcopy(kept)
     try:
@@ -176,7 +176,7 @@ def checkpointing(subject: Subject, name: str) -> Iterable[str]:
     needs=("contract",),
 )
 def parameter_groups(subject: Subject, name: str) -> Iterable[str]:
-    """Every pattern of `group_matcher` finds parameters, and `no_weight_decay` names some that exist."""
+    """Every pattern of `group_matcher` matches; `no_weight_decay` names existing parameters."""
     net: Any = subject.meta(name)
     keys = [key for key, _ in net.named_parameters()]
     for coarse in (False, True):
@@ -193,7 +193,7 @@ def parameter_groups(subject: Subject, name: str) -> Iterable[str]:
 
 
 def first_difference(one: nn.Module, other: nn.Module) -> str:
-    """The first key at which two state dicts differ, with what differs; empty where they are equal."""
+    """Return the first key at which two state dicts differ; empty if they are equal."""
     left, right = one.state_dict(), other.state_dict()
     if left.keys() != right.keys():
         return f"key {min(left.keys() ^ right.keys())}"

@@ -1,12 +1,12 @@
-"""What is installed: metadata, manifest, hooks. Runs no code of the plugin but its hook modules'."""
+"""Checks of the installation: metadata, manifest, hooks. Only hook modules of the plugin run."""
 
 from __future__ import annotations
 
 import ast
-import re
 from importlib.metadata import Distribution
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
 from zoo_core.discovery.doctor import examine
 from zoo_core.hooks.manager import hook_problems, plugin_name
 from zoo_core.names import normalize_distribution
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo_kit.conformance.subject import Subject
-
-_REQUIREMENT_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 @check(
@@ -81,14 +79,13 @@ def packaging(subject: Subject) -> Iterable[str]:
 
 
 def _required(subject: Subject) -> set[str]:
-    """The distributions that its metadata names, those of extras among them."""
+    """Return the distributions that its metadata requires, those of extras included."""
     metadata = Distribution.at(subject.entry_points[0].path).metadata
-    found = (_REQUIREMENT_NAME.match(text) for text in metadata.get_all("Requires-Dist") or ())
-    return {normalize_distribution(match[0]) for match in found if match}
+    return {normalize_distribution(Requirement(text).name) for text in metadata.get_all("Requires-Dist") or ()}
 
 
 def _stated_version(file: Path) -> str | None:
-    """The text that a file assigns to ``__version__``; None where it assigns none, or works it out."""
+    """Return the text that a file assigns to ``__version__``; None if there is no such text."""
     if not file.is_file():
         return None
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
@@ -105,7 +102,7 @@ def _stated_version(file: Path) -> str | None:
     remedy="name it in [project] dependencies, or in an extra, and import it then where it is used",
 )
 def requirements(subject: Subject) -> Iterable[str]:
-    """Everything that the package imports is among its requirements, whatever this environment has."""
+    """The requirements name everything that the package imports."""
     mine = {*_required(subject), subject.distribution}
     lacking: dict[str, str] = {}
     for folder in subject.folders:

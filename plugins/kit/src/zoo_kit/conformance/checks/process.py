@@ -1,4 +1,4 @@
-"""What only a fresh process shows: what listing, importing and building do beside what they are for."""
+"""Checks in a fresh process: the side effects of listing, importing and building."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     needs=("installation",),
 )
 def listing(subject: Subject) -> Iterable[str]:
-    """Asking for names, tags and configs imports neither the plugin nor torch, and finds its models."""
+    """Listing names, tags and configs imports neither plugin nor torch, and finds the models."""
     seen = _probe("listing", subject)
     if loaded := [name for name in seen["loaded"] if name in ("torch", *subject.packages)]:
         yield f"a process that lists the models has imported {' and '.join(loaded)}"
@@ -36,12 +36,12 @@ def listing(subject: Subject) -> Iterable[str]:
 
 @check(
     "imports",
-    reason="tables, options and commands must be had without waiting for torch",
+    reason="reading tables, options and commands must not wait for torch",
     remedy="name the network's class as 'module:Class' in Family, and import torch in the model's module alone",
     needs=("installation",),
 )
 def imports(subject: Subject) -> Iterable[str]:
-    """Importing the package, and its hook modules, imports no torch and changes nothing in the process."""
+    """Importing the package and its hook modules imports no torch, and changes no shared state."""
     seen = _probe("imports", subject)
     yield from (f"importing {module} imports torch" for module in seen["heavy"])
     yield from (f"importing it changes {what}" for what in seen["changed"])

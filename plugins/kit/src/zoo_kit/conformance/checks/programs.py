@@ -1,4 +1,7 @@
-"""Programs made of a network: script, trace, graph, export, compile. A class may claim fewer, in its ``programs``."""
+"""Checks of programs made of a network: script, trace, graph, export, compile.
+
+A network class may claim fewer of them, in its attribute ``programs``.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ _REASONS = {
 
 
 def claims(net: nn.Module) -> tuple[str, ...]:
-    """The programs that a network's class says can be made of it: all, unless its ``programs`` says otherwise."""
+    """Return the programs that a network's class claims: its ``programs``, or all."""
     return tuple(getattr(type(net), "programs", PROGRAMS))
 
 
@@ -55,7 +58,7 @@ def _add(program: str) -> None:
 
 
 def differences(program: str, net: nn.Module, images: Tensor) -> Iterable[str]:
-    """What is wrong with one program of a network."""
+    """Yield the faults of one program of a network."""
     try:
         with torch.no_grad():
             made: Any = PROGRAMS[program](net, images)(images)

@@ -1,4 +1,4 @@
-"""The plugin's tables and what was made of them: manifest, default configs, old names."""
+"""Checks of the plugin's tables and of the files made from them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.config import PretrainedCfg
+from zoo_core.config import INTERPOLATIONS, PretrainedCfg
 from zoo_core.names import parse_model_name
 from zoo_core.registry import find_model
 from zoo_core.weights.cache.verify import hash_in_name, is_sha256
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from zoo_kit.conformance.subject import Subject
 
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "hamming", "box", "random")
 _OF_THE_NETWORK = ("first_conv", "classifier")
 
 
@@ -33,7 +32,7 @@ _OF_THE_NETWORK = ("first_conv", "classifier")
     needs=("installation",),
 )
 def manifest(subject: Subject) -> Iterable[str]:
-    """The files are what the tables make, to the byte."""
+    """The files equal those that the tables make, to the byte."""
     entries = [plugin.entry_point for plugin in subject.plugins]
     written = [entry for entry in entries if entry.attribute.endswith(".json")]
     if not written:
@@ -54,7 +53,7 @@ def manifest(subject: Subject) -> Iterable[str]:
     needs=("constructors",),
 )
 def default_configs(subject: Subject, name: str) -> Iterable[str]:
-    """Every tag says how to feed the network, names modules that exist, and has a source that can be verified."""
+    """Every tag describes its images, names existing modules, and has a verifiable source."""
     found = subject.models[name]
     net = subject.meta(name)
     for tag in found.manifest.tags(name) or [""]:
@@ -152,7 +151,8 @@ def configurations(subject: Subject, name: str) -> Iterable[str]:
         yield f"its configuration, a {type(cfg).__name__}, is no frozen dataclass"
         return
     for field in dataclasses.fields(cfg):
-        # A dict has no counterpart that cannot be changed and can be pickled; `global-state` sees one that changes.
+        # No immutable counterpart of a dict can be pickled; the check `global-state` sees a dict
+        # that changes.
         if isinstance(value := getattr(cfg, field.name), list | set):
             kind = type(value).__name__
             yield f"{field.name} of its configuration is a {kind}, which can be changed: make it a tuple"
@@ -160,7 +160,7 @@ def configurations(subject: Subject, name: str) -> Iterable[str]:
 
 @check(
     "old-names",
-    reason="what worked once should go on working, and say what to write instead",
+    reason="a name that worked once keeps working, with a warning that gives the new name",
     remedy="let ALIASES map each old name to an architecture, or an architecture.tag, that exists",
     needs=("installation",),
 )

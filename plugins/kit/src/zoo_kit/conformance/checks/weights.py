@@ -1,4 +1,4 @@
-"""Weights: how they start, how they travel through files, and those that the package ships."""
+"""Checks of weights: initial values, the way through files, and weights in the package."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @check(
     "initialisation",
-    reason="memory that nobody fills holds whatever was there before",
-    remedy="fill in the constructor what torch.empty, new_empty or torch.Tensor(size) made",
+    reason="memory that the constructor does not fill holds arbitrary values",
+    remedy="fill the tensors that torch.empty, new_empty or torch.Tensor(size) makes in the constructor",
     scope="sample",
     needs=("constructors",),
 )
 def initialisation(subject: Subject, name: str) -> Iterable[str]:
-    """No parameter or buffer, non-persistent ones included, is left as memory happened to be."""
+    """Every parameter and buffer is initialised, non-persistent ones included."""
     with _poisoned_memory():
         net = subject.create(name)
     for key, tensor in (*net.named_parameters(), *net.named_buffers()):
@@ -40,7 +40,7 @@ def initialisation(subject: Subject, name: str) -> Iterable[str]:
 
 
 def _other_values(subject: Subject, name: str) -> Iterable[str]:
-    """Where the class's own constructor starts tensors otherwise than its `init_weights` does."""
+    """Yield a tensor whose initial values differ from those of `init_weights`."""
     family = subject.family(name)
     if family is None or not hasattr(family.network_class, "init_weights"):
         return
@@ -53,17 +53,17 @@ def _other_values(subject: Subject, name: str) -> Iterable[str]:
         spreads = [tensor.double().std().item() if tensor.numel() > _ENOUGH else 0.0 for tensor in (one, other)]
         constant = all(tensor.numel() and tensor.eq(tensor.flatten()[0]).all() for tensor in (one, other))
         if max(spreads) > 1.5 * min(spreads) or (constant and not torch.equal(one, other)):
-            yield f"{key} starts otherwise than init_weights draws it: __init__ forgets what init_weights does"
+            yield f"{key} starts otherwise than init_weights draws it: call init_weights at the end of __init__"
             return
 
 
 _ENOUGH = 256
-"""Numbers from which the spread of a distribution can be told."""
+"""Count of numbers from which their spread is a measure of the distribution."""
 
 
 @contextmanager
 def _poisoned_memory() -> Iterator[None]:
-    """Let torch fill the memory that it allocates with NaN, or the largest integer."""
+    """Make torch fill the memory that it allocates with NaN, or the largest integer."""
     settings: Any = torch.utils.deterministic
     was, fills = torch.are_deterministic_algorithms_enabled(), settings.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True, warn_only=True)

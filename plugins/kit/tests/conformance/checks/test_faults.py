@@ -1,4 +1,4 @@
-"""One thing wrong at a time in a copy of the example plugin: the kit finds it, and says what it is."""
+"""One fault at a time in a copy of the example plugin: the kit finds it, and names it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HEAD = "        x = self.drop(self.global_pool(x))\n"
 
 
 class Fault(NamedTuple):
-    """What is done to the copy, which check finds it, and what that check must say."""
+    """A change of the copy, the check that finds it, and a part of what the check says."""
 
     check: str
     says: str
@@ -315,7 +315,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fresh_process() -> Iterator[ProcessPoolExecutor]:
-    """Processes that each run one thing, forked from one that has imported torch and the kit, and nothing else."""
+    """Processes for one task each, forked from one that has imported torch and the kit alone."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         ["zoo_kit.conformance.checks", "zoo_core.create", "zoo_core.layers", "zoo_core.building.build"]

@@ -50,6 +50,10 @@ class ImageError(ZooError, ValueError):
     """A file that is not an image."""
 
 
+class MissingExtraError(ZooError, ImportError):
+    """An optional dependency that is not installed."""
+
+
 def nearest(word: str, candidates: Iterable[str], count: int = 3) -> list[str]:
     """The candidates most like `word`, best first."""
     from difflib import get_close_matches

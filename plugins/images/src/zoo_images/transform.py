@@ -7,9 +7,9 @@ Both are imported when a function is called, never before.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from zoo_core.errors import ConfigError, ImageError, MissingExtraError, OptionError, did_you_mean
+from zoo_core.errors import ConfigError, ImageError, OptionError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,45 +28,38 @@ _MODES = {1: "L", 3: "RGB"}
 """Pillow's name for an image of so many channels."""
 
 
-def require_pillow() -> None:
-    """Raise `MissingExtraError`, with the remedy, where Pillow is not installed."""
-    try:
-        import PIL.Image  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("reading images needs Pillow: pip install 'zoo-core[images]'") from error
-
-
-def open_image(path: str | Path) -> Image:
+def open_image(file: str | Path | IO[bytes], name: str | None = None) -> Image:
     """Read an image file whole, turned the way its camera was held.
+
+    Args:
+        file: its path, or an open file.
+        name: what errors call it; by default its path.
 
     Raises:
         ImageError: when there is no such file, it is no image of `FORMATS`, it ends early, or has too many pixels.
-        MissingExtraError: without Pillow.
     """
-    require_pillow()
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    what = repr(str(file) if name is None else name)
     try:
         Image.init()
         # Which of them there are depends on how Pillow was built.
-        with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+        with Image.open(file, formats=[each for each in FORMATS if each in Image.OPEN]) as image:
             if 0 in image.size:
-                raise ImageError(f"the image {str(path)!r} has no pixels: {image.width} x {image.height}")
+                raise ImageError(f"the image {what} has no pixels: {image.width} x {image.height}")
             return ImageOps.exif_transpose(image)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(f"{str(path)!r} is not an image that Pillow can read") from error
+        raise ImageError(f"{what} is not an image that Pillow can read") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(
-            f"the image {str(path)!r} has too many pixels, as a decompression bomb has: {error}"
-        ) from error
+        raise ImageError(f"the image {what} has too many pixels, as a decompression bomb has: {error}") from error
     except MemoryError as error:
-        raise ImageError(f"the image {str(path)!r} does not fit this machine's memory") from error
+        raise ImageError(f"the image {what} does not fit this machine's memory") from error
     except Exception as error:
         # Pillow's decoders raise whatever for a file that begins as an image and goes on as something else.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ImageError(f"cannot read the image {str(path)!r}: {reason}") from error
+        raise ImageError(f"cannot read the image {what}: {reason}") from error
 
 
 def crop_image(image: Image, cfg: PretrainedCfg) -> Image:
@@ -103,18 +96,34 @@ def crop_image(image: Image, cfg: PretrainedCfg) -> Image:
     return canvas
 
 
-def normalise(image: Image, cfg: PretrainedCfg) -> Tensor:
-    """An 8-bit image to float32 (channels, height, width), less the config's mean and over its std."""
+def pixels_of(image: Image) -> Tensor:
+    """The pixels of an 8-bit image, uint8 (height, width, channels)."""
     import torch
 
-    if not len(image.getbands()) == len(cfg.mean) == len(cfg.std):
-        raise ConfigError(
-            f"an image of {len(image.getbands())} channels needs as many numbers in mean {cfg.mean} and std {cfg.std}"
-        )
     shape = image.height, image.width, len(image.getbands())
-    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(shape)
-    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (cfg.mean, cfg.std))
-    return pixels.permute(2, 0, 1).contiguous().float().div_(255).sub_(mean).div_(std)
+    return torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(shape)
+
+
+def normalise_pixels(pixels: Tensor, cfg: PretrainedCfg) -> Tensor:
+    """Pixels, uint8 (..., height, width, channels), to float32 (..., channels, height, width) in the config's scale.
+
+    Each value is divided by 255, less the mean of its channel, over the standard deviation of its channel.
+
+    Raises:
+        ConfigError: when mean or std have other channels than the pixels.
+    """
+    import torch
+
+    channels = pixels.shape[-1]
+    if not channels == len(cfg.mean) == len(cfg.std):
+        raise ConfigError(f"an image of {channels} channels needs as many numbers in mean {cfg.mean} and std {cfg.std}")
+    mean, std = (torch.tensor(values, device=pixels.device).view(-1, 1, 1) for values in (cfg.mean, cfg.std))
+    return pixels.movedim(-1, -3).contiguous().float().div_(255).sub_(mean).div_(std)
+
+
+def normalise(image: Image, cfg: PretrainedCfg) -> Tensor:
+    """An 8-bit image to float32 (channels, height, width), less the config's mean and over its std."""
+    return normalise_pixels(pixels_of(image), cfg)
 
 
 def transform_image(image: Image, cfg: PretrainedCfg) -> Tensor:

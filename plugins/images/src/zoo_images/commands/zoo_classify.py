@@ -59,7 +59,7 @@ def classify(
     import torch
     import zoo_core
 
-    from zoo_images.extract import config_of
+    from zoo_images.feature_maps import config_of
     from zoo_images.transform import open_image, transform_image
 
     opened = [open_image(image) for image in images]  # Before the model: a wrong path need not wait for a download.

@@ -13,7 +13,7 @@ from zoo_core.errors import WeightsError, ZooError
 if TYPE_CHECKING:
     import argparse
 
-    from zoo_images.extract import Extraction
+    from zoo_images.feature_maps import Extraction
 
 
 def add_parser(subparsers: Any) -> None:
@@ -43,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Extract, print, and save what was asked for."""
-    from zoo_images.extract import extract
+    from zoo_images.feature_maps import extract
 
     check_output(args.save, ".png")
     check_output(args.output, ".safetensors")

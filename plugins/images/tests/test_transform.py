@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import zoo_core
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from zoo_core.config import PretrainedCfg
@@ -217,21 +216,3 @@ def test_unknown_interpolation_and_crop_mode_suggest() -> None:
         crop_image(framed(32, 32), dataclasses.replace(CFG, interpolation="bicubik"))
     with pytest.raises(ConfigError, match=r"unknown crop_mode 'centre'. Did you mean 'center'"):
         crop_image(framed(32, 32), dataclasses.replace(CFG, crop_mode="centre"))
-
-
-def test_without_pillow_the_remedy_is_said(tmp_path: Path) -> None:
-    program = (
-        "import sys; sys.modules['PIL'] = None\n"
-        "from zoo_core.cli.main import main\n"
-        "sys.exit(main(['features', 'anything', 'photo.png', '--random']))"
-    )
-    path = os.pathsep.join(filter(None, [str(Path(zoo_core.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 2
-    assert result.stderr == "zoo: error: reading images needs Pillow: pip install 'zoo-core[images]'\n"

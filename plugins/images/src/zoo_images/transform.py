@@ -29,7 +29,7 @@ _MODES = {1: "L", 3: "RGB"}
 
 
 def open_image(file: str | Path | IO[bytes], name: str | None = None) -> Image:
-    """Read an image file whole, turned the way its camera was held.
+    """Read an image file whole: turned the way its camera was held, the first frame, what is transparent on white.
 
     Args:
         file: its path, or an open file.
@@ -47,7 +47,7 @@ def open_image(file: str | Path | IO[bytes], name: str | None = None) -> Image:
         with Image.open(file, formats=[each for each in FORMATS if each in Image.OPEN]) as image:
             if 0 in image.size:
                 raise ImageError(f"the image {what} has no pixels: {image.width} x {image.height}")
-            return ImageOps.exif_transpose(image)
+            return _on_white(ImageOps.exif_transpose(image))
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -174,6 +174,22 @@ def _resampling(interpolation: str) -> Resampling:
     return Image.Resampling[interpolation.upper()]
 
 
+def _on_white(image: Image) -> Image:
+    """An image without transparency: as it looks on a white page."""
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image
+    import PIL.Image
+
+    image = image.convert("RGBA")
+    return PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
 def _to_eight_bits(image: Image) -> Image:
-    """Scale 16-bit grey to 8 bits, which Pillow's own conversion would clip to white instead."""
-    return image.point(lambda value: value * (1 / 256)).convert("L") if image.mode.startswith("I;16") else image
+    """Scale 16-bit grey, and floats from 0 to 1, to 8 bits; Pillow's own conversion clips them to white or black."""
+    if image.mode.startswith("I;16"):
+        return image.point(lambda value: value * (1 / 256)).convert("L")
+    if image.mode == "I" and image.getextrema()[1] > 255:
+        return image.point(lambda value: value * (1 / 256)).convert("L")
+    if image.mode == "F" and image.getextrema()[0] >= 0 and image.getextrema()[1] <= 1:
+        return image.point(lambda value: value * 255.0).convert("L")
+    return image

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import warnings
 from typing import TYPE_CHECKING
 
 import torch
@@ -69,17 +70,24 @@ def decoded_batches(
         numbers: which batches, counted from 0.
         workers: processes that decode, each on one thread; 0 decodes in this one.
     """
-    loader = DataLoader(
-        _Decoded(source, cfg, batch_size),
-        batch_size=None,
-        sampler=list(numbers),
-        num_workers=workers,
-        prefetch_factor=3 if workers else None,
-    )
-    return iter(loader)
+    with warnings.catch_warnings():
+        # It warns of more workers than cores, which whoever asks for them knows better.
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
+        loader = DataLoader(
+            _Decoded(source, cfg, batch_size),
+            batch_size=None,
+            sampler=list(numbers),
+            num_workers=workers,
+            prefetch_factor=3 if workers else None,
+        )
+        return iter(loader)
 
 
 def _opened(encoded: bytes | Path | OSError, name: str) -> Image:
     if isinstance(encoded, OSError):
         raise ImageError(f"cannot read the image {name!r}: {encoded}")
-    return open_image(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded, name)
+    if isinstance(encoded, bytes):
+        return open_image(io.BytesIO(encoded), name)
+    if encoded.exists() and not encoded.is_file():
+        raise ImageError(f"cannot read the image {name!r}: it is no file")  # reading a pipe may never end
+    return open_image(encoded, name)

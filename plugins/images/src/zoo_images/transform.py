@@ -7,7 +7,7 @@ Both are imported when a function is called, never before.
 from __future__ import annotations
 
 import math
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from zoo_core.errors import ConfigError, ImageError, OptionError, did_you_mean
 
@@ -188,8 +188,10 @@ def _to_eight_bits(image: Image) -> Image:
     """Scale 16-bit grey, and floats from 0 to 1, to 8 bits; Pillow's own conversion clips them to white or black."""
     if image.mode.startswith("I;16"):
         return image.point(lambda value: value * (1 / 256)).convert("L")
-    if image.mode == "I" and image.getextrema()[1] > 255:
-        return image.point(lambda value: value * (1 / 256)).convert("L")
-    if image.mode == "F" and image.getextrema()[0] >= 0 and image.getextrema()[1] <= 1:
-        return image.point(lambda value: value * 255.0).convert("L")
+    if image.mode in ("I", "F"):
+        low, high = cast("tuple[float, float]", image.getextrema())
+        if image.mode == "I" and high > 255:
+            return image.point(lambda value: value * (1 / 256)).convert("L")
+        if image.mode == "F" and 0 <= low <= high <= 1:
+            return image.point(lambda value: value * 255.0).convert("L")
     return image

@@ -6,7 +6,6 @@ import contextlib
 import json
 import random
 import resource
-import signal
 import subprocess
 import sys
 import time
@@ -19,7 +18,6 @@ import torch
 import zoo_core
 from zoo_core.errors import ImageError, OptionError, ZooError
 from zoo_images import create_transform, extract, verify
-from zoo_images.extraction import run as runs
 from zoo_images.extraction.shards import read_features
 from zoo_images.transform import open_image
 
@@ -32,10 +30,6 @@ MODEL = "test_resnet.digits"
 def contents(output: Path) -> dict[str, bytes]:
     """Every file below a folder."""
     return {str(path.relative_to(output)): path.read_bytes() for path in output.rglob("*") if path.is_file()}
-
-
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "SHARD_BYTES", 1)  # one batch each
 
 
 def test_rows_are_those_of_a_loop_written_by_hand(photos: Path, tmp_path: Path) -> None:
@@ -80,9 +74,8 @@ def test_every_format_holds_the_same(photos: Path, tmp_path: Path, kind: str) ->
 
 
 def test_the_same_bytes_whatever_the_workers(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small_shards(monkeypatch)
     for workers in (0, 1, 3):
-        extract(photos, MODEL, tmp_path / str(workers), batch_size=8, workers=workers)
+        extract(photos, MODEL, tmp_path / str(workers), batch_size=8, shard_size=8, workers=workers)
     assert contents(tmp_path / "0") == contents(tmp_path / "1") == contents(tmp_path / "3")
     assert len(list((tmp_path / "0" / "features").iterdir())) == 7
 
@@ -153,9 +146,8 @@ def test_retrying_reads_again_what_failed(tmp_path: Path, photos: Path) -> None:
 
 PROGRAM = """
 import sys
-from zoo_images.extraction import run
-run.SHARD_BYTES = 1
-run.extract(sys.argv[1], "test_resnet.digits", sys.argv[2], batch_size=4, workers=int(sys.argv[3]))
+from zoo_images import extract
+extract(sys.argv[1], "test_resnet.digits", sys.argv[2], batch_size=4, shard_size=4, workers=int(sys.argv[3]))
 """
 
 
@@ -171,8 +163,9 @@ def kill_and_resume(photos: Path, output: Path, times: int, seed: int, longest: 
         process = start(photos, output)
         with contextlib.suppress(subprocess.TimeoutExpired):  # else it had ended: that is a moment too
             process.wait(moments.uniform(0, longest))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.kill()
+        process.wait()  # not for its workers, which end by themselves some seconds later
+        process.stderr.close()
     process = start(photos, output)
     _, errors = process.communicate()
     assert process.returncode == 0, errors

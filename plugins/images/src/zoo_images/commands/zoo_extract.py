@@ -40,6 +40,9 @@ def add_parser(subparsers: Any) -> None:
         help="pooled, pre_logits, map2 (a map's means), map2_whole (the map itself); default: pooled",
     )
     parser.add_argument("--format", default="parquet", metavar="FORMAT", help="parquet (default), safetensors or npy")
+    parser.add_argument(
+        "--shard-size", type=positive, metavar="N", help="images in a file: what an interruption costs at most"
+    )
     parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="images at once (default: 32)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that decode; default: one per core but one")
     parser.add_argument("--device", default="cpu", help="where the network runs: cpu (default), cuda, mps")
@@ -50,6 +53,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--strict", action="store_true", help="stop at the first image that cannot be read")
     parser.add_argument("--retry-failed", action="store_true", help="try images that failed before once more")
     parser.add_argument("--preview", metavar="PICTURE", help="draw the images, and a map of their vectors: a .png file")
+    parser.add_argument("--engine", default="local", help="local (default), or ray: on a cluster")
+    parser.add_argument("--actors", type=positive, default=1, metavar="N", help="of Ray: processes that compute")
     add_input_size_option(parser)
     add_json_option(parser)
 
@@ -72,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         features=args.features,
         format=args.format,
         batch_size=args.batch_size,
+        shard_size=args.shard_size,
         workers=_cores() if args.workers is None else args.workers,
         device=args.device,
         dtype=args.dtype,
@@ -81,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
         column=args.column,
         strict=args.strict,
         retry_failed=args.retry_failed,
+        engine=args.engine,
+        actors=args.actors,
         progress=not args.json,
     )
     if preview:

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 RUN_FILE = "run.json"
 FAILURES_FILE = "failures.parquet"
-SHARD_BYTES = 64 << 20
-"""About how large a shard becomes."""
+ENGINES = ("local", "ray")
+SHARD_BYTES, MOST_IMAGES = 64 << 20, 16_384
+"""About how large a shard becomes, and how many images it has at most, where nobody says."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,13 +66,15 @@ class Run:
         batch_size: int,
         workers: int,
         kind: str,
+        shard_size: int | None = None,
     ) -> None:
         self.source, self.network, self.output = source, network, output
         self.batch_size, self.workers = batch_size, workers
         self.shapes = network.shapes()
         self.files = ShardFiles(output / "features", kind)
         bytes_per_image = sum(4 * torch.Size(shape).numel() for shape in self.shapes.values()) + 64
-        self.images_per_shard = batch_size * max(1, min(SHARD_BYTES // bytes_per_image, 16_384) // batch_size)
+        wanted = shard_size or min(SHARD_BYTES // bytes_per_image, MOST_IMAGES)
+        self.images_per_shard = batch_size * max(1, wanted // batch_size)
         self.shards = -(-len(source) // self.images_per_shard)
         layout = {"batch_size": batch_size, "images_per_shard": self.images_per_shard, "format": kind}
         self.fingerprint = fingerprint_of(network, source, layout)
@@ -199,8 +202,11 @@ def extract(
     random: bool = False,
     column: str | None = None,
     format: str = "parquet",  # noqa: A002 - the word for it
+    shard_size: int | None = None,
     strict: bool = False,
     retry_failed: bool = False,
+    engine: str = "local",
+    actors: int = 1,
     progress: bool = False,
 ) -> Summary:
     """Extract features of many images into a folder; called again after an interruption, go on.
@@ -223,8 +229,11 @@ def extract(
         random: seeded random weights instead of pretrained ones.
         column: of a table, the column with the images.
         format: of the shards: ``parquet``, ``safetensors`` or ``npy``.
+        shard_size: images in a shard, cut to whole batches: what an interruption costs at most; None for some 64 MB.
         strict: stop at the first image that fails.
         retry_failed: compute the shards with images that failed before once more.
+        engine: ``local``, or ``ray`` for a cluster, see `zoo_images.extraction.on_ray`.
+        actors: processes of the cluster that compute.
         progress: show a progress bar on stderr.
 
     Raises:
@@ -232,8 +241,16 @@ def extract(
         ImageError: with `strict`, for the first image that fails.
         ZooError: when another process writes to `output`, or the disk is full.
     """
-    if batch_size < 1 or workers < 0:
-        raise OptionError(f"batch_size {batch_size}, workers {workers}: at least 1, at least 0")
+    for name, value, least in (
+        ("batch_size", batch_size, 1),
+        ("workers", workers, 0),
+        ("actors", actors, 1),
+        ("shard_size", 1 if shard_size is None else shard_size, 1),
+    ):
+        if value < least:
+            raise OptionError(f"{name} {value}: at least {least}")
+    if engine not in ENGINES:
+        raise OptionError(f"there is no engine {engine!r}; there are {', '.join(ENGINES)}")
     options = NetworkOptions(
         model=model,
         features=tuple(features),
@@ -244,7 +261,15 @@ def extract(
         channels_last=channels_last,
     )
     listed, folder = open_source(source, column=column), Path(output)
-    run = Run(listed, FeatureNetwork(options), folder, batch_size=batch_size, workers=workers, kind=format)
+    run = Run(
+        listed,
+        FeatureNetwork(options),
+        folder,
+        batch_size=batch_size,
+        workers=workers,
+        kind=format,
+        shard_size=shard_size,
+    )
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=0):
@@ -253,7 +278,7 @@ def extract(
             shards = run.missing(failed=retry_failed)
             with _progress_bar(run, shards, shown=progress) as bar:
                 try:
-                    computed = run.compute(shards, strict=strict, progress=bar)
+                    computed = _computed(run, shards, engine, actors, strict=strict, progress=bar)
                 except BaseException:
                     with contextlib.suppress(ZooError):  # the first error says more than a second one
                         run.finish()
@@ -262,6 +287,23 @@ def extract(
     except Timeout as error:
         raise ZooError(f"another process writes features to {str(folder)!r}") from error
     return Summary(output=str(folder), images=len(listed), failed=failed, computed=computed, shapes=run.shapes)
+
+
+def _computed(
+    run: Run,
+    shards: Sequence[int],
+    engine: str,
+    actors: int,
+    *,
+    strict: bool,
+    progress: Callable[[int], object],
+) -> int:
+    """Compute the shards with an engine; returns how many images that were."""
+    if engine == "ray" and shards:
+        from zoo_images.extraction.on_ray import compute_on_ray
+
+        return compute_on_ray(run, shards, actors=actors, strict=strict, progress=progress)
+    return run.compute(shards, strict=strict, progress=progress)
 
 
 def _absolute(path: str | Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import torch
 from zoo_core.errors import OptionError
@@ -59,10 +60,14 @@ def _run_of(folder: Path, workers: int) -> Run:
     try:
         options = NetworkOptions.from_json(settings["network"])
         source = open_source(settings["source"], column=settings["column"])
-        batch_size, kind = int(fingerprint["batch_size"]), str(fingerprint["format"])
+        layout: dict[str, Any] = {
+            "batch_size": int(fingerprint["batch_size"]),
+            "shard_size": int(fingerprint["images_per_shard"]),
+            "kind": str(fingerprint["format"]),
+        }
     except (KeyError, TypeError, ValueError) as error:
         raise OptionError(f"{str(folder / RUN_FILE)!r} is not as zoo extract writes it") from error
-    run = Run(source, FeatureNetwork(options), folder, batch_size=batch_size, workers=workers, kind=kind)
+    run = Run(source, FeatureNetwork(options), folder, workers=workers, **layout)
     require_same(fingerprint, run.fingerprint, str(folder))
     return run
 

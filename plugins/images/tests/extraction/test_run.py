@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +24,7 @@ from zoo_images.extraction.shards import read_features
 from zoo_images.transform import open_image
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 MODEL = "test_resnet.digits"
@@ -144,49 +147,83 @@ def test_retrying_reads_again_what_failed(tmp_path: Path, photos: Path) -> None:
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
-PROGRAM = """
-import sys
+NURSERY = """
+import os, sys
 from zoo_images import extract
-extract(sys.argv[1], "test_resnet.digits", sys.argv[2], batch_size=4, shard_size=4, workers=int(sys.argv[3]))
+print("ready", flush=True)
+for line in sys.stdin:
+    photos, output = line.split()
+    if not (child := os.fork()):
+        extract(photos, "test_resnet.digits", output, batch_size=4, shard_size=4, workers=1)
+        os._exit(0)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def start(photos: Path, output: Path, workers: int = 1, **options: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PROGRAM, str(photos), str(output), str(workers)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options)
+class Nursery:
+    """A process that has imported everything, and starts runs as children of its own: to kill many in little time."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", NURSERY],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert self.line() == "ready"
+
+    def line(self) -> str:
+        return self.process.stdout.readline().strip()
+
+    def run(self, photos: Path, output: Path, *, kill_after: float | None = None) -> int:
+        """Run to the end, or kill after some seconds. Returns the exit code, below 0 for a signal."""
+        self.process.stdin.write(f"{photos} {output}\n")
+        self.process.stdin.flush()
+        child = int(self.line())
+        if kill_after is not None:
+            time.sleep(kill_after)
+            with contextlib.suppress(ProcessLookupError):  # it had ended: that is a moment too
+                os.kill(child, signal.SIGKILL)
+        return int(self.line())
 
 
-def kill_and_resume(photos: Path, output: Path, times: int, seed: int, longest: float) -> dict[str, bytes]:
-    """Kill a run at some moments, then let it end."""
-    moments = random.Random(seed)
-    for _ in range(times):
-        process = start(photos, output)
-        with contextlib.suppress(subprocess.TimeoutExpired):  # else it had ended: that is a moment too
-            process.wait(moments.uniform(0, longest))
-        process.kill()
-        process.wait()  # not for its workers, which end by themselves some seconds later
-        process.stderr.close()
-    process = start(photos, output)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    return contents(output)
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    nursery = Nursery()
+    yield nursery
+    nursery.process.communicate()
 
 
-def test_killed_runs_end_as_one_that_was_not(photos: Path, tmp_path: Path) -> None:
+def kill_and_resume(nursery: Nursery, photos: Path, folder: Path, *, runs: int, kills: int) -> None:
+    """Kill runs at random moments, let each end, and compare it with one that was left alone."""
     began = time.monotonic()
-    _, errors = (process := start(photos, tmp_path / "whole")).communicate()
-    assert process.returncode == 0, errors
-    whole, longest = contents(tmp_path / "whole"), time.monotonic() - began
-    assert kill_and_resume(photos, tmp_path / "killed", 6, 0, longest) == whole
+    assert nursery.run(photos, folder / "whole") == 0
+    longest = time.monotonic() - began
+    moments = random.Random(0)
+    for number in range(runs):
+        output = folder / str(number)
+        codes = [nursery.run(photos, output, kill_after=moments.uniform(0, longest)) for _ in range(kills)]
+        assert -signal.SIGKILL in codes
+        assert nursery.run(photos, output) == 0
+        assert contents(output) == contents(folder / "whole")
+
+
+def test_killed_runs_end_as_one_that_was_not(nursery: Nursery, photos: Path, tmp_path: Path) -> None:
+    kill_and_resume(nursery, photos, tmp_path, runs=2, kills=4)
 
 
 @pytest.mark.heavy
-def test_a_hundred_kills_over_several_runs(photos: Path, tmp_path: Path) -> None:
-    began = time.monotonic()
-    start(photos, tmp_path / "whole").communicate()
-    whole, longest = contents(tmp_path / "whole"), time.monotonic() - began
-    for number in range(5):
-        assert kill_and_resume(photos, tmp_path / str(number), 20, number, longest) == whole
+def test_a_hundred_kills_over_several_runs(nursery: Nursery, photos: Path, tmp_path: Path) -> None:
+    kill_and_resume(nursery, photos, tmp_path, runs=20, kills=5)
+
+
+PROGRAM = """
+import sys
+from zoo_images import extract
+extract(sys.argv[1], "test_resnet.digits", sys.argv[2], batch_size=4, shard_size=4, workers=0)
+"""
 
 
 def test_a_full_disk_is_one_line_and_what_was_written_reads(photos: Path, tmp_path: Path) -> None:
@@ -196,16 +233,14 @@ def test_a_full_disk_is_one_line_and_what_was_written_reads(photos: Path, tmp_pa
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2500, 2500))
 
-    process = start(photos, output, 0, preexec_fn=limit)
-    _, errors = process.communicate()
-    assert process.returncode == 1
-    assert "cannot write" in errors.splitlines()[-1]
-    assert "File too large; what was written before is whole" in errors.splitlines()[-1]
+    command = [sys.executable, "-c", PROGRAM, str(photos)]
+    done = subprocess.run([*command, str(output)], preexec_fn=limit, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "cannot write" in done.stderr.splitlines()[-1]
+    assert "File too large; what was written before is whole" in done.stderr.splitlines()[-1]
     assert not list(output.rglob("*.unfinished"))
-    whole = start(photos, tmp_path / "whole", 0)
-    whole.communicate()
-    again = start(photos, output, 0)
-    again.communicate()
+    for folder in (output, tmp_path / "whole"):
+        subprocess.run([*command, str(folder)], check=True)
     assert contents(output) == contents(tmp_path / "whole")
 
 

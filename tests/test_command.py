@@ -97,7 +97,7 @@ def test_features_are_those_of_the_wrapper(digits: list[Path], tmp_path: Path) -
     import torch
     import zoo_core
     from safetensors import safe_open
-    from zoo_images.extract import config_of
+    from zoo_images.feature_maps import config_of
     from zoo_images.transform import load_images
 
     file = tmp_path / "maps.safetensors"

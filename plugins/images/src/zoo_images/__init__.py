@@ -1,17 +1,25 @@
-"""Image files to classes and feature maps.
+"""Image files to classes, feature maps and vectors.
 
-`transform` makes an image file a network's input, `extract` runs a model over image files,
-`picture` draws feature maps, `hooks` adds the commands in `commands` to ``zoo``. Public names are
-imported when they are first used: importing this package imports neither torch nor Pillow.
+`transform` makes an image file a network's input, and `evaluation` does so for datasets. `feature_maps`
+runs a model over some images and `picture` draws its maps; `labels` names classes. `extraction` turns
+any number of images into files of features; `nearest` compares them and `overview` draws them. `hooks`
+adds the commands in `commands` to ``zoo``. Public names are imported when they are first used:
+importing this package imports neither torch nor Pillow.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from zoo_images.extract import Extraction as Extraction
-    from zoo_images.extract import config_of as config_of
-    from zoo_images.extract import extract_maps as extract_maps
+    from zoo_images.evaluation import Transform as Transform
+    from zoo_images.evaluation import create_transform as create_transform
+    from zoo_images.evaluation import resolve_data_config as resolve_data_config
+    from zoo_images.extraction.run import extract as extract
+    from zoo_images.extraction.verify import verify as verify
+    from zoo_images.feature_maps import Extraction as Extraction
+    from zoo_images.feature_maps import config_of as config_of
+    from zoo_images.feature_maps import extract_maps as extract_maps
+    from zoo_images.nearest import search as search
     from zoo_images.picture import Maps as Maps
     from zoo_images.picture import draw_maps as draw_maps
     from zoo_images.transform import crop_image as crop_image
@@ -26,11 +34,17 @@ _EXPORTS = {
     "normalise": "transform",
     "transform_image": "transform",
     "load_images": "transform",
-    "config_of": "extract",
-    "extract_maps": "extract",
-    "Extraction": "extract",
+    "Transform": "evaluation",
+    "create_transform": "evaluation",
+    "resolve_data_config": "evaluation",
+    "config_of": "feature_maps",
+    "extract_maps": "feature_maps",
+    "Extraction": "feature_maps",
     "draw_maps": "picture",
     "Maps": "picture",
+    "extract": "extraction.run",
+    "verify": "extraction.verify",
+    "search": "nearest",
 }
 __all__ = list(_EXPORTS)
 

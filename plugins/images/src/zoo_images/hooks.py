@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoo_core.hooks import hookimpl
 
-_COMMANDS = ("features", "classify")
+_COMMANDS = ("features", "classify", "extract", "verify", "search")
 
 
 @hookimpl

@@ -45,7 +45,7 @@ def draw_maps(title: str, names: Sequence[str], inputs: Sequence[Image.Image], m
     width = GAP + (1 + len(maps)) * (PANEL + GAP)
     picture = Image.new("RGB", (width, top + len(inputs) * row), GROUND)
     draw = ImageDraw.Draw(picture)
-    _write(draw, (GAP, GAP), title, INK, LINE - 1, room=width - 2 * GAP)
+    write_line(draw, (GAP, GAP), title, INK, LINE - 1, room=width - 2 * GAP)
     _draw_scale(picture, draw, (GAP, GAP + LINE + 8))
     shown = [_most_varied(each.values) for each in maps]
     for number, (name, image) in enumerate(zip(names, inputs, strict=True)):
@@ -113,7 +113,7 @@ def _draw_panel(
 ) -> None:
     x, y = at
     for number, line in enumerate(caption):
-        _write(draw, (x, y + number * LINE), line, PALE if number else INK, LINE - 5, room=PANEL)
+        write_line(draw, (x, y + number * LINE), line, PALE if number else INK, LINE - 5, room=PANEL)
     picture.paste(panel, (x, y + len(caption) * LINE + 4))
 
 
@@ -123,10 +123,10 @@ def _draw_scale(picture: Image.Image, draw: ImageDraw.ImageDraw, at: tuple[int, 
     picture.paste(_coloured([list(range(256))]).resize((length, LINE - 6)), at)
     note = "least to greatest value in a panel, which shows the channels that vary most"
     left = at[0] + length + 8
-    _write(draw, (left, at[1] - 2), note, PALE, LINE - 5, room=picture.width - left - GAP)
+    write_line(draw, (left, at[1] - 2), note, PALE, LINE - 5, room=picture.width - left - GAP)
 
 
-def _write(
+def write_line(
     draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, colour: tuple[int, int, int], size: int, *, room: int
 ) -> None:
     """Write one line, cut to `room` pixels."""

@@ -7,7 +7,7 @@ The result equals that of timm's and torchvision's evaluation transforms bit for
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -29,35 +29,38 @@ _MODES = {1: "L", 3: "RGB"}
 """Pillow's name for an image of so many channels."""
 
 
-def open_image(path: str | Path) -> Image.Image:
-    """Read a whole image file, and turn the image as its camera was held.
+def open_image(file: str | Path | IO[bytes], name: str | None = None) -> Image.Image:
+    """Read a whole image file: the first frame, turned as its camera was held, on white.
+
+    Args:
+        file: its path, or an open file.
+        name: what errors call it; None for its path.
 
     Raises:
         ImageError: if the file is missing, is no image of `FORMATS`, ends early or has too many
             pixels.
     """
+    what = repr(str(file) if name is None else name)
     try:
         Image.init()
         # How Pillow was built decides which of the formats it reads.
-        with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+        with Image.open(file, formats=[each for each in FORMATS if each in Image.OPEN]) as image:
             if 0 in image.size:
-                raise ImageError(f"the image {str(path)!r} has no pixels: {image.width} x {image.height}")
-            return ImageOps.exif_transpose(image)
+                raise ImageError(f"the image {what} has no pixels: {image.width} x {image.height}")
+            return _on_white(ImageOps.exif_transpose(image))
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(f"{str(path)!r} is not an image that Pillow can read") from error
+        raise ImageError(f"{what} is not an image that Pillow can read") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(
-            f"the image {str(path)!r} has too many pixels, as a decompression bomb has: {error}"
-        ) from error
+        raise ImageError(f"the image {what} has too many pixels, as a decompression bomb has: {error}") from error
     except MemoryError as error:
-        raise ImageError(f"the image {str(path)!r} does not fit this machine's memory") from error
+        raise ImageError(f"the image {what} does not fit this machine's memory") from error
     except Exception as error:
         # Pillow's decoders raise errors of any type for a file that starts as an image and
         # continues as something else.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ImageError(f"cannot read the image {str(path)!r}: {reason}") from error
+        raise ImageError(f"cannot read the image {what}: {reason}") from error
 
 
 def crop_image(image: Image.Image, cfg: PretrainedCfg) -> Image.Image:
@@ -93,14 +96,31 @@ def crop_image(image: Image.Image, cfg: PretrainedCfg) -> Image.Image:
     return canvas
 
 
-def normalise(image: Image.Image, cfg: PretrainedCfg) -> Tensor:
-    """Convert an 8-bit image to float32 (channels, height, width), by the config's mean and std."""
-    channels = len(image.getbands())
+def pixels_of(image: Image.Image) -> Tensor:
+    """Return the pixels of an 8-bit image, uint8 (height, width, channels)."""
+    shape = image.height, image.width, len(image.getbands())
+    return torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(shape)
+
+
+def normalise_pixels(pixels: Tensor, cfg: PretrainedCfg) -> Tensor:
+    """Convert pixels, uint8 (..., height, width, channels), to float32 (..., channels, height, width).
+
+    Each value is divided by 255, then the channel's mean is subtracted, then it is divided by the
+    channel's standard deviation.
+
+    Raises:
+        ConfigError: if mean or std have other channels than the pixels.
+    """
+    channels = pixels.shape[-1]
     if not channels == len(cfg.mean) == len(cfg.std):
         raise ConfigError(f"an image of {channels} channels needs as many numbers in mean {cfg.mean} and std {cfg.std}")
-    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(image.height, image.width, channels)
-    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (cfg.mean, cfg.std))
-    return pixels.permute(2, 0, 1).contiguous().float().div_(255).sub_(mean).div_(std)
+    mean, std = (torch.tensor(values, device=pixels.device).view(-1, 1, 1) for values in (cfg.mean, cfg.std))
+    return pixels.movedim(-1, -3).contiguous().float().div_(255).sub_(mean).div_(std)
+
+
+def normalise(image: Image.Image, cfg: PretrainedCfg) -> Tensor:
+    """Convert an 8-bit image to float32 (channels, height, width), by the config's mean and std."""
+    return normalise_pixels(pixels_of(image), cfg)
 
 
 def transform_image(image: Image.Image, cfg: PretrainedCfg) -> Tensor:
@@ -147,6 +167,22 @@ def _resampling(interpolation: str) -> Image.Resampling:
     return Image.Resampling[interpolation.upper()]
 
 
+def _on_white(image: Image.Image) -> Image.Image:
+    """Return an image without transparency, as it looks on a white page."""
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey to 8 bits. Pillow's own conversion would clip it to white."""
-    return image.point(lambda value: value * (1 / 256)).convert("L") if image.mode.startswith("I;16") else image
+    """Scale 16-bit grey, and floats from 0 to 1, to 8 bits. Pillow's own conversion would clip them."""
+    if image.mode.startswith("I;16"):
+        return image.point(lambda value: value * (1 / 256)).convert("L")
+    if image.mode in ("I", "F"):
+        low, high = cast("tuple[float, float]", image.getextrema())
+        if image.mode == "I" and high > 255:
+            return image.point(lambda value: value * (1 / 256)).convert("L")
+        if image.mode == "F" and 0 <= low <= high <= 1:
+            return image.point(lambda value: value * 255.0).convert("L")
+    return image

@@ -18,8 +18,6 @@ from zoo_core.errors import OptionError
 if TYPE_CHECKING:
     import argparse
 
-    from zoo_core.config import PretrainedCfg
-
 
 def add_parser(subparsers: Any) -> None:
     """Add the command's parser."""
@@ -66,7 +64,8 @@ def classify(
     import torch
     import zoo_core
 
-    from zoo_images.extract import config_of
+    from zoo_images.feature_maps import config_of
+    from zoo_images.labels import label_of
     from zoo_images.transform import open_image, transform_image
 
     opened = [open_image(image) for image in images]  # first, so that a wrong path costs no download
@@ -84,16 +83,10 @@ def classify(
         ):
             probabilities = net(x)[0].softmax(dim=0)
         best = probabilities.topk(min(top, len(probabilities)))
-        classes = [
-            {"index": index, "label": label_of(cfg, index), "probability": round(probability, 6)}
-            for probability, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
-        ]
+        classes = []
+        for probability, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+            label = label_of(cfg, index)
+            synset = {"synset": label.synset} if label.synset else {}
+            classes.append({"index": index, "label": label.name, **synset, "probability": round(probability, 6)})
         results.append({"image": path, "classes": classes})
     return results
-
-
-def label_of(cfg: PretrainedCfg, index: int) -> str:
-    """Return the label of a class: its description, else its name, else its number."""
-    names = cfg.label_names or ()
-    name = names[index] if index < len(names) else f"class {index}"
-    return (cfg.label_descriptions or {}).get(name, name)

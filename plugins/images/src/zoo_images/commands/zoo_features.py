@@ -13,7 +13,7 @@ from zoo_core.errors import WeightsError, ZooError
 if TYPE_CHECKING:
     import argparse
 
-    from zoo_images.extract import Extraction
+    from zoo_images.feature_maps import Extraction
 
 
 def add_parser(subparsers: Any) -> None:
@@ -43,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Extract the maps, print their table, and save the picture and the tensors if asked to."""
-    from zoo_images.extract import extract_maps
+    from zoo_images.feature_maps import extract_maps
 
     check_output(args.save, ".png")
     check_output(args.output, ".safetensors")

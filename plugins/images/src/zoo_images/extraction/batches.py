@@ -1,0 +1,93 @@
+"""Batches of decoded images: read and decoded by worker processes, in order, while the network computes."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import warnings
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from zoo_core.errors import ImageError
+
+from zoo_images.transform import crop_image, open_image, pixels_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from PIL.Image import Image
+    from zoo_core.config import PretrainedCfg
+
+    from zoo_images.extraction.sources.base import Source
+
+
+@dataclasses.dataclass
+class Batch:
+    """Some images that follow each other in a source."""
+
+    start: int
+    """Number of the first image in the source."""
+    pixels: Tensor
+    """uint8 (images, height, width, channels), after resizing and cropping; black where an image failed."""
+    reasons: list[str | None]
+    """Why each image failed; None where it did not."""
+
+
+class _Decoded(Dataset[Batch]):
+    """The batches of a source by number. Their boundaries are fixed: kernels round by the size of a batch."""
+
+    def __init__(self, source: Source, cfg: PretrainedCfg, batch_size: int) -> None:
+        self.source, self.cfg, self.batch_size = source, cfg, batch_size
+
+    def __getitem__(self, number: int) -> Batch:
+        start = number * self.batch_size
+        stop = min(start + self.batch_size, len(self.source))
+        channels, height, width = self.cfg.input_size
+        pixels = torch.zeros(stop - start, height, width, channels, dtype=torch.uint8)
+        reasons: list[str | None] = []
+        names = self.source.names[start:stop]
+        for target, name, encoded in zip(pixels, names, self.source.read(start, stop), strict=True):
+            try:
+                target.copy_(pixels_of(crop_image(_opened(encoded, name), self.cfg)))
+                reasons.append(None)
+            except ImageError as error:
+                reasons.append(str(error))
+        return Batch(start, pixels, reasons)
+
+
+def decoded_batches(
+    source: Source, cfg: PretrainedCfg, batch_size: int, numbers: Sequence[int], workers: int
+) -> Iterator[Batch]:
+    """Yield the batches `numbers`, in that order.
+
+    Args:
+        source: the images.
+        cfg: the default config, which says how an image becomes an input.
+        batch_size: images in a batch; the last one of the source may be smaller.
+        numbers: which batches, counted from 0.
+        workers: processes that decode, each on one thread; 0 decodes in this one.
+    """
+    with warnings.catch_warnings():
+        # It warns of more workers than cores, which whoever asks for them knows better.
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
+        loader = DataLoader(
+            _Decoded(source, cfg, batch_size),
+            batch_size=None,
+            sampler=list(numbers),
+            num_workers=workers,
+            prefetch_factor=3 if workers else None,
+        )
+        return iter(loader)
+
+
+def _opened(encoded: bytes | Path | OSError, name: str) -> Image:
+    if isinstance(encoded, OSError):
+        raise ImageError(f"cannot read the image {name!r}: {encoded}")
+    if isinstance(encoded, bytes):
+        return open_image(io.BytesIO(encoded), name)
+    if encoded.exists() and not encoded.is_file():
+        raise ImageError(f"cannot read the image {name!r}: it is no file")  # reading a pipe may never end
+    return open_image(encoded, name)

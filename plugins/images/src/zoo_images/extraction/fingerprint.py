@@ -1,0 +1,80 @@
+"""What decides the bytes of an output, written down with it, so that nobody doubts which numbers they are."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import PIL
+import torch
+from PIL import features as pillow
+from zoo_core.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zoo_images.extraction.network import FeatureNetwork
+    from zoo_images.extraction.sources.base import Source
+
+_TRANSFORM = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
+
+
+def fingerprint_of(network: FeatureNetwork, source: Source, layout: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that two runs with the same output have in common, as JSON types.
+
+    Args:
+        network: the network and how it runs.
+        source: the images.
+        layout: how rows are grouped: sizes of batches and shards, format.
+    """
+    options = network.options
+    return {
+        "model": options.model,
+        "weights": network.weights_hash,
+        "features": list(network.features),
+        "transform": {name: _plain(network.cfg[name]) for name in _TRANSFORM},
+        "decoder": decoder(),
+        "device": _device_name(options.device),
+        "dtype": options.dtype,
+        "channels_last": options.channels_last,
+        "images": len(source),
+        "source": source.fingerprint(),
+        **layout,
+        "versions": {name: version(name) for name in ("zoo-core", "zoo-images", "torch", "pyarrow")},
+    }
+
+
+def decoder() -> dict[str, str | None]:
+    """What turns files into pixels: Pillow, and the libraries that it was built with."""
+    libraries = ("libjpeg_turbo", "jpg", "zlib", "libtiff", "webp", "jpg_2000")
+    return {"pillow": PIL.__version__, **{name: pillow.version(name) for name in libraries}}
+
+
+def require_same(old: Mapping[str, Any], new: Mapping[str, Any], where: str) -> None:
+    """Refuse to go on with an output that other settings began.
+
+    Raises:
+        OptionError: naming each field that differs, with both values.
+    """
+    differing = [
+        f"{name} was {old.get(name)!r} and is {new.get(name)!r}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+    if differing:
+        raise OptionError(
+            f"{where!r} was begun otherwise: {'; '.join(differing)}. Run it as it was begun, or write to another folder"
+        )
+
+
+def _device_name(device: str) -> str:
+    """The device with all that its kernels choose by: the processor's abilities and threads, or the GPU."""
+    if torch.device(device).type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}"
+    ability = torch.backends.cpu.get_cpu_capability()
+    return f"{device} ({platform.machine()}, {ability}, {torch.get_num_threads()} threads)"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

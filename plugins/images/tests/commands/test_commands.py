@@ -1,0 +1,77 @@
+"""``zoo extract``, ``zoo verify`` and ``zoo search``, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+from PIL import Image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODEL = "test_resnet.digits"
+
+
+def zoo(*argv: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "zoo_core.cli", *map(str, argv)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+
+
+def test_folder_to_vectors_to_nearest_images(photos: Path, tmp_path: Path) -> None:
+    done = zoo("extract", photos, "--model", MODEL, "--output", "out", "--preview", "sheet.png", cwd=tmp_path)
+    assert done.returncode == 1, "an image failed"
+    assert "50/50" in done.stderr
+    assert "images/s" in done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "50 images to out"
+    assert "1 images failed: their reasons are in out/failures.parquet" in lines
+    assert pq.read_table(tmp_path / "out" / "features").num_rows == 50
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert len(sheet.convert("RGB").getcolors(1 << 24)) > 1000
+
+    again = zoo("extract", photos, "--model", MODEL, "--output", "out", "--json", cwd=tmp_path)
+    assert json.loads(again.stdout)["computed"] == 0
+    assert zoo("verify", "out", cwd=tmp_path).stdout.startswith("50 images computed again: 0 differ")
+
+    query = photos / "0004.jpg"
+    matches = json.loads(zoo("search", "out", "--like", query, "--top", 3, "--json", cwd=tmp_path).stdout)
+    assert next(match["path"] for match in matches) == "0004.jpg"
+    assert next(round(match["similarity"], 4) for match in matches) == 1
+    assert len(matches) == 3
+    assert matches == json.loads(
+        zoo("search", "out/features", "--like", query, "--top", 3, "--json", cwd=tmp_path).stdout
+    )
+
+
+def test_mistakes_are_one_line(photos: Path, tmp_path: Path) -> None:
+    for argv, message in [
+        (["extract", tmp_path / "none", "--model", MODEL, "--output", tmp_path / "o"], "there is no file, folder"),
+        (["extract", photos, "--model", "resnet5O", "--output", tmp_path / "o"], "Did you mean 'resnet50'"),
+        (
+            ["extract", photos, "--model", MODEL, "--output", tmp_path / "o", "--features", "poled"],
+            "Did you mean 'pooled'",
+        ),
+        (["extract", photos, "--model", MODEL, "--output", tmp_path / "o", "--features", "map9"], "has maps -5 to 4"),
+        (["extract", photos, "--model", MODEL, "--output", tmp_path / "o", "--dtype", "float8"], "there is no dtype"),
+        (
+            ["extract", photos, "--model", MODEL, "--output", tmp_path / "o", "--format", "csv"],
+            "there is no format 'csv'",
+        ),
+        (["extract", photos, "--model", MODEL, "--output", tmp_path / "o", "--device", "gpu"], "cannot run"),
+        (
+            ["extract", photos, "--model", MODEL, "--output", tmp_path / "o", "--preview", "sheet.bmp"],
+            "must end in .png",
+        ),
+        (["verify", tmp_path], "holds no features"),
+        (["search", tmp_path, "--like", photos / "0001.jpg"], "holds no features"),
+    ]:
+        done = zoo(*argv)
+        assert done.returncode == 2, argv
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("zoo: error: "), argv
+        assert message in line, argv
+        assert not (tmp_path / "o").exists(), argv

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from zoo_core.building.narrow import adapt_model_to_state_dict as adapt_model_to_state_dict
     from zoo_core.config import PretrainedCfg as PretrainedCfg
     from zoo_core.create import create_model as create_model
+    from zoo_core.errors import OptionError as OptionError
+    from zoo_core.errors import did_you_mean as did_you_mean
+    from zoo_core.errors import look_up as look_up
     from zoo_core.family import Family as Family
     from zoo_core.features.extract import create_feature_extractor as create_feature_extractor
     from zoo_core.features.getter import FeatureGetterNet as FeatureGetterNet
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from zoo_core.features.info import FeatureInfo as FeatureInfo
     from zoo_core.features.stages import FeatureDictNet as FeatureDictNet
     from zoo_core.features.stages import FeatureListNet as FeatureListNet
+    from zoo_core.hooks import hookimpl as hookimpl
     from zoo_core.names import get_arch_name as get_arch_name
     from zoo_core.names import split_model_name_tag as split_model_name_tag
     from zoo_core.network import Network as Network
@@ -51,6 +55,10 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "create_model": "create",
+    "OptionError": "errors",
+    "did_you_mean": "errors",
+    "look_up": "errors",
+    "hookimpl": "hooks",
     "build_model_with_cfg": "building.build",
     "default_cfg_for_features": "building.build",
     "Family": "family",

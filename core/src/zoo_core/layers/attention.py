@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo_core.errors import OptionError, did_you_mean
+from zoo_core.errors import OptionError, did_you_mean, look_up
 from zoo_core.layers.activation import ActLayer, create_act
 from zoo_core.layers.norm import LayerNorm2d
 
@@ -171,23 +171,18 @@ _ATTN_LAYERS: dict[str, Callable[..., nn.Module]] = {
 
 
 def get_attn(attn: AttnLayer) -> Callable[..., nn.Module] | None:
-    """The class of an attention layer, called with the number of channels; None and "" give None.
+    """Return the class of an attention layer, called with the number of channels; None and "" give None.
 
     Raises:
-        OptionError: for a name that is no attention layer, with the nearest one.
+        OptionError: for an unknown name, with the nearest one.
     """
     if attn is None or attn == "":
         return None
-    if not isinstance(attn, str):
-        return attn
-    layer = _ATTN_LAYERS.get(attn.lower())
-    if layer is None:
-        raise OptionError(f"unknown attention layer {attn!r}{did_you_mean(attn, _ATTN_LAYERS)}")
-    return layer
+    return look_up("attention layer", attn, _ATTN_LAYERS) if isinstance(attn, str) else attn
 
 
 def create_attn(attn: AttnLayer, channels: int, **kwargs: Any) -> nn.Module:
-    """An attention layer for `channels` channels, with the arguments `kwargs`; `nn.Identity` for None.
+    """Make an attention layer for `channels` channels, with the arguments `kwargs`; `nn.Identity` for None.
 
     Raises:
         OptionError: for an argument that the layer does not take, with the nearest one.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from zoo_core.building.meta import on_meta
 from zoo_core.errors import OptionError
-from zoo_core.features.mixin import drop_child, own_child
+from zoo_core.features.prune import drop_child, own_child
 from zoo_core.layers.stage import Stage, checkpoint_block
 from zoo_core.network.contract import Network
 

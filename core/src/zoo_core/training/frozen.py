@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoo_core.errors import OptionError, did_you_mean
-from zoo_core.layers.inplace_abn import InplaceAbn, inplace_abn
-from zoo_core.layers.norm_act import BatchNormAct2d
+from zoo_core.layers.norm import ActivatedBatchNorm
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -113,24 +112,15 @@ def _batch_norm(self: Any, x: Tensor) -> Tensor:
     return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
 
 
-def _batch_norm_act(self: Any, x: Tensor) -> Tensor:
+def _activated(self: Any, x: Tensor) -> Tensor:
     """(batch, channels, height, width) to the same."""
-    x = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
-    out: Tensor = self.act(self.drop(x))
-    return out
-
-
-def _inplace_abn(self: Any, x: Tensor) -> Tensor:
-    """(batch, channels, height, width) to the same."""
-    mean, var, weight, bias, eps = self.running_mean, self.running_var, self.weight, self.bias, self.eps
-    return inplace_abn(x, mean, var, weight, bias, False, 0.0, eps, self.act_name, self.act_param)
+    return self.normalise(x, self.running_mean, self.running_var, False, 0.0)
 
 
 _FORWARDS: dict[Any, Callable[..., Tensor]] = {
     _BatchNorm.forward: _batch_norm,
     nn.SyncBatchNorm.forward: _batch_norm,
-    BatchNormAct2d.forward: _batch_norm_act,
-    InplaceAbn.forward: _inplace_abn,
+    ActivatedBatchNorm.forward: _activated,
 }
 """Forwards that ask for the mode, and what does not: a scripted module knows no `Frozen.train`. Others are kept."""
 _FROZEN: dict[type[nn.Module], type[Frozen]] = {}

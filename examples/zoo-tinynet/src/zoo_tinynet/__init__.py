@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_core.family import Family
+from zoo_core import Family
 
 from zoo_tinynet.architectures import ARCHITECTURES
 from zoo_tinynet.pretrained import ALIASES, PRETRAINED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_core.hooks import hookimpl
+from zoo_core import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from zoo_core.errors import OptionError
+from zoo_core import OptionError
 from zoo_core.layers import Stage, create_act, create_classifier, renew_classifier
 from zoo_core.network import Network
 

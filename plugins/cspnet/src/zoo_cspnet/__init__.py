@@ -6,7 +6,7 @@ Every architecture is a constructor here: ``from zoo_cspnet import cspdarknet53`
 from collections.abc import Callable
 from typing import Any
 
-from zoo_core.family import Family
+from zoo_core import Family
 
 from zoo_cspnet.architectures import ARCHITECTURES
 from zoo_cspnet.pretrained import PRETRAINED

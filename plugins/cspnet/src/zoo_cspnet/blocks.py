@@ -10,10 +10,7 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
-from zoo_core.layers import DropPath, create_act, create_attn, get_attn
-from zoo_core.layers.activation import ActLayer
-from zoo_core.layers.conv_norm_act import ConvNormAct
-from zoo_core.layers.norm import NormLayer
+from zoo_core.layers import ActLayer, ConvNormAct, DropPath, NormLayer, create_act, create_attn, get_attn
 
 from zoo_cspnet.config import CspNetConfig, StageConfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import OptionError
+from zoo_core import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +83,7 @@ class CspNetConfig:
     act_layer: Any = "leaky_relu"
     """Activation: a name of `zoo_core.layers.get_act_layer`, or a class. The leaky ReLU's slope is 0.01."""
     norm_layer: Any = "batchnorm2d"
-    """Normalisation: a name of `zoo_core.layers.norm_act.get_norm_act_layer`, or a class that it takes."""
+    """Normalisation: a name of `zoo_core.layers.get_norm_act_layer`, or a class that it takes."""
     aa_layer: Any = None
     """Anti-aliasing in place of strides: "avg", "blur" (https://arxiv.org/abs/1904.11486), or a class."""
 

@@ -5,10 +5,8 @@ from typing import Any, List, Tuple  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
-from zoo_core.errors import OptionError
-from zoo_core.layers import create_aa, drop_path_rates, renew_classifier
-from zoo_core.layers.conv_norm_act import ConvNormAct
-from zoo_core.layers.head import ClassifierHead
+from zoo_core import OptionError
+from zoo_core.layers import ClassifierHead, ConvNormAct, create_aa, drop_path_rates, renew_classifier
 from zoo_core.network import Network
 
 from zoo_cspnet.blocks import BottleneckBlock, DarkBlock, EdgeBlock

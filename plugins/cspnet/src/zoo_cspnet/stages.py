@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, List  # noqa: UP035 - TorchScript knows no oth
 
 import torch
 from torch import Tensor, nn
-from zoo_core.errors import OptionError, did_you_mean
-from zoo_core.layers import Stage
-from zoo_core.layers.conv_norm_act import ConvNormAct
-from zoo_core.layers.hooked import is_hooked
-from zoo_core.layers.inplace_abn import InplaceAbn
+from zoo_core import OptionError, look_up
+from zoo_core.layers import ConvNormAct, InplaceAbn, Stage, is_hooked
 
 from zoo_cspnet.blocks import BLOCKS, BlockStyle
 from zoo_cspnet.concatenated import conv_of_concatenation
@@ -136,9 +133,7 @@ def create_stage(cfg: CspNetConfig, stage: StageConfig, place: Place) -> nn.Modu
     Raises:
         OptionError: for a kind of stage or block that does not exist, or channels that do not fit together.
     """
-    if stage.stage_type not in STAGES:
-        raise OptionError(f"unknown stage_type {stage.stage_type!r}{did_you_mean(stage.stage_type, STAGES)}")
-    return STAGES[stage.stage_type](cfg, stage, place)
+    return look_up("stage_type", stage.stage_type, STAGES)(cfg, stage, place)
 
 
 def create_down(cfg: CspNetConfig, stage: StageConfig, place: Place, out_chs: int) -> nn.Module:
@@ -164,13 +159,11 @@ def create_blocks(stage: StageConfig, place: Place, style: BlockStyle, in_chs: i
     Raises:
         OptionError: for a block that does not exist, or channels that a block would have to change.
     """
-    if stage.block_type not in BLOCKS:
-        raise OptionError(f"unknown block_type {stage.block_type!r}{did_you_mean(stage.block_type, BLOCKS)}")
+    block = look_up("block_type", stage.block_type, BLOCKS)
     if in_chs != out_chs:
         raise OptionError(
             f"block_ratio {stage.block_ratio}: the blocks of a stage of {stage.out_chs} channels get {in_chs} and "
             f"cannot yield {out_chs}; it is half of expand_ratio in a cross stage, and 1 in a dark stage"
         )
-    block = BLOCKS[stage.block_type]
     middle = round(out_chs * stage.bottle_ratio)
     return Stage(*(block(out_chs, middle, style, rate) for rate in place.drop_path))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.family import Family
+from zoo_core import Family
 
 from zoo_densenet.architectures import ALIASES, ARCHITECTURES
 from zoo_densenet.pretrained import PRETRAINED

@@ -6,7 +6,7 @@ from typing import List  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
-from zoo_core.layers.blur_pool import AaLayer, create_aa
+from zoo_core.layers import AaLayer, create_aa
 
 from zoo_densenet.recompute import can_recompute, cat_norm_conv
 

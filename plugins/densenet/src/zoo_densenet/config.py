@@ -22,7 +22,7 @@ class DenseNetConfig:
     act_layer: Any = "relu"
     """Name or class of the activation, see `zoo_core.layers.activation`."""
     norm_layer: Any = "batchnorm2d"
-    """Name or class of the norm, see `zoo_core.layers.norm_act`."""
+    """Name or class of the norm, see `zoo_core.layers.get_norm_act_layer`."""
     aa_layer: Any = None
     """What subsamples in place of the stem's strided max pool (https://arxiv.org/abs/1904.11486): a name such as
     ``"blur"``, a class, or None for nothing."""

@@ -8,10 +8,8 @@ from typing import Any, List, Tuple  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
-from zoo_core.errors import OptionError
-from zoo_core.layers.blur_pool import create_aa
-from zoo_core.layers.classifier import create_classifier, renew_classifier
-from zoo_core.layers.norm_act import get_norm_act_layer
+from zoo_core import OptionError
+from zoo_core.layers import create_aa, create_classifier, get_norm_act_layer, renew_classifier
 from zoo_core.network import Network
 
 from zoo_densenet.blocks import DenseBlock, DenseLayer, transition

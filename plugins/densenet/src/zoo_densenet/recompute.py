@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
-from zoo_core.layers.hooked import is_hooked
-from zoo_core.layers.norm_act import BatchNormAct2d
+from zoo_core.layers import BatchNormAct2d, is_hooked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.family import Family
+from zoo_core import Family
 
 from zoo_resnet.aliases import ALIASES
 from zoo_resnet.architectures import ARCHITECTURES, PRUNED

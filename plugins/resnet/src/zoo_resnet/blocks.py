@@ -4,13 +4,19 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
-from zoo_core.errors import OptionError
-from zoo_core.layers.activation import ActLayer, create_act
-from zoo_core.layers.attention import AttnLayer, create_attn
-from zoo_core.layers.blur_pool import AaLayer, create_aa
-from zoo_core.layers.norm import NormLayer, get_norm_layer
-from zoo_core.layers.pool import AvgPool2dSame
+from zoo_core import OptionError
+from zoo_core.layers import (
+    AaLayer,
+    ActLayer,
+    AttnLayer,
+    NormLayer,
+    create_aa,
+    create_act,
+    create_attn,
+    get_norm_layer,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -186,6 +192,14 @@ def create_shortcut(
     padding = (stride - 1 + first_dilation * (kernel_size - 1)) // 2
     conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation=first_dilation, bias=False)
     return nn.Sequential(conv, norm)
+
+
+class AvgPool2dSame(nn.Module):
+    """Average pooling of 2x2 windows at stride 1 that keeps the size, padded with zeros below and to the right."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, height, width) to the same."""
+        return F.avg_pool2d(F.pad(x, [0, 1, 0, 1]), kernel_size=2, stride=1)
 
 
 def _avg_down(stride: int, dilation: int) -> nn.Module:

@@ -5,25 +5,25 @@ from typing import List, Tuple  # noqa: UP035 - TorchScript knows no others
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
-from zoo_core.errors import OptionError, did_you_mean
+from zoo_core import OptionError, look_up
 from zoo_core.layers import (
-    DropBlock2d,
     DropPath,
     Stage,
+    check_rate,
     create_aa,
     create_act,
     create_classifier,
     drop_path_rates,
     get_aa_layer,
     get_norm_layer,
+    is_avg_pool,
     renew_classifier,
 )
-from zoo_core.layers.blur_pool import is_avg_pool
-from zoo_core.layers.drop import check_rate
 from zoo_core.network import Network
 
 from zoo_resnet.blocks import BLOCKS, BasicBlock, BlockStyle, Bottleneck, create_shortcut
 from zoo_resnet.config import ResNetConfig
+from zoo_resnet.drop_block import DropBlock2d
 
 DROP_BLOCKS = {2: (5, 0.25), 3: (3, 1.0)}
 """Where DropBlock drops: the stage, counted from 0, with the block's size and the scale of its rate."""
@@ -225,9 +225,7 @@ class ResNet(Network):
 def _stem_widths(cfg: ResNetConfig) -> tuple[tuple[int, ...], int]:
     """Channels of a deep stem's first convolutions (none in a 7x7 stem), and of the stem's output."""
     kinds = {"": (), "deep": (cfg.stem_width,) * 2, "deep_tiered": (3 * (cfg.stem_width // 4), cfg.stem_width)}
-    if cfg.stem_type not in kinds:
-        raise OptionError(f"unknown stem_type {cfg.stem_type!r}{did_you_mean(cfg.stem_type, kinds)}")
-    width = kinds[cfg.stem_type]
+    width = look_up("stem_type", cfg.stem_type, kinds)
     return width, 2 * cfg.stem_width if width else 64
 
 
@@ -252,10 +250,7 @@ def _block_kinds(cfg: ResNetConfig) -> list[type[BasicBlock | Bottleneck]]:
     names = (cfg.block,) * 4 if isinstance(cfg.block, str) else cfg.block
     if len(names) != 4:
         raise OptionError(f"block {names}: one name, or one for each of the 4 stages")
-    for name in names:
-        if name not in BLOCKS:
-            raise OptionError(f"unknown block {name!r}{did_you_mean(name, BLOCKS)}")
-    return [BLOCKS[name] for name in names]
+    return [look_up("block", name, BLOCKS) for name in names]
 
 
 def _drop_block(stage: int, rate: float) -> nn.Module:

@@ -6,7 +6,7 @@ Every architecture is a constructor here: ``from zoo_xception import xception65`
 from collections.abc import Callable
 from typing import Any
 
-from zoo_core.family import Family
+from zoo_core import Family
 
 from zoo_xception.architectures import ARCHITECTURES
 from zoo_xception.legacy import FAMILY as LEGACY_FAMILY

@@ -4,8 +4,8 @@ from collections import OrderedDict
 from typing import Tuple  # noqa: UP035 - TorchScript knows no other
 
 from torch import Tensor, nn
-from zoo_core.features.mixin import drop_child
 from zoo_core.layers import DropPath, create_act
+from zoo_core.network import drop_child
 
 from zoo_xception.feature_block import TappedBlock
 from zoo_xception.separable import PreSeparableConv, SeparableConv, Style

@@ -27,6 +27,6 @@ class XceptionConfig:
     act_layer: Any = "relu"
     """Activation: a name of `zoo_core.layers.get_act_layer`, or a class."""
     norm_layer: Any = "batchnorm2d"
-    """Normalisation: a name of `zoo_core.layers.norm_act.get_norm_act_layer`, or a class that it takes."""
+    """Normalisation: a name of `zoo_core.layers.get_norm_act_layer`, or a class that it takes."""
     norm_eps: float | None = 1e-3
     """Added to the variance by a norm that is named; None for the layer's default. A class brings its own."""

@@ -5,7 +5,7 @@ from typing import List, Tuple  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
-from zoo_core.layers.stage import checkpoint_block
+from zoo_core.layers import checkpoint_block
 
 
 class TappedBlock(nn.Module):

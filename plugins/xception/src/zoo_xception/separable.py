@@ -6,10 +6,7 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
-from zoo_core.layers.activation import create_act
-from zoo_core.layers.conv_norm_act import symmetric_padding
-from zoo_core.layers.norm import get_norm_layer
-from zoo_core.layers.norm_act import get_norm_act_layer
+from zoo_core.layers import create_act, get_norm_act_layer, get_norm_layer, symmetric_padding
 
 from zoo_xception.config import XceptionConfig
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from zoo_core.family import Family
+from zoo_core import Family
 
 from zoo_xception.legacy.architectures import ARCHITECTURES
 from zoo_xception.legacy.pretrained import PRETRAINED

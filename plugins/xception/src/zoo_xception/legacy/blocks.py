@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Tuple  # noqa: UP035 - TorchScript knows no other
 
 from torch import Tensor, nn
-from zoo_core.features.mixin import drop_child
+from zoo_core.network import drop_child
 
 from zoo_xception.feature_block import TappedBlock
 from zoo_xception.separable import depthwise, pointwise

@@ -5,8 +5,7 @@ from typing import Any, List, Tuple  # noqa: UP035 - TorchScript knows no others
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
-from zoo_core.layers import create_classifier, renew_classifier
-from zoo_core.layers.drop import check_rate
+from zoo_core.layers import check_rate, create_classifier, renew_classifier
 from zoo_core.network import Network
 
 from zoo_xception.legacy.blocks import Block, SeparableConv

@@ -20,7 +20,7 @@ TOOLS = {
     "zoo_images": "cli errors hooks weights",
     "zoo_lab": "discovery errors hooks weights",
 }
-"""Tools are released with core, or show a site's own rules: what they may import beside, rooms and files of zoo_core."""
+"""Further rooms and files of zoo_core for tools, which are released with core or hold a site's own rules."""
 SOURCES = sorted(
     path for folder in ("plugins", "examples") for path in (ROOT / folder).glob("*/src/*") if path.is_dir()
 )

@@ -1,7 +1,9 @@
 """Feature maps: which ones a network has, and the wrappers that turn any network into an extractor.
 
 - `indices` reads ``out_indices``, `info` describes the maps, `wrap` chooses the wrapper;
-- `stages` (list, dict), `hook`, `getter`, `graph` are the wrappers, `mixin` is the base of all but the last;
-- `prune` drops what no wanted map needs, `capture` collects maps by hooks, `trace` reads a forward by torch.fx;
+- `stages` (list, dict), `hook`, `getter`, `graph` are the wrappers, `mixin` is the base of all but
+  the last;
+- `prune` drops what no wanted map needs, `capture` collects maps by hooks, `trace` reads a forward
+  by torch.fx;
 - `extract` makes an extractor of any module, by module names.
 """

@@ -1,7 +1,8 @@
 """Feature maps by hooks on the wanted modules, with an early stop.
 
-Collected maps belong to the call, not to the module: concurrent calls from several threads do not mix. The hook is
-one function that stays on the module and does nothing outside a collecting call, so copies and pickles keep it.
+Collected maps belong to the call, not to the module: concurrent calls from several threads do not
+mix. The hook is one function that stays on the module and does nothing outside a collecting call,
+so copies and pickles keep it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class _Enough(Exception):  # noqa: N818 - no error: it ends a forward that has y
 
 
 class _Calls(threading.local):
-    """The collecting calls under way in this thread, innermost last: the maps of each, and whether it stops early."""
+    """The collecting calls of this thread, innermost last: maps, and whether to stop early."""
 
     def __init__(self) -> None:
         self.stack: list[tuple[Maps, bool]] = []
@@ -66,18 +67,19 @@ def tap_modules(root: nn.Module, names: Sequence[str]) -> None:
 def collect(
     root: nn.Module, forward: Callable[[Any], Any], names: Sequence[str], x: Any, *, stops: bool = True
 ) -> list[Any]:
-    """Run `forward` until every named module of `root` has run, and return their outputs in the order of `names`.
+    """Run `forward` until every named module of `root` has run, and return their outputs.
 
     Args:
         root: a module that `tap_modules` has prepared.
         forward: runs it.
         names: the wanted modules.
         x: the argument of `forward`.
-        stops: end `forward` after the last wanted module; False for a `forward` that ends there by itself.
+        stops: end `forward` after the last wanted module; False for a `forward` that ends there by
+            itself.
 
     Raises:
-        FeatureError: where a named module did not run, under torch.fx (it sees no hooks, and its graph would be
-            silently wrong), or under torch.export, which cannot stop early.
+        FeatureError: where a named module did not run, under torch.fx (it sees no hooks, and its
+            graph would be silently wrong), or under torch.export, which cannot stop early.
     """
     if isinstance(x, torch.fx.Proxy):
         raise FeatureError("torch.fx sees no hooks: trace a FeatureListNet, or use a FeatureGraphNet")
@@ -100,10 +102,10 @@ def collect(
 
 
 def joined(output: Any, concat: bool | None) -> Any:
-    """Return one feature map of a module's `output`: of a list or tuple the first (False), or all joined (True).
+    """Return one feature map of a module's `output`, which may be a list or tuple of them.
 
-    Joining is along the channels: (batch, channels_i, height, width) to (batch, sum of channels_i, height, width).
-    None returns `output` as it is.
+    Joining is along the channels: (batch, channels_i, height, width) to (batch, sum of channels_i,
+    height, width). None returns `output` as it is.
     """
     if concat is None or not isinstance(output, list | tuple):
         return output

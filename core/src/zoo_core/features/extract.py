@@ -21,11 +21,12 @@ def create_feature_extractor(
     Args:
         module: any module; it is not changed.
         return_nodes: dotted names of modules, each with its key of the result, or alone.
-        feature_cls: ``"hook"`` runs the module's own forward and stops after the last wanted one; ``"fx"`` traces it
-            into a graph first, which compiles and exports.
+        feature_cls: ``"hook"`` runs the module's own forward and stops after the last wanted one;
+            ``"fx"`` traces it into a graph first, which compiles and exports.
 
     Raises:
-        FeatureError: for a name that is no module, with the nearest ones, or when nothing is wanted.
+        FeatureError: for a name that is no module, with the nearest ones, or when nothing is
+            wanted.
         OptionError: for another `feature_cls`.
     """
     nodes = dict(return_nodes) if isinstance(return_nodes, Mapping) else {name: name for name in return_nodes}

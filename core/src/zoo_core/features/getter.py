@@ -30,7 +30,8 @@ class FeatureGetterNet(Adopting):
         `prune` drops what no wanted map needs.
 
         Raises:
-            FeatureError: for indices that do not exist, or a network without ``forward_intermediates``.
+            FeatureError: for indices that do not exist, or a network without
+                ``forward_intermediates``.
         """
         if not callable(getattr(net, "forward_intermediates", None)):
             raise FeatureError(f"{type(net).__name__} has no forward_intermediates: wrap it with FeatureHookNet")
@@ -49,7 +50,7 @@ class FeatureGetterNet(Adopting):
             self.lose([*OF_THE_HEAD, "prune_intermediate_layers"])
 
     def forward(self, x: Tensor) -> list[Tensor] | OrderedDict[str, Tensor]:
-        """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width)."""
+        """Images (batch, in_chans, h, w) to maps, each (batch, channels, h, w)."""
         maps = self.forward_intermediates(  # type: ignore[operator] # checked by __init__
             x,
             indices=self.feature_wanted,

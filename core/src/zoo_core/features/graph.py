@@ -1,4 +1,4 @@
-"""The wrapper by torch.fx: the smallest graph that yields the wanted maps, see `zoo_core.features.trace`."""
+"""The wrapper by torch.fx: the smallest graph that yields the wanted maps."""
 
 import copy
 import hashlib
@@ -18,10 +18,11 @@ from zoo_core.features.trace import kept_modes, trace_maps
 
 
 class FeatureGraphNet(nn.Module):
-    """A module that returns the outputs of some of a network's modules, by a graph that has nothing else in it.
+    """A module that returns the outputs of a network's modules, by a graph of nothing else.
 
-    Modules keep their names, so the keys of the state dict are the network's. Train and eval mode have a graph each.
-    Every instance has a class of its own, whose methods are the two graphs, so that TorchScript can compile them.
+    Modules keep their names, so the keys of the state dict are the network's. Train and eval mode
+    have a graph each. Every instance has a class of its own, whose methods are the two graphs, so
+    that TorchScript can compile them.
     """
 
     if TYPE_CHECKING:  # attributes of the instance's own class
@@ -40,11 +41,12 @@ class FeatureGraphNet(nn.Module):
     ) -> None:
         """Trace `net`, any module, which does not change; for the options see `wrap_features`.
 
-        `feature_info` replaces the module's own: a list of dicts of ``num_chs``, ``reduction`` and ``module``.
+        `feature_info` replaces the module's own: a list of dicts of ``num_chs``, ``reduction`` and
+        ``module``.
 
         Raises:
-            FeatureError: for indices or modules that do not exist, or where torch.fx cannot trace the way to a wanted
-                module.
+            FeatureError: for indices or modules that do not exist, or where torch.fx cannot trace
+                the way to a wanted module.
         """
         super().__init__()
         self.feature_info = FeatureInfo(feature_info or feature_table(net), out_indices)
@@ -67,19 +69,19 @@ class FeatureGraphNet(nn.Module):
         self.__class__ = _class_of(_source(graphs[0], "run_train"), _source(graphs[1], "run_eval"))
 
     def forward(self, x: Tensor):  # type: ignore[no-untyped-def]
-        """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width): a list, or a dict."""
+        """Images (batch, in_chans, h, w) to maps (batch, channels, h, w): a list, or a dict."""
         if self.training:
             return self.run_train(x)
         return self.run_eval(x)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        """Pickle and copy by the graphs' source, since the instance's class has no name to import it by."""
+        """Pickle and copy by the graphs' source: the instance's class cannot be imported."""
         _, _, *rest = cast("tuple[Any, ...]", super().__reduce_ex__(protocol))
         return (_blank, self.sources, *rest)
 
 
 def _adopt_path(target: nn.Module, source: nn.Module, path: str) -> None:
-    """Register the attribute at `path` of `source` at the same path of `target`, with plain modules on the way."""
+    """Register the attribute at `path` of `source` at the same path of `target`."""
     *parents, name = path.split(".")
     for parent in parents:
         source = source.get_submodule(parent)
@@ -98,7 +100,7 @@ def _adopt_path(target: nn.Module, source: nn.Module, path: str) -> None:
 
 
 def _return_maps(graph: fx.Graph, keys: list[str] | None, concat: bool | None) -> None:
-    """Make a graph that returns a tuple of maps return a list, or a dict with these keys, of `joined` maps."""
+    """Make a graph that returns a tuple of maps return a list or a dict of `joined` maps."""
     (output,) = (node for node in graph.nodes if node.op == "output")
     maps = list(output.args[0])
     if concat is not None:

@@ -13,12 +13,13 @@ from zoo_core.features.prune import drop_unreached, own_path
 
 
 class FeatureHookNet(Adopting):
-    """A module that returns the outputs of some of its modules, and runs nothing after the last of them.
+    """A module that returns the outputs of some of its modules, and stops after the last.
 
-    It drops what it does not run: a `zoo_core.network.Network` knows what that is, and torch.fx traces any other
-    module. A module that torch.fx cannot trace stays whole; it still ends early.
+    It drops what it does not run: a `zoo_core.network.Network` knows what that is, and torch.fx
+    traces any other module. A module that torch.fx cannot trace stays whole; it still ends early.
 
-    Unlike other hooks, these are safe under threads. torch.fx cannot see hooks, so that tracing raises an error.
+    Unlike other hooks, these are safe under threads. torch.fx cannot see hooks, so that tracing
+    raises an error.
     """
 
     if TYPE_CHECKING:  # the network's own methods, see `zoo_core.features.mixin`
@@ -35,9 +36,10 @@ class FeatureHookNet(Adopting):
         feature_info: list[dict[str, Any]] | None = None,
         feature_concat: bool | None = None,
     ) -> None:
-        """Adopt `net`, any module; for the options see `wrap_features`. Keys of a dict are module names by default.
+        """Adopt `net`, any module; for the options see `wrap_features`.
 
-        `feature_info` replaces the module's own: a list of dicts of ``num_chs``, ``reduction`` and ``module``.
+        The keys of a dict are module names by default. `feature_info` replaces the module's own: a
+        list of dicts of ``num_chs``, ``reduction`` and ``module``.
 
         Raises:
             FeatureError: for indices or modules that do not exist.
@@ -50,7 +52,8 @@ class FeatureHookNet(Adopting):
         self.feature_module_names = names
         self.feature_return_dict, self.feature_concat = return_dict, feature_concat
         self.feature_keys = map_names(info, out_map or names)
-        # The caller's table may name modules in another order than the network's stages, and in its head.
+        # The caller's table may name modules in another order than the network's stages, and in its
+        # head.
         own_walk = feature_info is None and has_walk(net)
         self.feature_last = max(info.out_indices) if own_walk else None
         if self.feature_last is None:
@@ -64,14 +67,14 @@ class FeatureHookNet(Adopting):
         tap_modules(self, names)
 
     def run_network(self, x: Tensor) -> Any:
-        """Run the network's own forward, up to the last wanted map where the network can stop there."""
+        """Run the network's own forward, up to the last wanted map if the network can."""
         if self.feature_last is not None:
             return self.forward_stages(x, [], self.feature_last)
         network: Any = self.adopted[1]
         return network.forward(self, x)
 
     def forward(self, x: Tensor) -> list[Tensor] | OrderedDict[str, Tensor]:
-        """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width)."""
+        """Images (batch, in_chans, h, w) to maps, each (batch, channels, h, w)."""
         stops = self.feature_last is None
         outputs = collect(self, self.run_network, self.feature_module_names, x, stops=stops)
         maps = [joined(output, self.feature_concat) for output in outputs]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from zoo_core.errors import FeatureError
 
 Indices = int | Sequence[int] | None
-"""Wanted maps: a sequence of indices, negative ones counted from the end; an int n for the last n; None for all."""
+"""Wanted maps: indices, negative ones from the end; an int n for the last n; None for all."""
 
 
 def feature_indices(indices: Indices, count: int) -> list[int]:
@@ -18,7 +18,8 @@ def feature_indices(indices: Indices, count: int) -> list[int]:
         count: how many feature maps the network has.
 
     Raises:
-        FeatureError: for an index out of range, one given twice, none at all, or something that is no index.
+        FeatureError: for an index out of range, one given twice, none at all, or something that is
+            no index.
     """
     valid = f"this network has {count} feature maps: indices {-count} to {count - 1}"
     if indices is None:

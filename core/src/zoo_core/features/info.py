@@ -17,8 +17,8 @@ _KEYS = ("num_chs", "reduction", "module")
 class FeatureInfo:
     """The table of a network's feature maps, and which of them a wrapper yields, in its order.
 
-    `idx` of every method: None for the wanted maps, in order; an int for one map of the network; a sequence for
-    several.
+    `idx` of every method: None for the wanted maps, in order; an int for one map of the network; a
+    sequence for several.
     """
 
     def __init__(self, feature_info: Iterable[dict[str, Any]], out_indices: Indices = None) -> None:

@@ -1,9 +1,10 @@
 """The base of wrappers: a wrapper *is* its network, less what no wanted map needs.
 
-A wrapper that held its network as a child would prefix every key of the state dict; one that held the network's
-children could not run its walk. So a wrapper's class derives from the wrapper and from the network's class, made once
-per pair, and its instance has the network's children, parameters, buffers and options. The keys stay those of the plain
-network, and scripting, tracing, export, DDP and FSDP see one ordinary module. The given network does not change.
+A wrapper that held its network as a child would prefix every key of the state dict; one that held
+the network's children could not run its walk. So a wrapper's class derives from the wrapper and
+from the network's class, made once per pair, and its instance has the network's children,
+parameters, buffers and options. The keys stay those of the plain network, and scripting, tracing,
+export, DDP and FSDP see one ordinary module. The given network does not change.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ OF_THE_WHOLE = (*OF_THE_HEAD, "forward_intermediates", "prune_intermediate_layer
 
 
 class Adopting(nn.Module):
-    """Base of wrappers. ``Wrapper(net, ...)`` makes an instance of a class derived from `Wrapper` and ``type(net)``."""
+    """Base of wrappers. ``Wrapper(net)`` is an instance of both `Wrapper` and ``type(net)``."""
 
     if TYPE_CHECKING:  # TorchScript would read the annotation, and cannot
         adopted: tuple[type[nn.Module], type[nn.Module]]
-        """The wrapper and the network's class. Bases do not tell them: FSDP derives a class from the pair's."""
+        """The wrapper and the network's class, which FSDP's derived classes hide."""
 
     def __new__(cls, net: nn.Module, *_args: Any, **_options: Any) -> Self:
         """Return an instance of the pair's class; `__init__` runs on it next."""
         return cast("Self", _blank(cls, type(net)))
 
     def __init__(self, net: nn.Module) -> None:
-        """Take over children, parameters, buffers and options, without running the network's ``__init__``."""
+        """Take over children, parameters, buffers and options, without ``net.__init__``."""
         nn.Module.__init__(self)
         for name, value in vars(net).items():
             if name in REGISTRIES:
@@ -44,17 +45,17 @@ class Adopting(nn.Module):
         self.training = net.training
 
     def lose(self, methods: Sequence[str]) -> None:
-        """Remove methods that need what was dropped: neither `hasattr` nor scripting finds them any more."""
+        """Remove methods that need dropped modules: `hasattr` and scripting no longer find them."""
         self.feature_lost = tuple(methods)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        """Pickle and copy by the two classes, since the pair's class has no name to import it by."""
+        """Pickle and copy by the two classes: the pair's class cannot be imported."""
         _, _, *rest = cast("tuple[Any, ...]", super().__reduce_ex__(protocol))
         return (_blank, self.adopted, *rest)
 
 
 class _Losable:
-    """A method of the network's class that an instance of the pair's class has until it loses it."""
+    """A method of the network's class that an instance of the pair's class may lose."""
 
     def __init__(self, method: Any) -> None:
         self.method = method
@@ -74,7 +75,7 @@ _PAIRS: dict[tuple[type, type], type[Adopting]] = {}
 
 
 def _blank(wrapper: type[nn.Module], network: type[nn.Module]) -> Adopting:
-    """Return an instance without content of the class that derives from both, which is made once."""
+    """Return an instance without content of the class that derives from both."""
     if (pair := _PAIRS.get((wrapper, network))) is None:
         names = {name: getattr(wrapper, name) for name in ("__module__", "__qualname__", "__doc__")}
         names["adopted"] = (wrapper, network)

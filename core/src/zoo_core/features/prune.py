@@ -1,4 +1,4 @@
-"""Dropping the modules that run after the wanted maps, without changing a container that another network shares."""
+"""Dropping the modules that run after the wanted maps; shared containers do not change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 def own_copy(module: M) -> M:
-    """Return a copy of `module` with the same children and tensors, and registries and hooks of its own."""
+    """Copy `module` with the same children and tensors, and its own registries and hooks."""
     twin = copy.copy(module)
     for registry in (*REGISTRIES, *HOOKS):
         twin.__dict__[registry] = copy.copy(twin.__dict__[registry])
@@ -31,16 +31,16 @@ def own_child(root: nn.Module, name: str) -> nn.Module:
 
 
 def own_path(root: nn.Module, path: str) -> None:
-    """Replace every module on the way down to `path`, so that hooks there are no hooks of another network."""
+    """Replace every module on the way down to `path`, so that its hooks are `root`'s alone."""
     for name in path.split("."):
         root = own_child(root, name)
 
 
 def drop_child(parent: nn.Module, name: str) -> None:
-    """Make the child `name` of `parent`, if there is one, a plain attribute of None, for a forward that reads it.
+    """Make the child `name` of `parent` a plain attribute of None, for a forward that reads it.
 
-    PyTorch treats a child that is None otherwise: it stays among the children, and loading a state dict with keys
-    below it raises no error.
+    PyTorch treats a child that is None otherwise: it stays among the children, and loading a state
+    dict with keys below it raises no error.
     """
     parent._modules.pop(name, None)
     parent.__dict__[name] = None
@@ -60,13 +60,15 @@ def drop_after(root: nn.Module, path: str) -> None:
 
 
 def drop_unreached(root: nn.Module, names: Sequence[str], function: str) -> bool:
-    """Drop every module of `root` that its method `function` does not run before the named modules have run.
+    """Drop every module of `root` that `function` does not run until the named modules have run.
 
-    This is for modules that are no `Network`: their order of registration need not be their order of execution, so
-    torch.fx traces it. In a container an identity replaces a dropped module, so that positions stay the same.
+    This is for modules that are no `Network`: their order of registration need not be their order
+    of execution, so torch.fx traces it. In a container an identity replaces a dropped module, so
+    that positions stay the same.
 
-    Nothing is dropped where torch.fx cannot trace the way to the named modules, or where the rest no longer leads to
-    them (its forward reads an attribute of a dropped module, say, or calls one by a second reference).
+    Nothing is dropped where torch.fx cannot trace the way to the named modules, or where the rest
+    no longer leads to them (its forward reads an attribute of a dropped module, say, or calls one
+    by a second reference).
 
     Returns:
         Whether the trace succeeded, and everything unreached is gone.

@@ -12,10 +12,11 @@ from zoo_core.features.mixin import OF_THE_WHOLE, Adopting
 
 
 class StageFeatures(Adopting):
-    """Base of the wrappers that run the walk of a `zoo_core.network.Network` up to the last wanted map.
+    """Base of the wrappers that run the walk of a `Network` up to the last wanted map.
 
-    Modules past that map are dropped. `feature_info` and the maps are in the order of ``out_indices``.
-    Its own attributes begin with ``feature_``: it shares its namespace with the network's children.
+    Modules past that map are dropped. `feature_info` and the maps are in the order of
+    ``out_indices``. Its own attributes begin with ``feature_``: it shares its namespace with the
+    network's children.
     """
 
     if TYPE_CHECKING:  # the network's own methods, see `zoo_core.features.mixin`
@@ -47,7 +48,7 @@ class FeatureListNet(StageFeatures):
     """A network that returns its wanted feature maps as a list, in the order asked for."""
 
     def forward(self, x: Tensor) -> List[Tensor]:  # noqa: UP006
-        """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width)."""
+        """Images (batch, in_chans, h, w) to maps, each (batch, channels, h, w)."""
         maps = self.forward_stages(x, self.feature_taps, self.feature_last)[1]
         return [maps[position] for position in self.feature_order]
 
@@ -61,7 +62,7 @@ class FeatureDictNet(StageFeatures):
         self.feature_names = map_names(self.feature_info, out_map)
 
     def forward(self, x: Tensor) -> Dict[str, Tensor]:  # noqa: UP006
-        """Images (batch, in_chans, height, width) to maps by name, each (batch, channels, height, width)."""
+        """Images (batch, in_chans, h, w) to maps by name, each (batch, channels, h, w)."""
         maps = self.forward_stages(x, self.feature_taps, self.feature_last)[1]
         result: Dict[str, Tensor] = {}  # noqa: UP006
         for name, position in zip(self.feature_names, self.feature_order):  # noqa: B905 - TorchScript's zip takes no strict

@@ -1,7 +1,8 @@
 """Tracing a module by torch.fx, only as deep as its wanted maps lie.
 
-Tracing looks only into modules that contain a wanted one, and calls every other module as it is. So it reaches a module
-deep inside a network without tracing the network, and other modules may have any control flow.
+Tracing looks only into modules that contain a wanted one, and calls every other module as it is. So
+it reaches a module deep inside a network without tracing the network, and other modules may have
+any control flow.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class _Reached(Exception):  # noqa: N818 - no error: it ends a trace whose wante
 
 
 class _Tracer(fx.Tracer):
-    """A tracer into the ancestors of the wanted modules alone, which notes what the wanted ones return."""
+    """A tracer into the ancestors of the wanted modules, which notes what those return."""
 
     def __init__(self, wanted: Sequence[str], function: str, *, stops: bool) -> None:
         super().__init__()
@@ -45,10 +46,11 @@ class _Tracer(fx.Tracer):
 
 
 def trace_maps(net: nn.Module, names: Sequence[str], function: str = "forward") -> fx.Graph:
-    """Return the smallest graph of the method `function` of `net` that returns a tuple of the named modules' outputs.
+    """Return the smallest graph of `net.function` that returns the named modules' outputs.
 
     Raises:
-        FeatureError: where torch.fx cannot trace the way to a named module, or a named module does not run.
+        FeatureError: where torch.fx cannot trace the way to a named module, or a named module does
+            not run.
     """
     tracer = _Tracer(names, function, stops=False)
     try:
@@ -61,7 +63,8 @@ def trace_maps(net: nn.Module, names: Sequence[str], function: str = "forward") 
     graph.erase_node(output)
     outputs = tuple(tracer.outputs[name] for name in names)
     graph.output(fx.node.map_aggregate(outputs, lambda value: value.node if isinstance(value, fx.Proxy) else value))
-    # Remove calls of modules too, which torch.fx keeps by default: nobody wants the results past the last map.
+    # Remove calls of modules too, which torch.fx keeps by default: nobody wants the results past
+    # the last map.
     graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
     for placeholder in [node for node in graph.nodes if node.op == "placeholder"][1:]:
         if not placeholder.users:
@@ -72,8 +75,8 @@ def trace_maps(net: nn.Module, names: Sequence[str], function: str = "forward") 
 def modules_before(net: nn.Module, names: Sequence[str], function: str = "forward") -> set[nn.Module] | None:
     """Return the modules that run, in train or in eval mode, until the named modules have run.
 
-    A module that the trace calls counts with all modules inside it, and one whose parameters it reads counts too.
-    None means that torch.fx cannot trace `net`.
+    A module that the trace calls counts with all modules inside it, and one whose parameters it
+    reads counts too. None means that torch.fx cannot trace `net`.
     """
     ran: set[nn.Module] = set()
     reached = False

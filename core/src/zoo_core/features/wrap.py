@@ -36,22 +36,26 @@ def wrap_features(net: nn.Module, feature_cfg: Mapping[str, Any]) -> nn.Module:
         net: a network with a ``feature_info``.
         feature_cfg: what to yield and how; None means the default.
 
-            - ``feature_cls``: ``"list"`` (the default for a `Network`), ``"dict"``, ``"hook"`` (the default for other
-              modules), ``"fx"`` or ``"graph"``, ``"getter"``, or a class.
-            - ``out_indices``: which maps: a sequence of indices, negative ones counted from the end; an int n for the
-              last n; None for all.
-            - ``out_map``: the keys of the maps, where the wrapper returns a dict; by default each map's index as a
-              string.
-            - ``return_dict``: return a dict instead of a list; of ``"hook"``, ``"fx"`` and ``"getter"``.
-            - ``feature_concat``: of the tensors of a module that returns several, join all (True) or take the first
-              (False); of ``"hook"`` and ``"fx"``, which read modules of any kind.
-            - ``flatten_sequential``: let ``feature_info`` name children of a Sequential. Either value changes nothing:
-              every wrapper reaches modules at any depth, by their own names.
-            - ``output_fmt``: ``"NCHW"``. ``"getter"`` passes it on to ``forward_intermediates``, which may have others.
-            - ``norm``: apply the final norm, where the network has one after its last map; of ``"getter"``.
+            - ``feature_cls``: ``"list"`` (the default for a `Network`), ``"dict"``, ``"hook"`` (the
+              default for other modules), ``"fx"`` or ``"graph"``, ``"getter"``, or a class.
+            - ``out_indices``: which maps: a sequence of indices, negative ones counted from the
+              end; an int n for the last n; None for all.
+            - ``out_map``: the keys of the maps, where the wrapper returns a dict; by default each
+              map's index as a string.
+            - ``return_dict``: return a dict instead of a list; of ``"hook"``, ``"fx"`` and
+              ``"getter"``.
+            - ``feature_concat``: of the tensors of a module that returns several, join all (True)
+              or take the first (False); of ``"hook"`` and ``"fx"``, which read modules of any kind.
+            - ``flatten_sequential``: let ``feature_info`` name children of a Sequential. Either
+              value changes nothing: every wrapper reaches modules at any depth, by their own names.
+            - ``output_fmt``: ``"NCHW"``. ``"getter"`` passes it on to ``forward_intermediates``,
+              which may have others.
+            - ``norm``: apply the final norm, where the network has one after its last map; of
+              ``"getter"``.
 
     Raises:
-        OptionError: for an unknown wrapper, or an option that does not exist or that this wrapper does not have.
+        OptionError: for an unknown wrapper, or an option that does not exist or that this wrapper
+            does not have.
         FeatureError: for feature maps or a format that the network does not have.
     """
     options = {key: value for key, value in feature_cfg.items() if value is not None}

@@ -1,7 +1,7 @@
-"""Layers that more than one family uses: one subject a file, each with its paper. Part of the plugin API.
+"""Layers that more than one family uses, each with its paper. Part of the plugin API.
 
-An option that names a layer (``act_layer``, ``norm_layer``, ``aa_layer``, ``attn_layer``) takes a name or a class:
-the ``get_*`` function resolves it, and the ``create_*`` function makes one.
+An option that names a layer (``act_layer``, ``norm_layer``, ``aa_layer``, ``attn_layer``) takes a
+name or a class: the ``get_*`` function resolves it, and the ``create_*`` function makes one.
 
 - `activation`, `norm`, `attention`, `blur_pool` (anti-aliasing), `drop`: what blocks are made of;
 - `conv_norm_act`, `inplace_abn`: fused units;

@@ -54,7 +54,9 @@ _ACT_LAYERS: dict[str, Callable[..., nn.Module]] = {
 
 
 def get_act_layer(act: ActLayer) -> Callable[..., nn.Module]:
-    """Return the class of an activation; names ignore case and underscores, None and "" give `nn.Identity`.
+    """Return the class of an activation; None and "" give `nn.Identity`.
+
+    Names ignore case and underscores.
 
     Raises:
         OptionError: for an unknown name, with the nearest one.

@@ -15,7 +15,7 @@ from zoo_core.layers.activation import ActLayer, create_act
 from zoo_core.layers.norm import LayerNorm2d
 
 AttnLayer = str | Callable[..., nn.Module] | None
-"""A name of `get_attn`, a module class that takes the number of channels, or None for no attention."""
+"""A name of `get_attn`, a class that takes the number of channels, or None for no attention."""
 
 
 def make_divisible(value: float, divisor: int) -> int:
@@ -24,7 +24,7 @@ def make_divisible(value: float, divisor: int) -> int:
 
 
 class SqueezeExcite(nn.Module):
-    """Squeeze-and-excitation (https://arxiv.org/abs/1709.01507): scale channels by a small network of their means.
+    """Squeeze-and-excitation (https://arxiv.org/abs/1709.01507): scale channels by their means.
 
     Args:
         channels: of the input and output.
@@ -65,7 +65,7 @@ class EffectiveSqueezeExcite(nn.Module):
 
 
 class EfficientChannelAttention(nn.Module):
-    """Efficient channel attention (https://arxiv.org/abs/1910.03151): a 1d convolution over the channels' means.
+    """Efficient channel attention (https://arxiv.org/abs/1910.03151): a 1d convolution of means.
 
     Args:
         channels: of the input and output; they decide the kernel's width, 5 for 256 and 7 for 2048.
@@ -107,7 +107,7 @@ class ChannelAttention(nn.Module):
 
 
 class SpatialAttention(nn.Module):
-    """The spatial half of CBAM: a 7x7 convolution over the channels' mean and maximum at each pixel."""
+    """The spatial half of CBAM: a 7x7 convolution over each pixel's mean and maximum."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ class SpatialAttention(nn.Module):
 
 
 class Cbam(nn.Module):
-    """Convolutional block attention module (https://arxiv.org/abs/1807.06521): channels, then places."""
+    """Block attention (CBAM, https://arxiv.org/abs/1807.06521): channels, then pixels."""
 
     def __init__(self, channels: int, rd_ratio: float = 1 / 16) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class Cbam(nn.Module):
 
 
 class GlobalContext(nn.Module):
-    """Global context (https://arxiv.org/abs/1904.11492): pool by attention over places, then scale the channels.
+    """Global context (https://arxiv.org/abs/1904.11492): scale channels by an attention pooling.
 
     Args:
         channels: of the input and output.
@@ -171,7 +171,7 @@ _ATTN_LAYERS: dict[str, Callable[..., nn.Module]] = {
 
 
 def get_attn(attn: AttnLayer) -> Callable[..., nn.Module] | None:
-    """Return the class of an attention layer, called with the number of channels; None and "" give None.
+    """Return the class of an attention layer, for a number of channels; None and "" give None.
 
     Raises:
         OptionError: for an unknown name, with the nearest one.
@@ -182,7 +182,7 @@ def get_attn(attn: AttnLayer) -> Callable[..., nn.Module] | None:
 
 
 def create_attn(attn: AttnLayer, channels: int, **kwargs: Any) -> nn.Module:
-    """Make an attention layer for `channels` channels, with the arguments `kwargs`; `nn.Identity` for None.
+    """Make an attention layer for `channels` channels; `nn.Identity` for None.
 
     Raises:
         OptionError: for an argument that the layer does not take, with the nearest one.

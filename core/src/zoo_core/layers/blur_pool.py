@@ -35,7 +35,8 @@ class BlurPool2d(nn.Module):
         self.stride = stride
         self.pad_mode = pad_mode
         self.padding = [(stride - 1 + filt_size - 1) // 2] * 4
-        # Not part of a state dict, so published weights load; `reset_parameters` fills it after `to_empty`.
+        # Not part of a state dict, so published weights load; `reset_parameters` fills it after
+        # `to_empty`.
         self.register_buffer("filt", torch.empty(channels, 1, filt_size, filt_size), persistent=False)
         self.reset_parameters()
 
@@ -48,7 +49,7 @@ class BlurPool2d(nn.Module):
             self.filt.copy_(row[:, None] * row[None, :])
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, height, width) to (batch, channels, ceil(height / stride), ceil(width / stride))."""
+        """(batch, channels, h, w) to (batch, channels, ceil(h / stride), ceil(w / stride))."""
         x = F.pad(x, self.padding, mode=self.pad_mode)
         return F.conv2d(x, self.filt, stride=self.stride, groups=self.channels)
 
@@ -57,7 +58,7 @@ _AA_LAYERS: dict[str, Callable[..., nn.Module]] = {"avg": nn.AvgPool2d, "blur": 
 
 
 def get_aa_layer(aa: AaLayer) -> Callable[..., nn.Module] | None:
-    """Return the class that anti-aliases: "avg" (average pooling), "blur" (`BlurPool2d`); None and "" give None.
+    """Return the class of "avg" (average pooling) or "blur" (`BlurPool2d`); None and "" give None.
 
     Raises:
         OptionError: for an unknown name, with the nearest one.
@@ -73,7 +74,7 @@ def is_avg_pool(aa: Callable[..., nn.Module] | None) -> bool:
 
 
 def create_aa(aa: AaLayer, channels: int, stride: int = 2) -> nn.Module:
-    """Make an anti-aliasing layer that subsamples `channels` channels by `stride`; `nn.Identity` for None."""
+    """Make a layer that subsamples `channels` channels by `stride`; `nn.Identity` for None."""
     layer = get_aa_layer(aa)
     if layer is None:
         return nn.Identity()

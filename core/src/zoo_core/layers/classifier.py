@@ -41,8 +41,8 @@ class SelectAdaptivePool2d(nn.Module):
     """Global pooling by name.
 
     Args:
-        pool_type: "avg", "max", "avgmax" (their mean), "catavgmax" (both, twice the channels), or "" or "none"
-            (no pooling, and then no flattening either).
+        pool_type: "avg", "max", "avgmax" (their mean), "catavgmax" (both, twice the channels), or
+            "" or "none" (no pooling, and then no flattening either).
         flatten: drop the two spatial axes of size 1.
 
     Raises:
@@ -77,7 +77,8 @@ class SelectAdaptivePool2d(nn.Module):
 class ClassifierHead(nn.Module):
     """Global pooling (`global_pool`), dropout (`drop`) and the classifier (`fc`).
 
-    (batch, in_features, h, w) to (batch, num_classes); to the pooled features where `num_classes` is 0.
+    (batch, in_features, h, w) to (batch, num_classes); to the pooled features where `num_classes`
+    is 0.
 
     Args:
         in_features: channels of the last feature map.
@@ -101,7 +102,7 @@ class ClassifierHead(nn.Module):
         return self.in_features * self.global_pool.feat_mult()
 
     def forward(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """(batch, in_features, h, w) to (batch, num_classes), or with `pre_logits` to (batch, hidden_size)."""
+        """(batch, in_features, h, w) to (batch, num_classes); (batch, hidden_size) `pre_logits`."""
         x = self.drop(self.global_pool(x))
         return x if pre_logits else self.fc(x)
 
@@ -114,7 +115,8 @@ def create_classifier(
     Args:
         num_features: channels of the last feature map.
         num_classes: width of the logits; 0 gives `nn.Identity` for the classifier.
-        pool_type: the kind of `SelectAdaptivePool2d`; "" or "none" keeps the map, and then needs 0 classes.
+        pool_type: the kind of `SelectAdaptivePool2d`; "" or "none" keeps the map, and then needs 0
+            classes.
 
     Raises:
         OptionError: for a negative number of classes, or a classifier without pooling.
@@ -132,11 +134,13 @@ def create_classifier(
 def renew_classifier(net: Any, classifier: str, num_classes: int, pool_type: str | None) -> None:
     """Give a network a fresh classifier, and fresh pooling where a kind is named.
 
-    What `zoo_core.network.Network.reset_classifier` does in a network that was made with `create_classifier`.
+    What `zoo_core.network.Network.reset_classifier` does in a network that was made with
+    `create_classifier`.
 
     Args:
         net: the network, of whose device and dtype the classifier will be.
-        classifier: its dotted name, as in the default config; beside it is the pooling, `global_pool`.
+        classifier: its dotted name, as in the default config; beside it is the pooling,
+            `global_pool`.
         num_classes: as for `create_classifier`.
         pool_type: as for `create_classifier`; None for the kind that there is.
 

@@ -8,20 +8,21 @@ from zoo_core.layers.norm import DropLayer, NormLayer, get_norm_act_layer
 
 
 def symmetric_padding(kernel_size: int, stride: int = 1, dilation: int = 1) -> int:
-    """Return the padding on each side, in pixels, that makes an odd kernel yield ceil(size / stride) pixels."""
+    """Return the padding, in pixels, that makes an odd kernel yield ceil(size / stride) pixels."""
     return ((stride - 1) + dilation * (kernel_size - 1)) // 2
 
 
 class ConvNormAct(nn.Module):
-    """Convolution (`conv`), norm with its activation (`bn`), and anti-aliasing (`aa`) in place of a stride.
+    """Convolution (`conv`), norm and activation (`bn`), anti-aliasing (`aa`) in place of a stride.
 
     (batch, in_channels, h, w) to (batch, out_channels, h / stride, w / stride).
 
     Args:
         padding: pixels on each side; None for `symmetric_padding`.
         apply_act: whether there is an activation after the norm.
-        aa_layer: the layer that subsamples where ``stride`` is above 1 (https://arxiv.org/abs/1904.11486), by name or
-            class; the convolution then keeps its resolution.
+        aa_layer: the layer that subsamples where ``stride`` is above 1
+            (https://arxiv.org/abs/1904.11486), by name or class; the convolution then keeps its
+            resolution.
         drop_layer: class of the dropout between norm and activation.
     """
 

@@ -37,7 +37,7 @@ class DropPath(nn.Module):
 
 
 def drop_path_rates(rate: float, depths: Sequence[int]) -> list[list[float]]:
-    """Return rates that rise linearly from 0 at the first block to `rate` at the last, per stage and block."""
+    """Return rates, per stage and block, that rise linearly from 0 to `rate`."""
     check_rate("drop_path_rate", rate)
     last = max(sum(depths) - 1, 1)
     starts = [sum(depths[:stage]) for stage in range(len(depths))]

@@ -3,9 +3,10 @@
 Rota Bulò, Porzi, Kontschieder: In-Place Activated BatchNorm for Memory-Optimized Training of DNNs,
 https://arxiv.org/abs/1712.02616. Pure PyTorch, so it runs wherever batch norm does.
 
-Batch norm keeps its input and an activation keeps its output. Where the activation has an inverse, the output alone is
-enough: undo the activation, subtract the bias and divide by the scale, and the normalised input is back. The scale must
-never be zero for that, hence the paper's |gamma| + eps in the place of gamma.
+Batch norm keeps its input and an activation keeps its output. Where the activation has an inverse,
+the output alone is enough: undo the activation, subtract the bias and divide by the scale, and the
+normalised input is back. The scale must never be zero for that, hence the paper's |gamma| + eps in
+the place of gamma.
 """
 
 import warnings
@@ -26,13 +27,15 @@ _BY_CLASS: dict[Any, str] = {nn.LeakyReLU: "leaky_relu", nn.ELU: "elu", nn.Ident
 
 
 class InplaceAbn(ActivatedBatchNorm):
-    """Batch norm with the scale |gamma| + eps, then the activation: (batch, num_features, h, w) to the same shape.
+    """Batch norm with the scale |gamma| + eps, then the activation.
 
-    The state dict is a plain batch norm's. gamma at zero, as `zero_init_last` leaves it, is a scale of eps: the block
-    starts as an identity all but for 1e-5, and gamma still learns, because the slope of |gamma| at zero counts as +1.
+    (batch, num_features, h, w) to the same shape. The state dict is a plain batch norm's. gamma at
+    zero, as `zero_init_last` leaves it, is a scale of eps: the block starts as an identity all but
+    for 1e-5, and gamma still learns, because the slope of |gamma| at zero counts as +1.
 
-    In half precision a channel whose bias is some thousand times its scale says little about its normalised input;
-    its gamma then gets a coarse gradient. The gradients of everything else are not affected.
+    In half precision a channel whose bias is some thousand times its scale says little about its
+    normalised input; its gamma then gets a coarse gradient. The gradients of everything else are
+    not affected.
 
     Args:
         num_features: channels.
@@ -41,15 +44,17 @@ class InplaceAbn(ActivatedBatchNorm):
         track_running_stats: False normalises every batch by its own statistics.
         apply_act: whether there is an activation.
         act_layer: ``"leaky_relu"``, ``"elu"``, ``"identity"``, or PyTorch's class of one of them.
-        act_param: the slope of the leaky ReLU (default 0.01) or the alpha of the ELU (default 1), above zero.
+        act_param: the slope of the leaky ReLU (default 0.01) or the alpha of the ELU (default 1),
+            above zero.
         drop_layer: only None, because a dropout between norm and activation has no inverse.
 
     Raises:
-        OptionError: for an activation without an inverse, a parameter or eps that is not above zero, or a
-            `drop_layer`.
+        OptionError: for an activation without an inverse, a parameter or eps that is not above
+            zero, or a `drop_layer`.
     """
 
-    # A plain batch norm writes version 2 into its state dict; above that, the sign of gamma has no meaning.
+    # A plain batch norm writes version 2 into its state dict; above that, the sign of gamma has no
+    # meaning.
     _version = 3
 
     def __init__(
@@ -117,10 +122,11 @@ def inplace_abn(
     act: str,
     act_param: float,
 ) -> Tensor:
-    """Normalise and activate, keeping only the output for the backward pass: (batch, channels, h, w) to the same.
+    """Normalise and activate, keeping only the output for the backward pass.
 
-    With `batch_stats` the statistics are the batch's, and are folded into the running ones (where there are any) with
-    `momentum`; otherwise they are the running ones.
+    (batch, channels, h, w) to the same. With `batch_stats` the statistics are the batch's, and are
+    folded into the running ones (where there are any) with `momentum`; otherwise they are the
+    running ones.
 
     Raises:
         ValueError: for a batch of one value per channel, which has no statistics.
@@ -135,7 +141,8 @@ def inplace_abn(
                 x, running_mean, running_var, weight, bias, batch_stats, momentum, eps, act, act_param
             )
             return out
-    # Compilers and tracers plan by themselves what the backward pass keeps: they get PyTorch's own operations.
+    # Compilers and tracers plan by themselves what the backward pass keeps: they get PyTorch's own
+    # operations.
     scale = torch.where(weight < 0, -weight, weight) + eps  # Unlike abs, it has a slope at zero.
     x = F.batch_norm(x, running_mean, running_var, scale, bias, batch_stats, momentum, eps)
     if act == "leaky_relu":
@@ -146,7 +153,7 @@ def inplace_abn(
 
 
 def _records_gradients() -> bool:
-    """Tell whether PyTorch runs now, and keeps tensors for a backward pass: nobody traces or compiles."""
+    """Tell whether the call runs now and has a backward pass: nobody traces or compiles."""
     tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     return torch.is_grad_enabled() and not tracing and not torch.compiler.is_compiling()
 
@@ -177,8 +184,9 @@ class _KeepOutput(torch.autograd.Function):
         grad, normed = _undo_act(grad, out, ctx.act, ctx.act_param)
         scale = weight.abs() + ctx.eps
         if ctx.batch_stats:
-            # Use batch norm's own kernel with the scaled and shifted input: "mean" bias and "deviation" scale turn it
-            # into the normalised input, and the weight makes up for the deviation that the kernel divides by.
+            # Use batch norm's own kernel with the scaled and shifted input: "mean" bias and
+            # "deviation" scale turn it into the normalised input, and the weight makes up for the
+            # deviation that the kernel divides by.
             grad_x, grad_scale, grad_bias = torch.ops.aten.native_batch_norm_backward(
                 grad, normed, (invstd * scale * scale).to(weight.dtype), None, None,
                 bias.to(invstd.dtype), scale.reciprocal().to(invstd.dtype), True, ctx.eps, [True, True, True],
@@ -197,7 +205,8 @@ def _undo_act(grad: Tensor, out: Tensor, act: str, act_param: float) -> tuple[Te
     if act == "leaky_relu":
         return torch.ops.aten.leaky_relu_backward(grad, out, act_param, True), F.leaky_relu(out, 1 / act_param)
     if act == "elu":
-        # Where the ELU has rounded to -alpha its logarithm is -infinity: use the last value that it tells apart.
+        # Where the ELU has rounded to -alpha its logarithm is -infinity: use the last value that it
+        # tells apart.
         least = torch.finfo(out.dtype).eps - 1
         undone = torch.where(out > 0, out, (out / act_param).clamp(min=least).log1p())
         return torch.ops.aten.elu_backward(grad, act_param, 1.0, 1.0, True, out), undone

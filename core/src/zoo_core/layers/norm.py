@@ -1,7 +1,7 @@
 """Normalisation by name or class, plain or ending in its activation.
 
-A network that writes ``conv, bn`` for "convolution, norm, activation" keeps the published parameter names, and an
-in-place activated batch norm can take the module's place.
+A network that writes ``conv, bn`` for "convolution, norm, activation" keeps the published parameter
+names, and an in-place activated batch norm can take the module's place.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from zoo_core.errors import OptionError, look_up
 from zoo_core.layers.activation import ActLayer, create_act
 
 NormLayer = str | Callable[..., nn.Module]
-"""A name of `get_norm_layer`, or a module class (or partial of one) that takes the number of channels."""
+"""A name of `get_norm_layer`, or a class (or partial of one) that takes the number of channels."""
 DropLayer = Callable[[], nn.Module] | None
 """A class (or partial) of the dropout between norm and activation; None for none."""
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group normalisation (https://arxiv.org/abs/1803.08494), channels first among the arguments."""
+    """Group normalisation (https://arxiv.org/abs/1803.08494), channels as first argument."""
 
     def __init__(self, num_channels: int, num_groups: int = 32, eps: float = 1e-5) -> None:
         super().__init__(num_groups, num_channels, eps=eps)
@@ -42,7 +42,7 @@ class LayerNorm2d(nn.LayerNorm):
 
 
 class ActivatedBatchNorm(nn.BatchNorm2d):
-    """Base of the batch norms that end in an activation. Statistics are `nn.BatchNorm2d`'s in every state and mode."""
+    """Base of the batch norms that end in an activation, with `nn.BatchNorm2d`'s statistics."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same."""
@@ -76,10 +76,11 @@ class ActivatedBatchNorm(nn.BatchNorm2d):
 
 
 class BatchNormAct2d(ActivatedBatchNorm):
-    """Batch norm (https://arxiv.org/abs/1502.03167), then dropout of activations if any, then the activation.
+    """Batch norm (https://arxiv.org/abs/1502.03167), dropout if any, and the activation.
 
-    (batch, num_features, h, w) to the same shape. The activation works in place by default, which is sound because
-    the norm's backward pass needs its input and not its output. `act` are the options of `create_drop_and_act`.
+    (batch, num_features, h, w) to the same shape. The activation works in place by default, which
+    is sound because the norm's backward pass needs its input and not its output. `act` are the
+    options of `create_drop_and_act`.
     """
 
     def __init__(
@@ -175,11 +176,12 @@ def get_norm_layer(norm: NormLayer) -> Callable[..., nn.Module]:
 def get_norm_act_layer(norm_layer: NormLayer, act_layer: ActLayer = "relu") -> Callable[..., nn.Module]:
     """Return what builds a norm that ends in its activation.
 
-    It is called with the number of channels, and takes ``apply_act=True``, ``inplace=True`` and ``drop_layer=None``.
+    It is called with the number of channels, and takes ``apply_act=True``, ``inplace=True`` and
+    ``drop_layer=None``.
 
     Args:
-        norm_layer: a name, a class (``nn.BatchNorm2d`` means `BatchNormAct2d`), a partial of one, or any callable of
-            the above signature that also takes `act_layer`.
+        norm_layer: a name, a class (``nn.BatchNorm2d`` means `BatchNormAct2d`), a partial of one,
+            or any callable of the above signature that also takes `act_layer`.
         act_layer: the activation, as `get_act_layer` takes it; None for none.
 
     Raises:

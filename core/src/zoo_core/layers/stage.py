@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 
 class Stage(nn.Sequential):
-    """Blocks in order. With `grad_checkpointing` on, the backward pass recomputes each block's activations."""
+    """Blocks in order. `grad_checkpointing` recomputes activations in the backward pass."""
 
     def __init__(self, *blocks: nn.Module) -> None:
         super().__init__(*blocks)
@@ -35,9 +35,10 @@ class Stage(nn.Sequential):
 
 @torch.jit.ignore
 def checkpoint_block(block: nn.Module, x: Tensor, run: Callable[[Tensor], Any] | None = None) -> Any:
-    """Return ``block(x)``, keeping only `x` for the backward pass. Only the first run updates batch-norm statistics.
+    """Return ``block(x)``, keeping only `x` for the backward pass.
 
-    `run`, where given, replaces the block's own call: another method of it.
+    Only the first run updates batch-norm statistics. `run`, where given, replaces the block's own
+    call: another method of it.
     """
     run = block if run is None else run
 
@@ -51,9 +52,10 @@ def checkpoint_block(block: nn.Module, x: Tensor, run: Callable[[Tensor], Any] |
 
 @contextmanager
 def _frozen_statistics(block: nn.Module) -> Iterator[None]:
-    """Normalise by the batch without updating the running statistics, which the first run has done already.
+    """Normalise by the batch without updating the running statistics a second time.
 
-    They are still passed on, at momentum 0: `checkpoint` demands that both runs save the same tensors.
+    They are still passed on, at momentum 0: `checkpoint` demands that both runs save the same
+    tensors.
     """
     norms = [m for m in block.modules() if isinstance(m, _BatchNorm) and m.training]
     saved = [(m, m.momentum, m.num_batches_tracked) for m in norms]

@@ -1,8 +1,8 @@
 """Frozen batch norm: the function that it is now, whatever the mode, the optimiser or the batch.
 
-Fine-tuning on batches too small for statistics of their own keeps those of the pretraining (detection does, see
-https://arxiv.org/abs/1506.01497). ``eval()`` alone does not: the next ``train()`` undoes it, and the weights go on
-learning.
+Fine-tuning on batches too small for statistics of their own keeps those of the pretraining
+(detection does, see https://arxiv.org/abs/1506.01497). ``eval()`` alone does not: the next
+``train()`` undoes it, and the weights go on learning.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Frozen(nn.Module):
-    """What a frozen batch norm is beside the batch norm that it was. Its scale and shift are buffers."""
+    """Mixin of frozen batch norms, whose scale and shift are buffers."""
 
     if TYPE_CHECKING:  # TorchScript would read the annotation, and cannot
         thawed: type[nn.Module]
@@ -34,30 +34,32 @@ class Frozen(nn.Module):
         return self
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        """Pickle and copy by the class that it was, since the frozen one has no name to import it by."""
+        """Pickle and copy by the class before freezing: the frozen one cannot be imported."""
         _, _, *rest = cast("tuple[Any, ...]", super().__reduce_ex__(protocol))
         return (_blank, (self.thawed,), *rest)
 
 
 def freeze_batch_norm(model: M, names: str | Sequence[str] = "*") -> M:
-    """Freeze batch norms of `model` in place: statistics, scale and shift stay as they are, in train mode too.
+    """Freeze statistics, scale and shift of batch norms of `model` in place, for train mode too.
 
     >>> freeze_batch_norm(backbone)
     >>> freeze_batch_norm(net, ["bn1", "layer1"])
 
-    The keys of the state dict stay, and loading one still changes them. `unfreeze_batch_norm` undoes it.
+    The keys of the state dict stay, and loading one still changes them. `unfreeze_batch_norm`
+    undoes it.
 
     Args:
-        model: any module; batch norms of 1, 2 and 3 dimensions, synchronised ones, `BatchNormAct2d`, which keeps its
-            activation, and `InplaceAbn`.
-        names: which, by dotted name: those that match one of these patterns (``*``, ``?``, ``[...]``; a star matches
-            dots too), and those inside a module that does.
+        model: any module; batch norms of 1, 2 and 3 dimensions, synchronised ones,
+            `BatchNormAct2d`, which keeps its activation, and `InplaceAbn`.
+        names: which, by dotted name: those that match one of these patterns (``*``, ``?``,
+            ``[...]``; a star matches dots too), and those inside a module that does.
 
     Returns:
         `model`. Make its optimiser afterwards: what is frozen is no parameter any more.
 
     Raises:
-        OptionError: for a pattern that no batch norm matches, and a batch norm without running statistics.
+        OptionError: for a pattern that no batch norm matches, and a batch norm without running
+            statistics.
     """
     norms = [(name, m) for name, m in _matching(model, _BatchNorm, names) if not isinstance(m, Frozen)]
     for name, norm in norms:
@@ -65,7 +67,8 @@ def freeze_batch_norm(model: M, names: str | Sequence[str] = "*") -> M:
             raise OptionError(f"batch norm {name!r} has no running statistics to freeze")
     for _, norm in norms:
         affine = {key: norm._parameters.pop(key) for key in ("weight", "bias")}
-        # Copies, since an optimiser may hold the parameters, and a last gradient of them. First, for the keys' order.
+        # Copies, since an optimiser may hold the parameters, and a last gradient of them. First,
+        # for the keys' order.
         copies = {key: None if value is None else value.detach().clone() for key, value in affine.items()}
         norm.__dict__["_buffers"] = copies | norm._buffers
         norm.__class__ = _frozen(type(norm))
@@ -74,7 +77,7 @@ def freeze_batch_norm(model: M, names: str | Sequence[str] = "*") -> M:
 
 
 def unfreeze_batch_norm(model: M, names: str | Sequence[str] = "*") -> M:
-    """Undo `freeze_batch_norm` in place: scale and shift are parameters again, and learn; the mode is `model`'s.
+    """Undo `freeze_batch_norm` in place: scale and shift learn again; the mode is `model`'s.
 
     Args:
         model: a module with frozen batch norms.
@@ -122,7 +125,7 @@ _FORWARDS: dict[Any, Callable[..., Tensor]] = {
     nn.SyncBatchNorm.forward: _batch_norm,
     ActivatedBatchNorm.forward: _activated,
 }
-"""Forwards that ask for the mode, and what does not: a scripted module knows no `Frozen.train`. Others are kept."""
+"""Forwards that read the mode, and others: `Frozen.train` does nothing in a scripted module."""
 _FROZEN: dict[type[nn.Module], type[Frozen]] = {}
 
 

@@ -1,4 +1,4 @@
-"""Batch norm by the statistics of a whole process group's batch, with the activation where there was one."""
+"""Batch norm by the statistics of a whole process group's batch."""
 
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class SyncBatchNormAct(nn.SyncBatchNorm):
-    """`BatchNormAct2d` by the statistics of a process group's batch: (batch, channels, h, w) to the same shape."""
+    """`BatchNormAct2d` by the statistics of a process group's batch."""
 
     drop: nn.Module
     act: nn.Module
@@ -31,10 +31,10 @@ _BY_METHODS: dict[Any, type[nn.SyncBatchNorm]] = {
 
 
 def convert_sync_batchnorm(model: M, process_group: Any = None) -> M:
-    """Synchronise every batch norm of `model`, in place; frozen ones, which measure nothing, stay as they are.
+    """Synchronise every batch norm of `model`, in place; frozen ones stay as they are.
 
-    `torch.nn.SyncBatchNorm.convert_sync_batchnorm` takes a `BatchNormAct2d` for a plain batch norm and silently drops
-    its activation; this keeps it, and every hook.
+    `torch.nn.SyncBatchNorm.convert_sync_batchnorm` takes a `BatchNormAct2d` for a plain batch norm
+    and silently drops its activation; this keeps it, and every hook.
 
     Args:
         model: any module.
@@ -44,8 +44,8 @@ def convert_sync_batchnorm(model: M, process_group: Any = None) -> M:
         `model`.
 
     Raises:
-        OptionError: for a batch norm with a forward of its own, such as the in-place activated one: what it computes
-            has no synchronised form.
+        OptionError: for a batch norm with a forward of its own, such as the in-place activated one:
+            what it computes has no synchronised form.
     """
     found: list[tuple[Any, type[nn.SyncBatchNorm]]] = []
     for name, norm in model.named_modules():

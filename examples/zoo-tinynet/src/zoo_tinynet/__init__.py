@@ -1,6 +1,7 @@
 """TinyNet for Zoo: depthwise networks of sixty thousand parameters and more.
 
-Every architecture is a constructor here: ``from zoo_tinynet import tinynet_8``. Importing the package imports no torch.
+Every architecture is a constructor here: ``from zoo_tinynet import tinynet_8``. Importing the
+package imports no torch.
 """
 
 from __future__ import annotations

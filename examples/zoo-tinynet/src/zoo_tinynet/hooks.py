@@ -17,7 +17,7 @@ RENAMED = {"conv_stem.": "stem.0.", "bn_stem.": "stem.1.", "classifier.": "fc."}
 
 @hookimpl
 def zoo_adapt_state_dict(state_dict: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor] | None:
-    """Give the tensors of an old checkpoint their present names; None for any other file or network."""
+    """Rename the tensors of an old checkpoint; return None for any other file or network."""
     from zoo_tinynet.model import TinyNet
 
     if not isinstance(model, TinyNet) or not any(key.startswith(tuple(RENAMED)) for key in state_dict):

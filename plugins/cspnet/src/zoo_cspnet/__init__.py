@@ -1,6 +1,7 @@
 """Cross stage partial networks and Darknets for Zoo.
 
-Every architecture is a constructor here: ``from zoo_cspnet import cspdarknet53``. Importing this does not import torch.
+Every architecture is a constructor here: ``from zoo_cspnet import cspdarknet53``. Importing this
+does not import torch.
 """
 
 from collections.abc import Callable

@@ -50,7 +50,8 @@ _PER_STAGE = tuple(field.name for field in dataclasses.fields(StageConfig))
 class CspNetConfig:
     """A cross stage partial network (https://arxiv.org/abs/1911.11929), or a Darknet.
 
-    The fields that `StageConfig` has too are given once for all stages, or as a tuple with one value per stage.
+    The fields that `StageConfig` has too are given once for all stages, or as a tuple with one
+    value per stage.
     """
 
     stem_chs: tuple[int, ...] = (32,)
@@ -81,11 +82,11 @@ class CspNetConfig:
     """Keyword arguments of the attention layers."""
 
     act_layer: Any = "leaky_relu"
-    """Activation: a name of `zoo_core.layers.get_act_layer`, or a class. The leaky ReLU's slope is 0.01."""
+    """Activation: a name of `get_act_layer`, or a class. The leaky ReLU's slope is 0.01."""
     norm_layer: Any = "batchnorm2d"
     """Normalisation: a name of `zoo_core.layers.get_norm_act_layer`, or a class that it takes."""
     aa_layer: Any = None
-    """Anti-aliasing in place of strides: "avg", "blur" (https://arxiv.org/abs/1904.11486), or a class."""
+    """Anti-aliasing for strides: "avg", "blur" (https://arxiv.org/abs/1904.11486), or a class."""
 
     def stages(self) -> list[StageConfig]:
         """The stages, each with its own value of every field.

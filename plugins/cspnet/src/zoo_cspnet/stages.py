@@ -1,7 +1,8 @@
 """The stages: (batch, in_chs, h, w) to (batch, out_chs, h / stride, w / stride).
 
-A cross stage splits its input into halves by channel, sends one through its blocks and past the other
-(https://arxiv.org/abs/1911.11929): the gradients of the two differ, and the blocks work on fewer channels.
+A cross stage splits its input into halves by channel, sends one through its blocks and past the
+other (https://arxiv.org/abs/1911.11929): the gradients of the two differ, and the blocks work on
+fewer channels.
 """
 
 from typing import TYPE_CHECKING, List  # noqa: UP035 - TorchScript knows no others
@@ -36,7 +37,7 @@ class Place:
 
     @property
     def subsamples(self) -> bool:
-        """Whether the stage starts with a convolution that subsamples, or that dilation made one that does not."""
+        """True if the stage starts with a convolution that subsamples, but for dilation."""
         return self.stride != 1 or self.first_dilation != self.dilation
 
 
@@ -61,13 +62,14 @@ class Joining(nn.Module):
         layer = self.conv_transition
         if not isinstance(layer.bn, InplaceAbn) or is_hooked(layer, layer.conv):
             return layer(torch.cat(self.halves(x), dim=1))
-        # The halves' norms keep the halves already; keeping them side by side too is what such a norm is to avoid.
+        # The halves' norms keep the halves already; keeping them side by side too is what such a
+        # norm is to avoid.
         out: Tensor = layer.aa(layer.bn(conv_of_concatenation(layer.conv, self.halves(x))))
         return out
 
 
 class CrossStage(Joining):
-    """A cross stage partial network's stage: both halves meet after a transition of the blocks' half."""
+    """A cross stage: both halves meet after a transition of the blocks' half."""
 
     def __init__(self, cfg: CspNetConfig, stage: StageConfig, place: Place) -> None:
         super().__init__()
@@ -106,7 +108,7 @@ class CrossStage3(Joining):
 
 
 class DarkStage(nn.Module):
-    """A Darknet's stage (https://arxiv.org/abs/1804.02767): subsample, then blocks, without a split."""
+    """A Darknet's stage (https://arxiv.org/abs/1804.02767): blocks after subsampling, no split."""
 
     def __init__(self, cfg: CspNetConfig, stage: StageConfig, place: Place) -> None:
         super().__init__()
@@ -131,7 +133,8 @@ def create_stage(cfg: CspNetConfig, stage: StageConfig, place: Place) -> nn.Modu
     """The stage that `stage` describes.
 
     Raises:
-        OptionError: for a kind of stage or block that does not exist, or channels that do not fit together.
+        OptionError: for a kind of stage or block that does not exist, or channels that do not fit
+            together.
     """
     return look_up("stage_type", stage.stage_type, STAGES)(cfg, stage, place)
 

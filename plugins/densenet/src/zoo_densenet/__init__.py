@@ -1,7 +1,7 @@
 """The DenseNet family for Zoo: plain, deep and anti-aliased stems, in-place activated batch norm.
 
-Every architecture is a constructor here: ``from zoo_densenet import densenet121``. Importing the package imports no
-torch.
+Every architecture is a constructor here: ``from zoo_densenet import densenet121``. Importing the
+package imports no torch.
 """
 
 from __future__ import annotations

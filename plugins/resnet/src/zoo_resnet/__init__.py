@@ -1,6 +1,7 @@
-"""The ResNet family for Zoo: ResNet, ResNeXt, Wide ResNet, SE-, ECA- and anti-aliased ResNets, ResNet-D, ResNet-RS.
+"""The ResNet family for Zoo: ResNet, ResNeXt, Wide ResNet, ResNet-D, ResNet-RS and others.
 
-Every architecture is a constructor here: ``from zoo_resnet import resnet34``. Importing the package imports no torch.
+Every architecture is a constructor here: ``from zoo_resnet import resnet34``. Importing the package
+imports no torch.
 """
 
 from __future__ import annotations

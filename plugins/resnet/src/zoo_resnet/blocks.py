@@ -99,7 +99,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions, narrow in between, added to the shortcut. The stride lies in the 3x3.
+    """1x1, 3x3 (with the stride) and 1x1 convolutions, narrow in between, added to the shortcut.
 
     Args:
         in_channels: of the input.
@@ -177,7 +177,7 @@ def create_shortcut(
     avg_down: bool,
     norm_layer: NormLayer,
 ) -> nn.Module:
-    """The shortcut of a stage's first block: a convolution and a norm, the identity where the shape stays."""
+    """Make a stage's first shortcut: a convolution and a norm, the identity for the same shape."""
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     norm = get_norm_layer(norm_layer)(out_channels)
@@ -195,7 +195,7 @@ def create_shortcut(
 
 
 class AvgPool2dSame(nn.Module):
-    """Average pooling of 2x2 windows at stride 1 that keeps the size, padded with zeros below and to the right."""
+    """Average pooling of 2x2 windows at stride 1, with zeros below and to the right."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same."""
@@ -218,7 +218,7 @@ def _conv3x3(in_channels: int, out_channels: int, stride: int, dilation: int = 1
 
 
 def _aa_layer(style: BlockStyle, stride: int, dilation: int, first_dilation: int) -> AaLayer:
-    """The network's anti-aliasing layer, in the blocks that subsample (or would, but for the dilation)."""
+    """Return the network's anti-aliasing layer for blocks that subsample, but for dilation."""
     return style.aa_layer if stride == 2 or first_dilation != dilation else None
 
 

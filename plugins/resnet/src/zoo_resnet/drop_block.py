@@ -6,7 +6,7 @@ from zoo_core.layers import check_rate
 
 
 class DropBlock2d(nn.Module):
-    """DropBlock (https://arxiv.org/abs/1810.12890): drop square regions of the feature map, in all channels alike.
+    """DropBlock (https://arxiv.org/abs/1810.12890): drop squares of the map, in all channels alike.
 
     Args:
         p: share of the map that is dropped, in 0 <= p < 1.

@@ -26,18 +26,20 @@ from zoo_resnet.config import ResNetConfig
 from zoo_resnet.drop_block import DropBlock2d
 
 DROP_BLOCKS = {2: (5, 0.25), 3: (3, 1.0)}
-"""Where DropBlock drops: the stage, counted from 0, with the block's size and the scale of its rate."""
+"""Stages with DropBlock, counted from 0: the block's size and the scale of its rate."""
 
 
 class ResNet(Network):
-    """A residual network (https://arxiv.org/abs/1512.03385): a stem, four stages of residual blocks, a classifier.
+    """A residual network (https://arxiv.org/abs/1512.03385): a stem, four stages, a classifier.
 
     Args:
         cfg: the architecture.
         num_classes: width of the logits; 0 for no classifier.
         in_chans: channels of the images.
-        global_pool: "avg", "max", "avgmax", "catavgmax", or "" or "none", which keeps the map and needs 0 classes.
-        output_stride: 32, or 16 or 8, which dilates the last one or two stages instead of subsampling them.
+        global_pool: "avg", "max", "avgmax", "catavgmax", or "" or "none", which keeps the map and
+            needs 0 classes.
+        output_stride: 32, or 16 or 8, which dilates the last one or two stages instead of
+            subsampling them.
         drop_rate: dropout of the pooled features, in 0..1.
         drop_path_rate: stochastic depth of the last block; it rises linearly from 0 at the first.
         drop_block_rate: DropBlock in the last two stages.
@@ -124,7 +126,8 @@ class ResNet(Network):
         for index, (kind, planes, depth) in enumerate(zip(kinds, cfg.channels, cfg.layers, strict=True)):
             stride = 1 if index == 0 else 2
             if reduction * stride > output_stride:
-                # What the stride would have skipped is what a dilation steps over (https://arxiv.org/abs/1511.07122).
+                # What the stride would have skipped is what a dilation steps over
+                # (https://arxiv.org/abs/1511.07122).
                 dilation *= stride
                 stride = 1
             reduction *= stride
@@ -185,7 +188,7 @@ class ResNet(Network):
         return x, maps
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Pool and classify: (batch, num_features, h, w) to (batch, num_classes); before `fc` with `pre_logits`."""
+        """Pool and classify: (batch, num_features, h, w) to (batch, num_classes)."""
         x = self.global_pool(x)
         if self.drop_rate > 0.0:
             x = F.dropout(x, p=self.drop_rate, training=self.training)
@@ -203,7 +206,7 @@ class ResNet(Network):
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
-        """Regular expressions that order parameters by depth: the stem, then each block (coarse: each stage)."""
+        """Return patterns that order parameters by depth: the stem, each block (coarse: stage)."""
         return {"stem": r"^conv1|bn1|maxpool", "blocks": r"^layer(\d+)" if coarse else r"^layer(\d+)\.(\d+)"}
 
     @torch.jit.ignore
@@ -223,7 +226,7 @@ class ResNet(Network):
 
 
 def _stem_widths(cfg: ResNetConfig) -> tuple[tuple[int, ...], int]:
-    """Channels of a deep stem's first convolutions (none in a 7x7 stem), and of the stem's output."""
+    """Return channels of a deep stem's first convolutions (none for 7x7), and of its output."""
     kinds = {"": (), "deep": (cfg.stem_width,) * 2, "deep_tiered": (3 * (cfg.stem_width // 4), cfg.stem_width)}
     width = look_up("stem_type", cfg.stem_type, kinds)
     return width, 2 * cfg.stem_width if width else 64

@@ -1,6 +1,7 @@
 """The Xceptions for Zoo: the aligned ones of DeepLabv3+, and the original in `zoo_xception.legacy`.
 
-Every architecture is a constructor here: ``from zoo_xception import xception65``. Importing this does not import torch.
+Every architecture is a constructor here: ``from zoo_xception import xception65``. Importing this
+does not import torch.
 """
 
 from collections.abc import Callable

@@ -14,9 +14,10 @@ from zoo_xception.separable import PreSeparableConv, SeparableConv, Style
 class AlignedBlock(TappedBlock):
     """Three separable convolutions in `stack`, the last with the stride.
 
-    Norms and activations come in three arrangements: an activation before each convolution and norms within; with
-    `preact` norm and activation before each; without `skip` or `preact` norm and activation after each half of each.
-    The feature map is what the last convolution, its norm and activation included in case of `preact`, starts from.
+    Norms and activations come in three arrangements: an activation before each convolution and
+    norms within; with `preact` norm and activation before each; without `skip` or `preact` norm and
+    activation after each half of each. The feature map is what the last convolution, its norm and
+    activation included in case of `preact`, starts from.
 
     Args:
         in_channels: of the input.
@@ -57,7 +58,8 @@ class AlignedBlock(TappedBlock):
         self.stack = nn.Sequential()
         for index, (ins, outs) in enumerate(zip((in_channels, *widths), widths, strict=False), start=1):
             if skip and not preact:
-                # The block's input is needed again by its shortcut, so the first must leave it alone.
+                # The block's input is needed again by its shortcut, so the first must leave it
+                # alone.
                 self.stack.add_module(f"act{index}", create_act(style.act_layer, inplace=index > 1))
             shape = {"stride": stride if index == 3 else 1, "dilation": dilation}
             conv3x3 = (

@@ -20,13 +20,13 @@ class XceptionConfig:
     middle: int = 8
     """Blocks of the middle flow, which keep the shape."""
     exit: tuple[tuple[int, int, int], tuple[int, int, int]] = ((728, 1024, 1024), (1536, 1536, 2048))
-    """Channels of each convolution of the exit flow's two blocks: one with stride 2, one without a shortcut."""
+    """Channels of the exit flow's two blocks: one with stride 2, one without a shortcut."""
     preact: bool = False
-    """Norm and activation before a convolution (https://arxiv.org/abs/1603.05027) instead of after it."""
+    """Norm and activation before convolutions (https://arxiv.org/abs/1603.05027), not after."""
 
     act_layer: Any = "relu"
     """Activation: a name of `zoo_core.layers.get_act_layer`, or a class."""
     norm_layer: Any = "batchnorm2d"
     """Normalisation: a name of `zoo_core.layers.get_norm_act_layer`, or a class that it takes."""
     norm_eps: float | None = 1e-3
-    """Added to the variance by a norm that is named; None for the layer's default. A class brings its own."""
+    """Epsilon of a norm that is given by name; None for the layer's default."""

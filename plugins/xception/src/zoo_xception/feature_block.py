@@ -1,4 +1,4 @@
-"""A residual block with a feature map inside: the last activation at the resolution that the block comes from."""
+"""A residual block with a feature map inside: the last activation before it subsamples."""
 
 from functools import partial
 from typing import List, Tuple  # noqa: UP035 - TorchScript knows no others
@@ -12,7 +12,8 @@ class TappedBlock(nn.Module):
     """A residual block in two parts, with a feature map between them if it has a `stage`.
 
     Attributes:
-        stage: the index of the feature map that lies between the parts, or of the next one that a later block has.
+        stage: the index of the feature map that lies between the parts, or of the next one that a
+            later block has.
         tapped: whether it lies in this block.
     """
 
@@ -27,7 +28,7 @@ class TappedBlock(nn.Module):
         raise NotImplementedError
 
     def run_tap(self, x: Tensor, stop: bool) -> Tuple[Tensor, Tensor]:  # noqa: UP006
-        """The block's output and its feature map; with `stop` the first part alone, and so the feature map twice."""
+        """Return output and feature map; with `stop` run the first part alone: the map twice."""
         raise NotImplementedError
 
     def drop_past_tap(self) -> None:
@@ -47,7 +48,7 @@ class TappedBlock(nn.Module):
         return self.run_tap(x, stop)
 
     def walk(self, x: Tensor, taps: List[int], last: int, maps: List[Tensor]) -> Tensor:  # noqa: UP006
-        """The block as a part of `Network.forward_stages`: run it if `last` is not before it, and add a wanted map."""
+        """Run the block as a part of `Network.forward_stages`, and add a wanted map to `maps`."""
         if self.stage > last:
             pass
         elif not self.tapped or (self.stage not in taps and self.stage != last):

@@ -70,7 +70,7 @@ class SeparableConv(nn.Module):
 
 
 class PreSeparableConv(nn.Module):
-    """Norm and activation, unless `first` in a block that has done so already, and then the two convolutions."""
+    """Norm and activation, unless `first` (the block has done both), and the two convolutions."""
 
     def __init__(
         self, in_channels: int, out_channels: int, style: Style, *, stride: int, dilation: int, first: bool

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 
 class ProgramConformance:
-    """Tests of the programs made of a plugin's networks: TorchScript, trace, graph, export, compile.
+    """Tests of programs made of a plugin's networks: TorchScript, trace, graph, export, compile.
 
-    `PluginConformance` makes them of the smallest architecture; this does so of the variants that its options build.
+    `PluginConformance` makes them of the smallest architecture; this does so of the variants that
+    its options build.
 
     >>> class TestPrograms(ProgramConformance):
     ...     plugin = "zoo-acme"
@@ -35,7 +36,7 @@ class ProgramConformance:
     options: ClassVar[Mapping[str, Any]] = {}
     """Options of every variant."""
     quick: ClassVar[Collection[str] | None] = None
-    """Variants and architectures to test in every run; pytest's mark ``heavy`` is on all others. None: all."""
+    """Variants and architectures without pytest's mark ``heavy``; None: all."""
 
     @classmethod
     def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
@@ -55,7 +56,7 @@ class ProgramConformance:
 
     @pytest.fixture(autouse=True)
     def _quiet(self) -> Iterator[None]:
-        """Ignore that torch deprecates TorchScript, and that its tracers warn of its own modules."""
+        """Ignore warnings: torch deprecates TorchScript, and its tracers warn of its modules."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
@@ -81,7 +82,7 @@ class ProgramConformance:
                 assert torch.equal(_loaded(made)(images), made(images))
 
     def test_an_extractor_of_some_maps_scripts(self, variant: str) -> None:
-        """Compare maps of networks that have lost their last stages, or not, in other orders than the network's."""
+        """Compare maps of networks that have lost their last stages or not, in several orders."""
         whole, images = self._create(variant), self._images(variant)
         if "script" not in claims(whole):
             pytest.skip("its network does not claim it")

@@ -1,4 +1,4 @@
-"""The original Xception for Zoo: ``from zoo_xception.legacy import xception``. Importing this does not import torch."""
+"""The original Xception for Zoo: ``from zoo_xception.legacy import xception``."""
 
 from collections.abc import Callable
 from typing import Any

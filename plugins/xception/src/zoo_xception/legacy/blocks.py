@@ -25,9 +25,10 @@ class SeparableConv(nn.Module):
 
 
 class Block(TappedBlock):
-    """Separable convolutions in `rep`, each after a ReLU, and max pooling at the end of a block with a stride.
+    """Separable convolutions in `rep`, each after a ReLU, and max pooling where there is a stride.
 
-    The feature map is the first ReLU's output: it belongs to the blocks before, which end without an activation.
+    The feature map is the first ReLU's output: it belongs to the blocks before, which end without
+    an activation.
 
     Args:
         in_channels: of the input.

@@ -75,7 +75,7 @@ _PAIRS: dict[tuple[type, type], type[Adopting]] = {}
 
 
 def _blank(wrapper: type[nn.Module], network: type[nn.Module]) -> Adopting:
-    """Return an instance without content of the class that derives from both."""
+    """Return an instance without content of the class that derives from both, made once."""
     if (pair := _PAIRS.get((wrapper, network))) is None:
         names = {name: getattr(wrapper, name) for name in ("__module__", "__qualname__", "__doc__")}
         names["adopted"] = (wrapper, network)

@@ -63,8 +63,7 @@ def trace_maps(net: nn.Module, names: Sequence[str], function: str = "forward") 
     graph.erase_node(output)
     outputs = tuple(tracer.outputs[name] for name in names)
     graph.output(fx.node.map_aggregate(outputs, lambda value: value.node if isinstance(value, fx.Proxy) else value))
-    # Remove calls of modules too, which torch.fx keeps by default: nobody wants the results past
-    # the last map.
+    # Remove calls of modules too, which torch.fx keeps by default.
     graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
     for placeholder in [node for node in graph.nodes if node.op == "placeholder"][1:]:
         if not placeholder.users:

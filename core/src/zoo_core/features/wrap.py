@@ -34,7 +34,7 @@ def wrap_features(net: nn.Module, feature_cfg: Mapping[str, Any]) -> nn.Module:
 
     Args:
         net: a network with a ``feature_info``.
-        feature_cfg: what to yield and how; None means the default.
+        feature_cfg: options; None means the default.
 
             - ``feature_cls``: ``"list"`` (the default for a `Network`), ``"dict"``, ``"hook"`` (the
               default for other modules), ``"fx"`` or ``"graph"``, ``"getter"``, or a class.

@@ -1,6 +1,7 @@
 """Channel (and spatial) attention for residual blocks, by name."""
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from math import log2
@@ -19,7 +20,7 @@ AttnLayer = str | Callable[..., nn.Module] | None
 
 
 def make_divisible(value: float, divisor: int) -> int:
-    """The multiple of `divisor` nearest to `value`, at least `divisor`."""
+    """Return the multiple of `divisor` nearest to `value`, at least `divisor`."""
     return max(divisor, int(value + divisor / 2) // divisor * divisor)
 
 
@@ -29,7 +30,7 @@ class SqueezeExcite(nn.Module):
     Args:
         channels: of the input and output.
         rd_ratio: hidden channels per channel, before rounding to a multiple of `rd_divisor`.
-        rd_divisor: what the hidden channels are a multiple of.
+        rd_divisor: the hidden channels are a multiple of it.
         act_layer: between the two layers.
     """
 
@@ -111,9 +112,8 @@ class SpatialAttention(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Sequential()
-        self.conv.add_module("conv", nn.Conv2d(2, 1, kernel_size=7, padding=3, bias=False))
-        self.conv.add_module("bn", nn.BatchNorm2d(1))
+        conv = nn.Conv2d(2, 1, kernel_size=7, padding=3, bias=False)
+        self.conv = nn.Sequential(OrderedDict(conv=conv, bn=nn.BatchNorm2d(1)))
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same."""
@@ -146,11 +146,8 @@ class GlobalContext(nn.Module):
         super().__init__()
         hidden = make_divisible(channels * rd_ratio, 1)
         self.conv_attn = nn.Conv2d(channels, 1, kernel_size=1)
-        self.mlp_scale = nn.Sequential()
-        self.mlp_scale.add_module("fc1", nn.Conv2d(channels, hidden, kernel_size=1))
-        self.mlp_scale.add_module("norm", LayerNorm2d(hidden))
-        self.mlp_scale.add_module("act", nn.ReLU())
-        self.mlp_scale.add_module("fc2", nn.Conv2d(hidden, channels, kernel_size=1))
+        fc1, fc2 = nn.Conv2d(channels, hidden, kernel_size=1), nn.Conv2d(hidden, channels, kernel_size=1)
+        self.mlp_scale = nn.Sequential(OrderedDict(fc1=fc1, norm=LayerNorm2d(hidden), act=nn.ReLU(), fc2=fc2))
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same."""

@@ -43,19 +43,18 @@ class SelectAdaptivePool2d(nn.Module):
     Args:
         pool_type: "avg", "max", "avgmax" (their mean), "catavgmax" (both, twice the channels), or
             "" or "none" (no pooling, and then no flattening either).
-        flatten: drop the two spatial axes of size 1.
 
     Raises:
         OptionError: for another name, with the nearest one.
     """
 
-    def __init__(self, pool_type: str = "avg", flatten: bool = True) -> None:
+    def __init__(self, pool_type: str = "avg") -> None:
         super().__init__()
         if pool_type not in _POOLS:
             raise OptionError(f"unknown global_pool {pool_type!r}{did_you_mean(pool_type, _POOLS)}")
         self.pool_type = "" if pool_type == "none" else pool_type
         self.pool = _POOLS[pool_type]()
-        self.flatten = nn.Flatten(1) if flatten and self.pool_type else nn.Identity()
+        self.flatten = nn.Flatten(1) if self.pool_type else nn.Identity()
 
     def is_identity(self) -> bool:
         """Tell whether it pools nothing."""

@@ -10,16 +10,16 @@ from zoo_core.errors import OptionError
 class DropPath(nn.Module):
     """Stochastic depth (https://arxiv.org/abs/1603.09382): drop a residual branch, per sample.
 
+    Kept samples are scaled by 1 / (1 - p), so that the expectation stays.
+
     Args:
         p: probability to drop, in 0 <= p < 1.
-        scale_by_keep: scale what is kept by 1 / (1 - p), so that the expectation stays.
     """
 
-    def __init__(self, p: float = 0.0, scale_by_keep: bool = True) -> None:
+    def __init__(self, p: float = 0.0) -> None:
         super().__init__()
         check_rate("p", p)
         self.p = p
-        self.scale_by_keep = scale_by_keep
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, ...) to the same."""
@@ -27,9 +27,7 @@ class DropPath(nn.Module):
             return x
         keep = 1.0 - self.p
         mask = x.new_empty([x.shape[0]] + [1] * (x.ndim - 1)).bernoulli_(keep)
-        if self.scale_by_keep:
-            mask.div_(keep)
-        return x * mask
+        return x * mask.div_(keep)
 
     def extra_repr(self) -> str:
         """Return the probability."""

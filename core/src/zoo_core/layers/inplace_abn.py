@@ -89,7 +89,7 @@ class InplaceAbn(ActivatedBatchNorm):
         return inplace_abn(x, mean, var, weight, bias, of_batch, momentum, eps, self.act_name, self.act_param)
 
     def extra_repr(self) -> str:
-        """Return what `nn.BatchNorm2d` shows, and the activation."""
+        """Return `nn.BatchNorm2d`'s text, and the activation."""
         return f"{super().extra_repr()}, act={self.act_name}({self.act_param:g})"  # type: ignore[no-untyped-call]
 
     def _load_from_state_dict(

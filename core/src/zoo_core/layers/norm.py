@@ -165,7 +165,9 @@ _ACTIVATED: dict[Any, Callable[..., nn.Module]] = {
 
 
 def get_norm_layer(norm: NormLayer) -> Callable[..., nn.Module]:
-    """Return what builds a norm for a number of channels; names ignore case and underscores.
+    """Return a norm's class, called with the number of channels.
+
+    Names ignore case and underscores.
 
     Raises:
         OptionError: for an unknown name, with the nearest one.
@@ -174,7 +176,7 @@ def get_norm_layer(norm: NormLayer) -> Callable[..., nn.Module]:
 
 
 def get_norm_act_layer(norm_layer: NormLayer, act_layer: ActLayer = "relu") -> Callable[..., nn.Module]:
-    """Return what builds a norm that ends in its activation.
+    """Return the class (or partial) of a norm that ends in its activation.
 
     It is called with the number of channels, and takes ``apply_act=True``, ``inplace=True`` and
     ``drop_layer=None``.

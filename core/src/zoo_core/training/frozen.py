@@ -28,7 +28,7 @@ class Frozen(nn.Module):
         """The class that it was."""
 
     def train(self, mode: bool = True) -> "Frozen":
-        """Only what is inside, such as a dropout, has two modes."""
+        """Set the mode of the modules inside, such as a dropout; the norm stays in eval mode."""
         super().train(mode)
         self.training = False
         return self
@@ -55,7 +55,7 @@ def freeze_batch_norm(model: M, names: str | Sequence[str] = "*") -> M:
             ``[...]``; a star matches dots too), and those inside a module that does.
 
     Returns:
-        `model`. Make its optimiser afterwards: what is frozen is no parameter any more.
+        `model`. Make its optimiser afterwards: frozen norms have no parameters.
 
     Raises:
         OptionError: for a pattern that no batch norm matches, and a batch norm without running
@@ -96,7 +96,7 @@ def unfreeze_batch_norm(model: M, names: str | Sequence[str] = "*") -> M:
 
 
 def _matching(model: nn.Module, kind: type[nn.Module], names: str | Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Modules of a kind, by name, that match a pattern or lie in a module that does."""
+    """Yield modules of a kind, by name, that match a pattern or lie in a module that does."""
     found = {name: module for name, module in model.named_modules() if isinstance(module, kind)}
     patterns = [names] if isinstance(names, str) else list(names)
     places = {name: list(accumulate(name.split("."), "{}.{}".format)) for name in found}
@@ -126,11 +126,12 @@ _FORWARDS: dict[Any, Callable[..., Tensor]] = {
     ActivatedBatchNorm.forward: _activated,
 }
 """Forwards that read the mode, and others: `Frozen.train` does nothing in a scripted module."""
+
 _FROZEN: dict[type[nn.Module], type[Frozen]] = {}
 
 
 def _frozen(kind: type[nn.Module]) -> type[Frozen]:
-    """The frozen form of a batch norm's class, which is made once."""
+    """Return the frozen form of a batch norm's class, which is made once."""
     if (frozen := _FROZEN.get(kind)) is None:
         body: dict[str, Any] = {"__module__": __name__, "__doc__": "Frozen, see `freeze_batch_norm`.", "thawed": kind}
         if kind.forward in _FORWARDS:
@@ -140,5 +141,5 @@ def _frozen(kind: type[nn.Module]) -> type[Frozen]:
 
 
 def _blank(kind: type[nn.Module]) -> Frozen:
-    """A frozen batch norm without content, to be filled from a pickle or a copy."""
+    """Return a frozen batch norm without content, for a pickle or a copy to fill."""
     return nn.Module.__new__(_frozen(kind))

@@ -44,8 +44,8 @@ def convert_sync_batchnorm(model: M, process_group: Any = None) -> M:
         `model`.
 
     Raises:
-        OptionError: for a batch norm with a forward of its own, such as the in-place activated one:
-            what it computes has no synchronised form.
+        OptionError: for a batch norm with a forward of its own, such as `InplaceAbn`, which has no
+            synchronised form.
     """
     found: list[tuple[Any, type[nn.SyncBatchNorm]]] = []
     for name, norm in model.named_modules():

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 RENAMED = {"conv_stem.": "stem.0.", "bn_stem.": "stem.1.", "classifier.": "fc."}
-"""Prefixes of version 0.1, and what they became."""
+"""Prefixes of version 0.1, and their present forms."""
 
 
 @hookimpl

@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 
 
 def conv_of_concatenation(conv: nn.Conv2d, maps: list[Tensor]) -> Tensor:
-    """``conv(torch.cat(maps, dim=1))``, for a convolution without bias.
+    """Return ``conv(torch.cat(maps, dim=1))``, for a convolution without bias.
 
     Args:
         conv: any 2d convolution with zero padding and without bias.

@@ -1,4 +1,4 @@
-"""What makes one cross stage partial network differ from another."""
+"""The configuration of a cross stage partial network or a Darknet."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class CspNetConfig:
     stem_padding: int | None = None
     """Pixels on each side of the image; None for as many as keep its size."""
     stem_pool: bool = False
-    """Whether max pooling with stride 2 ends the stem."""
+    """End the stem by max pooling with stride 2."""
 
     depth: tuple[int, ...]
     out_chs: tuple[int, ...]
@@ -89,7 +89,7 @@ class CspNetConfig:
     """Anti-aliasing for strides: "avg", "blur" (https://arxiv.org/abs/1904.11486), or a class."""
 
     def stages(self) -> list[StageConfig]:
-        """The stages, each with its own value of every field.
+        """Return the stages, each with its own value of every field.
 
         Raises:
             OptionError: for a tuple that has not as many values as there are stages.

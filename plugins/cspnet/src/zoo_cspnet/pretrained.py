@@ -75,7 +75,7 @@ TRAINED = {name.partition(".")[0] for name in WEIGHTS}
 
 
 def untrained(architecture: str) -> PretrainedCfg:
-    """What an architecture without weights is meant for."""
+    """Return the default config of an architecture without weights."""
     return TIMM if architecture.startswith("cs3") else RA
 
 

@@ -18,7 +18,7 @@ from zoo_cspnet.config import CspNetConfig, StageConfig
 
 
 class Place:
-    """Where a stage stands in its network.
+    """The surroundings of a stage in its network.
 
     Attributes:
         in_chs: channels that come in.
@@ -37,7 +37,7 @@ class Place:
 
     @property
     def subsamples(self) -> bool:
-        """True if the stage starts with a convolution that subsamples, but for dilation."""
+        """True if a convolution starts the stage that subsamples, or would without dilation."""
         return self.stride != 1 or self.first_dilation != self.dilation
 
 
@@ -83,7 +83,7 @@ class CrossStage(Joining):
         self.conv_transition = style.conv(expanded, stage.out_chs, 1)
 
     def halves(self, x: Tensor) -> List[Tensor]:  # noqa: UP006
-        """What goes past the blocks, and what comes out of the transition after them."""
+        """Return the half past the blocks, and the half through blocks and transition."""
         past, through = self.conv_exp(self.conv_down(x)).chunk(2, dim=1)
         return [past, self.conv_transition_b(self.blocks(through))]
 
@@ -102,7 +102,7 @@ class CrossStage3(Joining):
         self.conv_transition = style.conv(expanded // 2 + inner, stage.out_chs, 1)
 
     def halves(self, x: Tensor) -> List[Tensor]:  # noqa: UP006
-        """What comes out of the blocks, and what goes past them."""
+        """Return the half through the blocks, and the half past them."""
         through, past = self.conv_exp(self.conv_down(x)).chunk(2, dim=1)
         return [self.blocks(through), past]
 
@@ -130,7 +130,7 @@ STAGES: dict[str, type[CrossStage | CrossStage3 | DarkStage]] = {
 
 
 def create_stage(cfg: CspNetConfig, stage: StageConfig, place: Place) -> nn.Module:
-    """The stage that `stage` describes.
+    """Make a stage from its configuration.
 
     Raises:
         OptionError: for a kind of stage or block that does not exist, or channels that do not fit
@@ -140,7 +140,7 @@ def create_stage(cfg: CspNetConfig, stage: StageConfig, place: Place) -> nn.Modu
 
 
 def create_down(cfg: CspNetConfig, stage: StageConfig, place: Place, out_chs: int) -> nn.Module:
-    """What subsamples: a 3x3 convolution, or average pooling and a 1x1."""
+    """Make the subsampling: a 3x3 convolution, or average pooling and a 1x1."""
     conv = BlockStyle.of(cfg, stage, place.first_dilation).conv
     if not stage.avg_down:
         return conv(
@@ -157,7 +157,7 @@ def create_down(cfg: CspNetConfig, stage: StageConfig, place: Place, out_chs: in
 
 
 def create_blocks(stage: StageConfig, place: Place, style: BlockStyle, in_chs: int, out_chs: int) -> Stage:
-    """The blocks, one after the other.
+    """Make the blocks of a stage.
 
     Raises:
         OptionError: for a block that does not exist, or channels that a block would have to change.

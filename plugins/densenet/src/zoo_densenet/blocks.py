@@ -56,7 +56,7 @@ class DenseBlock(nn.Sequential):
         super().__init__(OrderedDict((f"denselayer{i + 1}", layer(in_chs + i * growth_rate)) for i in range(depth)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The input and what every layer adds, concatenated."""
+        """Concatenate the input and every layer's output."""
         features = [x]
         for layer in self:
             features.append(layer(features))

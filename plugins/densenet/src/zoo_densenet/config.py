@@ -1,4 +1,4 @@
-"""What describes a DenseNet: the fields that set one architecture apart from another."""
+"""The configuration of a DenseNet."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class DenseNet(Network):
         global_pool: "avg", "max", "avgmax", "catavgmax", or "" or "none", which keeps the map and
             needs 0 classes.
         drop_rate: dropout of the pooled features, in 0..1.
-        proj_drop_rate: dropout of what each dense layer adds, in 0..1.
+        proj_drop_rate: dropout of each dense layer's output, in 0..1.
         memory_efficient: compute activations again in the backward pass instead of keeping them,
             see `zoo_densenet.blocks.DenseLayer`. `set_grad_checkpointing` switches the same thing.
 
@@ -125,7 +125,7 @@ class DenseNet(Network):
 
     @torch.jit.ignore
     def init_module(self, module: nn.Module) -> None:
-        """Kaiming's normal draw by fan-in for the convolutions, zeros for the classifier's bias."""
+        """Draw convolutions as He, by fan-in, and set the classifier's bias to zero."""
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
         elif isinstance(module, nn.Linear):

@@ -34,7 +34,7 @@ def cat_norm_conv(norm: nn.Module, conv: nn.Module, features: list[Tensor]) -> T
 
     Args:
         norm: a norm with its activation. Running statistics take part in the first run alone.
-        conv: what follows; it is not run again.
+        conv: the convolution that follows; it does not run again.
         features: each (batch, channels_i, h, w).
     """
     if torch.compiler.is_compiling() or not _is_plain(norm):
@@ -133,7 +133,7 @@ def _checkpointed(norm: nn.Module, conv: nn.Module, features: list[Tensor]) -> T
 
 @contextmanager
 def _kept_buffers(norm: nn.Module) -> Iterator[None]:
-    """Undo what a second run does to the running statistics."""
+    """Undo the second run's changes of the running statistics."""
     kept = [(buffer, buffer.clone()) for buffer in norm.buffers()]
     try:
         yield

@@ -21,7 +21,7 @@ from zoo_core.layers import (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BlockStyle:
-    """What all blocks of a network have in common."""
+    """Options that all blocks of a network share."""
 
     cardinality: int = 1
     base_width: int = 64
@@ -39,7 +39,7 @@ class BasicBlock(nn.Module):
     Args:
         in_channels: of the input.
         planes: width of the convolutions, and of the output.
-        style: what the network's blocks have in common.
+        style: options that the network's blocks share.
         stride: input size over output size.
         dilation: of the second convolution.
         first_dilation: of the first convolution.
@@ -104,7 +104,7 @@ class Bottleneck(nn.Module):
     Args:
         in_channels: of the input.
         planes: a quarter of the output's channels.
-        style: what the network's blocks have in common.
+        style: options that the network's blocks share.
         stride: input size over output size.
         dilation: kept for the basic block's sake; the one 3x3 convolution has `first_dilation`.
         first_dilation: of the 3x3 convolution.
@@ -218,7 +218,7 @@ def _conv3x3(in_channels: int, out_channels: int, stride: int, dilation: int = 1
 
 
 def _aa_layer(style: BlockStyle, stride: int, dilation: int, first_dilation: int) -> AaLayer:
-    """Return the network's anti-aliasing layer for blocks that subsample, but for dilation."""
+    """Return the anti-aliasing layer of a block that subsamples, or would without dilation."""
     return style.aa_layer if stride == 2 or first_dilation != dilation else None
 
 

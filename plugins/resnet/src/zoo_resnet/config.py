@@ -1,4 +1,4 @@
-"""What makes one ResNet differ from another."""
+"""The configuration of a ResNet."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class ResNet(Network):
         self.init_layers()
 
     def _create_stem(self, cfg: ResNetConfig, in_chans: int) -> int:
-        """Build what comes before the stages, and return its channels."""
+        """Build the stem, and return its channels."""
         norm = get_norm_layer(cfg.norm_layer)
         width, out = _stem_widths(cfg)
         if width:
@@ -220,7 +220,7 @@ class ResNet(Network):
 
     @torch.jit.ignore
     def init_module(self, module: nn.Module) -> None:
-        """He's initialisation of every 2d convolution (https://arxiv.org/abs/1502.01852)."""
+        """Draw every 2d convolution as He (https://arxiv.org/abs/1502.01852)."""
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
@@ -233,7 +233,7 @@ def _stem_widths(cfg: ResNetConfig) -> tuple[tuple[int, ...], int]:
 
 
 def _create_stem_pool(cfg: ResNetConfig, channels: int) -> nn.Module:
-    """What halves the stem's resolution: max pooling, or one of its published replacements."""
+    """Make the stem's subsampling: max pooling, or one of its published replacements."""
     aa = get_aa_layer(cfg.aa_layer)
     if cfg.replace_stem_pool:
         conv = nn.Conv2d(channels, channels, 3, stride=1 if aa else 2, padding=1, bias=False)
@@ -247,7 +247,7 @@ def _create_stem_pool(cfg: ResNetConfig, channels: int) -> nn.Module:
 
 
 def _block_kinds(cfg: ResNetConfig) -> list[type[BasicBlock | Bottleneck]]:
-    """The block of each stage."""
+    """Return the block of each stage."""
     if not len(cfg.layers) == len(cfg.channels) == 4:
         raise OptionError(f"layers {cfg.layers}, channels {cfg.channels}: one number for each of the 4 stages")
     names = (cfg.block,) * 4 if isinstance(cfg.block, str) else cfg.block

@@ -249,7 +249,7 @@ UNTRAINED = {
     **dict.fromkeys(["ecaresnext26t_32x4d", "ecaresnext50t_32x4d"], OTHER),
     "ecaresnet200d": at(256, 0.95, 288, 0.95),
 }
-"""What architectures without weights are meant for, where it is not `RA`."""
+"""Default configs of architectures without weights, where they differ from `RA`."""
 TRAINED = {name.partition(".")[0] for name in WEIGHTS}
 
 PRETRAINED: dict[str, PretrainedCfg] = {

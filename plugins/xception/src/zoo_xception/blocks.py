@@ -85,7 +85,7 @@ class AlignedBlock(TappedBlock):
         return tap if stop else self._join(x, self.stack[-1](tap)), tap
 
     def _join(self, x: Tensor, y: Tensor) -> Tensor:
-        """The sum of the shortcut, which starts from `x`, and the residual `y`."""
+        """Add the shortcut, which starts from `x`, and the residual `y`."""
         y = self.drop_path(y)
         if self.shortcut is not None:
             x = self.shortcut(x)

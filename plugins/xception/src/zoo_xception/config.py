@@ -1,4 +1,4 @@
-"""What makes one aligned Xception differ from another."""
+"""The configuration of an aligned Xception."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class XceptionConfig:
-    """An aligned Xception: what DeepLabv3+ made of Xception for dense prediction (https://arxiv.org/abs/1802.02611).
+    """An aligned Xception, as in DeepLabv3+ (https://arxiv.org/abs/1802.02611).
 
     Every block is three separable convolutions. Strides replace the original's max pooling.
     """

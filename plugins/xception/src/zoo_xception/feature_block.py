@@ -24,7 +24,7 @@ class TappedBlock(nn.Module):
         self.grad_checkpointing = False
 
     def run(self, x: Tensor) -> Tensor:
-        """The block as a whole: its input to its output."""
+        """Run the block as a whole: its input to its output."""
         raise NotImplementedError
 
     def run_tap(self, x: Tensor, stop: bool) -> Tuple[Tensor, Tensor]:  # noqa: UP006
@@ -42,7 +42,7 @@ class TappedBlock(nn.Module):
         return self.run(x)
 
     def forward_tap(self, x: Tensor, stop: bool) -> Tuple[Tensor, Tensor]:  # noqa: UP006
-        """As `run_tap`, with gradient checkpointing where it is on."""
+        """Run `run_tap`, with gradient checkpointing where it is on."""
         if not torch.jit.is_scripting() and self.grad_checkpointing:  # type: ignore[attr-defined]
             return self._checkpointed(x, stop)
         return self.run_tap(x, stop)

@@ -129,7 +129,7 @@ class XceptionAligned(Network):
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
-        """Regular expressions that order parameters by depth: the stem, then each block."""
+        """Return patterns that order parameters by depth: the stem, then each block."""
         return {"stem": r"^stem", "blocks": r"^blocks\.(\d+)"}
 
     @torch.jit.ignore

@@ -13,7 +13,7 @@ from zoo_xception.config import XceptionConfig
 
 @dataclass(frozen=True)
 class Style:
-    """What the blocks of a network have in common, made from its configuration."""
+    """Options that all blocks of a network share, made from its configuration."""
 
     norm: Callable[..., nn.Module]
     """Builds a norm for a number of channels."""
@@ -23,7 +23,7 @@ class Style:
 
     @classmethod
     def of(cls, cfg: XceptionConfig) -> "Style":
-        """The style that `cfg` asks for.
+        """Return the style of `cfg`.
 
         Raises:
             OptionError: for a norm or an activation that does not exist.
@@ -35,13 +35,13 @@ class Style:
 
 
 def depthwise(channels: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
-    """A 3x3 convolution of each channel by itself."""
+    """Make a 3x3 convolution of each channel by itself."""
     padding = symmetric_padding(3, stride, dilation)
     return nn.Conv2d(channels, channels, 3, stride, padding, dilation, groups=channels, bias=False)
 
 
 def pointwise(in_channels: int, out_channels: int) -> nn.Conv2d:
-    """A 1x1 convolution across the channels."""
+    """Make a 1x1 convolution across the channels."""
     return nn.Conv2d(in_channels, out_channels, 1, bias=False)
 
 

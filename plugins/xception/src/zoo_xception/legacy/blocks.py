@@ -81,7 +81,7 @@ class Block(TappedBlock):
         return self._join(x, y), tap
 
     def _join(self, x: Tensor, y: Tensor) -> Tensor:
-        """The sum of the shortcut, which starts from `x`, and the residual `y`."""
+        """Add the shortcut, which starts from `x`, and the residual `y`."""
         if self.skip is not None:
             x = self.skipbn(self.skip(x))
         return y + x

@@ -136,6 +136,6 @@ class Xception(Network):
 
     @torch.jit.ignore
     def init_module(self, module: nn.Module) -> None:
-        """He's initialisation of convolutions (https://arxiv.org/abs/1502.01852)."""
+        """Draw convolutions as He (https://arxiv.org/abs/1502.01852)."""
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -8,10 +8,10 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from zoo_core.building.build import build_model_with_cfg as build_model_with_cfg
-    from zoo_core.building.build import default_cfg_for_features as default_cfg_for_features
     from zoo_core.building.narrow import adapt_model_from_file as adapt_model_from_file
     from zoo_core.building.narrow import adapt_model_from_string as adapt_model_from_string
     from zoo_core.building.narrow import adapt_model_to_state_dict as adapt_model_to_state_dict
+    from zoo_core.building.resolve import default_cfg_for_features as default_cfg_for_features
     from zoo_core.config import PretrainedCfg as PretrainedCfg
     from zoo_core.create import create_model as create_model
     from zoo_core.errors import OptionError as OptionError
@@ -60,7 +60,7 @@ _EXPORTS = {
     "look_up": "errors",
     "hookimpl": "hooks",
     "build_model_with_cfg": "building.build",
-    "default_cfg_for_features": "building.build",
+    "default_cfg_for_features": "building.resolve",
     "Family": "family",
     "Network": "network",
     "PretrainedCfg": "config",

@@ -32,7 +32,7 @@ class PluginError(ZooError, RuntimeError):
 
 
 class ConfigError(ZooError, ValueError):
-    """A default config with a field that does not exist, or a value that cannot be."""
+    """A default config, or a repository's, with a field that does not exist or a value that cannot be."""
 
 
 class OptionError(ZooError, TypeError):

@@ -43,12 +43,14 @@ class ModelName(Record):
         return f"{self.distribution}/{name}" if self.distribution else name
 
 
-def parse_model_name(name: str) -> ModelName:
-    """Take a model name apart; nothing is looked up.
+def parse_model_name(name: str | ModelName) -> ModelName:
+    """Take a model name apart; one that is parsed is returned as it is. Nothing is looked up.
 
     Raises:
         ModelNameError: for what is no model name, saying what was expected.
     """
+    if isinstance(name, ModelName):
+        return name
     if not isinstance(name, str):
         raise ModelNameError(f"model name must be a str, not {type(name).__name__}: {name!r}")
     scheme, colon, path = name.partition(":")

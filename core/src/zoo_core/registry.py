@@ -13,7 +13,7 @@ from zoo_core.discovery.index import Index, Plugin, build_index
 from zoo_core.discovery.lookup import FoundModel, candidates, find, load_constructor, read_pretrained_cfg
 from zoo_core.discovery.registered import LocalPlugin
 from zoo_core.errors import ConfigError, ModelNameError, UnknownModelError, did_you_mean
-from zoo_core.names import get_arch_name, parse_model_name, split_model_name_tag
+from zoo_core.names import ModelName, get_arch_name, parse_model_name, split_model_name_tag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def plugins() -> tuple[Plugin, ...]:
     return tuple(plugin for plugin in current_index().plugins if plugin is not _local)
 
 
-def find_model(model_name: str) -> FoundModel:
+def find_model(model_name: str | ModelName) -> FoundModel:
     """Find who builds a model, by name. Loads nothing.
 
     Raises:

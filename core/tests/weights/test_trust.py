@@ -17,7 +17,7 @@ from tiny import TinyConfig, TinyNet
 from torch import nn
 from weight_server import Server
 from zoo_core.config import PretrainedCfg
-from zoo_core.errors import OptionError, WeightsError, ZooError
+from zoo_core.errors import ConfigError, OptionError, WeightsError, ZooError
 from zoo_core.family import Family
 from zoo_core.weights import licence
 from zoo_core.weights.address import key_of
@@ -75,7 +75,7 @@ def test_a_repository_cannot_fill_another_s_place_in_the_cache(hub: Server, tmp_
     good = f"http://127.0.0.1:{hub.port}\\@127.0.0.1:{hub.port}/org/good/resolve/{COMMIT}/model.safetensors"
     hub.add(f"/@127.0.0.1:{hub.port}/org/good/resolve/{COMMIT}/model.safetensors", save(EVIL))
     evil = repository(hub, "org/evil", model_args={"pretrained_cfg_overlay": {"url": good}})
-    with pytest.raises(WeightsError, match=r"^hf-hub:org/evil: .* sets 'pretrained_cfg_overlay' in model_args"):
+    with pytest.raises(ConfigError, match=r"^hf-hub:org/evil: .* sets 'pretrained_cfg_overlay' in model_args"):
         zoo_core.create_model(evil, pretrained=True)
     with pytest.raises(WeightsError, match="refused"):
         zoo_core.create_model("trusted_net", pretrained=True, pretrained_cfg={"url": good})
@@ -123,7 +123,7 @@ def test_a_repository_sets_options_of_the_network_alone(
     value = json.loads(json.dumps(value).replace("{tmp}", str(tmp_path)))
     name = repository(hub, "org/evil", model_args={option: value})
     for pretrained in (False, True):
-        with pytest.raises(WeightsError, match=rf"^{name}: its config\.json sets '{option}' ") as caught:
+        with pytest.raises(ConfigError, match=rf"^{name}: its config\.json sets '{option}' ") as caught:
             zoo_core.create_model(name, pretrained=pretrained)
         assert len(str(caught.value)) < 400
     assert not (tmp_path / "chosen").exists()
@@ -157,7 +157,7 @@ def test_a_repository_cannot_ask_for_a_million_blocks(hub: Server, by_client: bo
     )
     assert len(zoo_core.create_model(repository(hub, "org/a", architecture="deep_net")).blocks) == 2
     huge = repository(hub, "org/b", architecture="deep_net", model_args={"depths": [60_000] * 3})
-    with pytest.raises(WeightsError, match="network of more than 100,000 modules"):
+    with pytest.raises(ConfigError, match="network of more than 100,000 modules"):
         zoo_core.create_model(huge)
 
 

@@ -107,7 +107,7 @@ def _renamed(index: Index, name: ModelName) -> list[FoundModel]:
     return founds
 
 
-def find(index: Index, model_name: str) -> FoundModel:
+def find(index: Index, model_name: str | ModelName) -> FoundModel:
     """Find the one plugin that offers a name.
 
     Raises:
@@ -116,7 +116,7 @@ def find(index: Index, model_name: str) -> FoundModel:
     name = parse_model_name(model_name)
     if name.scheme:
         raise ModelNameError(
-            f"{model_name!r} is a place, whose config.json names the architecture: pass it to create_model"
+            f"{str(name)!r} is a place, whose config.json names the architecture: pass it to create_model"
         )
     founds = candidates(index, name)
     if len(founds) != 1 or founds[0].plugin.problem:

@@ -4,18 +4,18 @@ An option that names a layer (``act_layer``, ``norm_layer``, ``aa_layer``, ``att
 name or a class: the ``get_*`` function resolves it, and the ``create_*`` function makes one.
 
 - `activation`, `norm`, `attention`, `blur_pool` (anti-aliasing), `drop`: what blocks are made of;
-- `conv_norm_act`, `inplace_abn`: fused units;
+- `conv_norm_act`, `inplace_abn`: fused units, imported when they are used;
 - `stage`: blocks in order, with gradient checkpointing;
 - `classifier`: the head.
 """
 
+from importlib import import_module
 from typing import Any
 
 from zoo_core.layers.activation import ActLayer, create_act, get_act_layer
 from zoo_core.layers.attention import AttnLayer, EfficientChannelAttention, SqueezeExcite, create_attn, get_attn
 from zoo_core.layers.blur_pool import AaLayer, BlurPool2d, create_aa, get_aa_layer, is_avg_pool
-from zoo_core.layers.classifier import ClassifierHead, SelectAdaptivePool2d, create_classifier, renew_classifier
-from zoo_core.layers.conv_norm_act import ConvNormAct, symmetric_padding
+from zoo_core.layers.classifier import ClassifierHead, SelectAdaptivePool2d, create_classifier
 from zoo_core.layers.drop import DropPath, check_rate, drop_path_rates
 from zoo_core.layers.norm import (
     BatchNormAct2d,
@@ -29,6 +29,7 @@ from zoo_core.layers.stage import Stage, checkpoint_block, is_hooked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from zoo_core.layers.conv_norm_act import ConvNormAct, symmetric_padding
     from zoo_core.layers.inplace_abn import InplaceAbn
 
 __all__ = [
@@ -62,15 +63,12 @@ __all__ = [
     "get_norm_layer",
     "is_avg_pool",
     "is_hooked",
-    "renew_classifier",
     "symmetric_padding",
 ]
+_ON_DEMAND = {"ConvNormAct": "conv_norm_act", "symmetric_padding": "conv_norm_act", "InplaceAbn": "inplace_abn"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import `InplaceAbn` when it is used: few networks need it."""
-    if name != "InplaceAbn":
+    if (module := _ON_DEMAND.get(name)) is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from zoo_core.layers.inplace_abn import InplaceAbn
-
-    return InplaceAbn
+    return getattr(import_module(f"{__name__}.{module}"), name)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 from tiny import TinyConfig, TinyNet
 from weight_server import Server
 from zoo_core.config import PretrainedCfg
-from zoo_core.errors import WeightsError
+from zoo_core.errors import ConfigError, WeightsError
 from zoo_core.weights.fetch import fetch_weights, is_cached
 from zoo_core.weights.hub.hub_config import read_hub_config
 from zoo_core.weights.hub.repository import push_to_hub, save_for_hub
@@ -260,7 +260,7 @@ def test_without_the_hub_the_last_answer_serves(hub: Server, monkeypatch: pytest
 )
 def test_a_repository_of_something_else_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(WeightsError, match=message):
+    with pytest.raises(ConfigError, match=message):
         read_hub_config(f"local-dir:{tmp_path}")
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import ConfigError, ModelNameError, WeightsError
-from zoo_core.names import parse_model_name
+from zoo_core.names import ModelName, parse_model_name
 from zoo_core.weights.address import is_commit, key_of, parse_url, split_reference
 from zoo_core.weights.hub.model_args import MOST_CLASSES
 from zoo_core.weights.paths import is_file, user_path
@@ -49,16 +49,18 @@ class HubModel:
     `zoo_core.weights.hub.model_args`."""
 
 
-def read_hub_config(ref: str, *, cache_dir: str | PathLike[str] | None = None) -> HubModel:
+def read_hub_config(ref: str | ModelName, *, cache_dir: str | PathLike[str] | None = None) -> HubModel:
     """Read a model name's repository: ``hf-hub:org/repo[@revision]`` or ``local-dir:path``.
 
     On the Hub the branch is looked up anew, so that a new commit is noticed; the weights are then those of that commit.
 
     Raises:
-        WeightsError: for a repository that cannot be had, or is none of an image model.
+        ConfigError: for a config that cannot be used, such as one of no image model.
+        WeightsError: for a repository that cannot be had.
         ModelNameError: for a malformed reference.
     """
     name = parse_model_name(ref)
+    ref = str(name)
     if name.path is None:
         raise WeightsError(f"{ref!r} is no repository: expected 'hf-hub:org/repo[@revision]' or 'local-dir:path'")
     if name.scheme == "local-dir":
@@ -140,14 +142,14 @@ def _read(path: Path, ref: str) -> dict[str, Any]:
             raise ValueError(f"it is larger than {_LARGEST_CONFIG:,} bytes")
         config = json.loads(content)
     except RecursionError as error:
-        raise WeightsError(f"{ref}: {path} cannot be read: it is nested too deep") from error
+        raise ConfigError(f"{ref}: {path} cannot be read: it is nested too deep") from error
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{ref}: {path} cannot be read: {error}") from error
+        raise ConfigError(f"{ref}: {path} cannot be read: {error}") from error
     if not isinstance(config, dict) or not isinstance(config.get("architecture"), str):
-        raise WeightsError(f"{ref}: {path} names no architecture; it is no repository of an image model")
+        raise ConfigError(f"{ref}: {path} names no architecture; it is no repository of an image model")
     for key in ("pretrained_cfg", "model_args"):
         if not isinstance(config.get(key) or {}, dict):
-            raise WeightsError(f"{ref}: {path} cannot be used: its {key} is no object")
+            raise ConfigError(f"{ref}: {path} cannot be used: its {key} is no object")
     return config
 
 
@@ -163,9 +165,9 @@ def _parse(config: Mapping[str, Any], ref: str, source: Mapping[str, Any]) -> Hu
     try:
         cfg = PretrainedCfg.from_dict({**known, **source, "architecture": config["architecture"]})
     except ConfigError as error:
-        raise WeightsError(f"{ref}: its {CONFIG_FILE} cannot be used: {error}") from error
-    if not 0 <= cfg.num_classes <= MOST_CLASSES:
-        raise WeightsError(f"{ref}: its {CONFIG_FILE} cannot be used: no classifier has {cfg.num_classes:,} classes")
+        raise ConfigError(f"{ref}: its {CONFIG_FILE} cannot be used: {error}") from error
+    if cfg.num_classes > MOST_CLASSES:
+        raise ConfigError(f"{ref}: its {CONFIG_FILE} cannot be used: no classifier has {cfg.num_classes:,} classes")
     return HubModel(
         architecture=config["architecture"],
         qualified=_qualified(config),

@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from zoo_core.building.infer import derived_fields
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import OptionError, WeightsError
+from zoo_core.network.infer import completed
 from zoo_core.weights.files.safetensors import tensorfile_of
 from zoo_core.weights.hub.card import model_card
 from zoo_core.weights.hub.hub_config import CONFIG_FILE, SOURCE_FIELDS
@@ -130,8 +130,7 @@ def describe(model: nn.Module, details: Details) -> dict[str, Any]:
 
     if unknown := sorted(details.keys() - Details.__annotations__.keys()):
         raise OptionError(f"save_for_hub has no option {unknown[0]!r}; it has {', '.join(Details.__annotations__)}")
-    given = getattr(model, "pretrained_cfg", None)
-    cfg = given if isinstance(given, PretrainedCfg) else PretrainedCfg.from_dict(given or {})
+    cfg = PretrainedCfg.from_dict(getattr(model, "pretrained_cfg", None) or {})
     if not cfg.architecture:
         raise WeightsError(f"a {type(model).__name__} without an architecture in its pretrained_cfg cannot be saved")
     # An option may have moved the convolution that the published weights name.
@@ -139,7 +138,7 @@ def describe(model: nn.Module, details: Details) -> dict[str, Any]:
     cfg = cfg.overlaid(
         {key: None for key in ("first_conv", "classifier") if not {*names_of(getattr(cfg, key))} <= modules}
     )
-    cfg = cfg.overlaid(derived_fields(model, cfg))
+    cfg = completed(model, cfg)
     made_with: Mapping[str, Any] = getattr(model, "made_with", {})
     num_classes, channels = int(getattr(model, "num_classes", cfg.num_classes)), _in_channels(model, cfg)
     cfg = _as_it_is_now(model, cfg, num_classes, channels, details.get("input_size"))
@@ -184,7 +183,7 @@ def _as_it_is_now(
         changed = {name: (channels, *size[1:]) for name in sizes if (size := getattr(cfg, name))}
         changed |= {key: (sum(value) / len(value),) * channels for key, value in (("mean", cfg.mean), ("std", cfg.std))}
         cfg = cfg.overlaid(changed)
-    return cfg.overlaid(derived_fields(model, cfg))
+    return completed(model, cfg)
 
 
 def _labels(cfg: PretrainedCfg, num_classes: int, details: Details) -> tuple[Sequence[str], Mapping[str, str]]:

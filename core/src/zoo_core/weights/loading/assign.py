@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from zoo_core.building.deferred import give
 from zoo_core.errors import WeightsError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _COUNTER = "num_batches_tracked"
 # torch's own, and that of its batch norms, which only adds a counter to old state dicts.
@@ -21,6 +21,10 @@ _PLAIN_LOADERS = (nn.Module._load_from_state_dict, nn.modules.batchnorm._NormBas
 _SHOWN = 4
 WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 """What DistributedDataParallel and torch.compile put before every name."""
+
+
+Give = Callable[[Tensor, Tensor], object]
+"""Overwrites its first argument by its second, of the same shape."""
 
 
 class Slot(NamedTuple):
@@ -169,20 +173,19 @@ def fill(
     places: Mapping[str, Slot],
     state_dict: Mapping[str, Tensor],
     *,
-    assign: bool = False,
+    give: Give = Tensor.copy_,
 ) -> None:
     """Put tensors that fit into their places.
 
     Args:
         places: the network's slots.
         state_dict: the tensors, each of its slot's shape.
-        assign: give the slot the tensor's own memory where nobody can tell that from copying, see
-            `zoo_core.building.deferred`.
+        give: overwrites a slot's tensor by the state dict's.
     """
     with torch.no_grad():
         for key, slot in places.items():
             if key in state_dict:
-                give(slot.tensor, state_dict[key], share=assign)
+                give(slot.tensor, state_dict[key])
             elif slot.name == _COUNTER:
                 slot.tensor.zero_()
 

@@ -55,7 +55,7 @@ class Deferral(TorchFunctionMode):
         self._fresh: dict[int, tuple[Tensor, Callable[[Tensor], object] | None]] = {}  # by address: memory, noted draw
         self._taken: set[int] = set()
         # This moves the default generator, so that setting the caller's seed once more is seen.
-        self._generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+        self._generator = torch.Generator().manual_seed(int(torch.randint(2**62, (), device="cpu")))
         self._state: bytes | None = _default_state()
 
     def finish(self, model: nn.Module, *, draw: bool = True) -> None:

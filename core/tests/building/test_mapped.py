@@ -108,7 +108,7 @@ def test_memory_of_its_own_is_taken_for_what_is_written_alone(tmp_path):
     save_file({"weight": torch.zeros(10_000, 1000)}, path)
     code = f"""
 import torch
-from zoo_core.weights.files.read import read_state_dict
+from zoo_core.weights.loading.state_dict import read_state_dict
 def private():
     with open("/proc/self/smaps_rollup") as file:
         return sum(int(line.split()[1]) for line in file if line.startswith("Anonymous:")) // 1024

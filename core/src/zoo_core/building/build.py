@@ -148,7 +148,7 @@ def load_weights(
     Raises:
         WeightsError: if there are none, or see `zoo_core.weights.loading.load.load_pretrained`.
     """
-    from zoo_core.weights.files.read import WEIGHT_SUFFIXES
+    from zoo_core.weights.files.detect import WEIGHT_SUFFIXES
     from zoo_core.weights.loading.load import load_custom_pretrained, load_pretrained
 
     _require_weights(variant, cfg)

@@ -12,7 +12,7 @@ from zoo_core.building.deferred import Deferral
 from zoo_core.building.materialise import building, complete
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import WeightsError
-from zoo_core.weights.loading.assign import slots
+from zoo_core.weights.loading.assign import slots_of
 from zoo_core.weights.loading.load import load_adapted, load_pretrained
 
 CFG = PretrainedCfg(num_classes=4, input_size=(3, 8, 8), first_conv="conv", classifier="fc")
@@ -140,7 +140,7 @@ def assert_loaded(net, state_dict):
     assert net.fc.weight is net.tied.weight
 
 
-NAMES = list(slots(Net()))
+NAMES = list(slots_of(Net()))
 CHANGES = st.lists(
     st.one_of(
         st.tuples(st.just("kind"), st.sampled_from(NAMES), st.sampled_from(sorted(KINDS))),

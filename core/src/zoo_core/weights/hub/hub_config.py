@@ -1,7 +1,7 @@
 """The ``config.json`` of a repository, on the Hub or in a folder: found, read and checked.
 
-It is timm's: ``architecture``, ``num_classes``, ``pretrained_cfg``, ``label_names`` and ``model_args``. What Zoo adds
-lies under ``zoo``: the qualified name of the architecture.
+It is timm's: ``architecture``, ``num_classes``, ``pretrained_cfg``, ``label_names`` and
+``model_args``. Zoo adds the qualified name of the architecture, under ``zoo``.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import ConfigError, ModelNameError, WeightsError
 from zoo_core.names import ModelName, parse_model_name
-from zoo_core.weights.address import is_commit, key_of, parse_url, split_reference
+from zoo_core.weights.cache.address import key_of, parse_url
+from zoo_core.weights.cache.entry import Entry, cache_folder, store
+from zoo_core.weights.cache.paths import is_file, user_path
+from zoo_core.weights.cache.verify import is_commit
+from zoo_core.weights.files.detect import WEIGHT_SUFFIXES
+from zoo_core.weights.hub import locations
+from zoo_core.weights.hub.locations import CONFIG_FILE, WEIGHT_FILES, split_reference
 from zoo_core.weights.hub.model_args import MOST_CLASSES
-from zoo_core.weights.paths import is_file, user_path
-from zoo_core.weights.sources import hub
-from zoo_core.weights.transfer.cache import Entry, cache_folder, store
-from zoo_core.weights.transfer.request import UnavailableError
+from zoo_core.weights.transfer.request import UnavailableError, offline_variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from os import PathLike
 
-CONFIG_FILE = "config.json"
-WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".ckpt")
-"""What a folder's file of weights ends in, where it has another name than a repository's."""
 SOURCE_FIELDS = frozenset({"url", "file", "hf_hub_id", "hf_hub_filename", "sha256"})
 """Fields of a default config that say where weights are: here the repository itself, whatever the config says."""
 _FIELDS = frozenset(field.name for field in dataclasses.fields(PretrainedCfg)) - SOURCE_FIELDS - {"architecture", "tag"}
@@ -79,10 +79,8 @@ def fetch_config(ref: str, location: str, *, cache_dir: str | PathLike[str] | No
     Raises:
         WeightsError: when there is neither.
     """
-    from zoo_core.weights.fetch import offline_variable
-
     repo, revision = split_reference(location)
-    hub_cache = hub.hub_cache_folder(Path(cache_dir) if cache_dir else None)
+    hub_cache = locations.hub_cache_folder(Path(cache_dir) if cache_dir else None)
     folder = cache_folder(cache_dir)
     failure = None
     variable = offline_variable()
@@ -91,15 +89,15 @@ def fetch_config(ref: str, location: str, *, cache_dir: str | PathLike[str] | No
             if find_spec("huggingface_hub"):
                 from zoo_core.weights.hub.client import download_file
 
-                path = download_file(repo, revision, "config.json", cache=hub_cache, name=ref)
+                path = download_file(repo, revision, CONFIG_FILE, cache=hub_cache, name=ref)
                 return path, path.parent.name
             return _download(ref, repo, revision, folder)
         except UnavailableError as error:
             failure = error
-    snapshot = hub.snapshot_path(hub_cache, repo, revision, "config.json")
+    snapshot = locations.snapshot_path(hub_cache, repo, revision, CONFIG_FILE)
     if snapshot.is_file():
         return snapshot, snapshot.parent.name
-    url = parse_url(hub.file_url(repo, revision, "config.json")).url
+    url = parse_url(locations.file_url(repo, revision, CONFIG_FILE)).url
     entry = Entry(folder, key_of(url))
     receipt = entry.read_receipt()
     if entry.path.is_file() and not (receipt and receipt.url != url):
@@ -115,8 +113,8 @@ def fetch_config(ref: str, location: str, *, cache_dir: str | PathLike[str] | No
 def _download(ref: str, repo: str, revision: str, folder: Path) -> tuple[Path, str]:
     from zoo_core.weights.transfer.http import get_small
 
-    url = parse_url(hub.file_url(repo, revision, "config.json")).url
-    content, headers = get_small(url, ref, hub.authorization())
+    url = parse_url(locations.file_url(repo, revision, CONFIG_FILE)).url
+    content, headers = get_small(url, ref, locations.authorization())
     commit = headers.get("X-Repo-Commit", "")
     commit = commit if is_commit(commit) else revision
     return store(content, folder, key_of(url), url=url, commit=commit).path, commit
@@ -124,11 +122,11 @@ def _download(ref: str, repo: str, revision: str, folder: Path) -> tuple[Path, s
 
 def _weights_in(folder: Path, ref: str) -> Path | None:
     """The folder's file of weights: under a repository's usual names, else the only one; None where there is none."""
-    usual = [path for name in hub.WEIGHT_FILES if is_file(path := folder / name)]
+    usual = [path for name in WEIGHT_FILES if is_file(path := folder / name)]
     found = usual[:1] or sorted(path for path in folder.iterdir() if path.suffix in WEIGHT_SUFFIXES and is_file(path))
     if len(found) > 1:
         names = ", ".join(path.name for path in found[:5])
-        raise WeightsError(f"{ref} holds several files of weights: {names}; call the one to load {hub.WEIGHT_FILES[0]}")
+        raise WeightsError(f"{ref} holds several files of weights: {names}; call the one to load {WEIGHT_FILES[0]}")
     return found[0] if found else None
 
 

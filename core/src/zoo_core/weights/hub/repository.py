@@ -1,8 +1,9 @@
 """Save a model as a repository: on the Hub, or in a folder.
 
-A repository holds the weights as safetensors, a model card, and a ``config.json`` that Zoo, timm and the image
-pipelines of transformers read. It says what is true of this model, and nothing of the weights that it may have started
-from: those were somebody else's, under another licence perhaps, and measured on other data.
+A repository holds the weights as safetensors, a model card, and a ``config.json`` that Zoo, timm
+and the image pipelines of transformers read. It says what is true of this model, and nothing of the
+weights that it may have started from: those were somebody else's, under another licence perhaps,
+and measured on other data.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import OptionError, WeightsError
 from zoo_core.network.infer import completed
+from zoo_core.weights.cache.entry import write_atomically
 from zoo_core.weights.files.safetensors import tensorfile_of
 from zoo_core.weights.hub.card import model_card
-from zoo_core.weights.hub.hub_config import CONFIG_FILE, SOURCE_FIELDS
+from zoo_core.weights.hub.hub_config import SOURCE_FIELDS
+from zoo_core.weights.hub.locations import CONFIG_FILE, WEIGHT_FILES
 from zoo_core.weights.hub.model_args import checked_options
 from zoo_core.weights.loading.adapt import names_of
-from zoo_core.weights.sources.hub import WEIGHT_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,11 +72,11 @@ class Details(TypedDict, total=False):
 def save_for_hub(model: nn.Module, path: str | PathLike[str], **details: Unpack[Details]) -> None:
     """Write a folder that ``local-dir:path``, a Hub repository, timm and transformers read.
 
-    >>> save_for_hub(net, "digits", label_names=[str(n) for n in range(10)], input_size=(32, 32), license="mit")
+    >>> save_for_hub(net, "digits", label_names=[*"0123456789"], input_size=(32, 32), license="mit")
 
     Args:
-        model: made by `create_model`; its weights are those of now. The options that it was made with are written, so
-            that the same network comes back.
+        model: made by `create_model`; its weights are those of now. The options that it was made
+            with are written, so that the same network comes back.
         path: the folder, made if it does not exist. A model card that lies there already stays.
         details: see `Details`.
 
@@ -86,11 +88,11 @@ def save_for_hub(model: nn.Module, path: str | PathLike[str], **details: Unpack[
     card = model_card(config, getattr(model, "made_with", {}), sum(p.numel() for p in model.parameters()))
     folder = Path(path)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / WEIGHT_FILES[0], tensorfile_of(model.state_dict()))
-        _write(folder / CONFIG_FILE, (json.dumps(config, indent=2, allow_nan=False) + "\n").encode())
+        # Whole or not at all: the model may be mapped from the file that is replaced.
+        write_atomically(folder / WEIGHT_FILES[0], tensorfile_of(model.state_dict()))
+        write_atomically(folder / CONFIG_FILE, (json.dumps(config, indent=2, allow_nan=False) + "\n").encode())
         if not (folder / CARD_FILE).exists():
-            _write(folder / CARD_FILE, card.encode())
+            write_atomically(folder / CARD_FILE, card.encode())
     except OSError as error:
         raise WeightsError(f"{folder} cannot be written: {error.strerror or error}") from error
 
@@ -126,7 +128,7 @@ def push_to_hub(
 
 def describe(model: nn.Module, details: Details) -> dict[str, Any]:
     """The ``config.json`` of a model."""
-    from zoo_core import __version__
+    from zoo_core._version import __version__
 
     if unknown := sorted(details.keys() - Details.__annotations__.keys()):
         raise OptionError(f"save_for_hub has no option {unknown[0]!r}; it has {', '.join(Details.__annotations__)}")
@@ -213,16 +215,6 @@ def _model_args(options: Mapping[str, Any], channels: int) -> dict[str, Any]:
             ) from error
     # Whoever reads the channels off the input's size needs no option; timm does not.
     return checked_options({**written, **({"in_chans": channels} if channels != 3 else {})}, "save_for_hub", ())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: the model may be mapped from the one that it replaces."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _in_channels(model: nn.Module, cfg: PretrainedCfg) -> int:

@@ -1,4 +1,4 @@
-"""Load weights into a network: read, adapt, check, and only then fill, so that a failed load changes nothing."""
+"""Load weights into a network: read, adapt, check, then fill. A failed load changes nothing."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
-from torch._C import DisableTorchFunction  # the builder's deferral need not look at what is done to a file's tensors
+from torch._C import DisableTorchFunction  # the builder's deferral need not look at a file's tensors
 
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import WeightsError
 from zoo_core.hooks.manager import hook_manager
 from zoo_core.network.infer import completed
+from zoo_core.weights.cache.entry import cache_folder
 from zoo_core.weights.fetch import fetch_weights
 from zoo_core.weights.files.installed import is_installed
-from zoo_core.weights.files.read import read_state_dict
 from zoo_core.weights.loading.adapt import adapt_classifiers, adapt_first_convs
 from zoo_core.weights.loading.assign import (
     Give,
@@ -22,20 +22,20 @@ from zoo_core.weights.loading.assign import (
     check_fit,
     fill,
     loads_itself,
-    slots,
+    slots_of,
     unchanged_if_it_fails,
 )
 from zoo_core.weights.loading.plain import plain_tensors
+from zoo_core.weights.loading.state_dict import StateDict, read_state_dict
+from zoo_core.weights.loading.unwrap import unwrapped_for
 from zoo_core.weights.sources import local
 from zoo_core.weights.sources.url import torch_checkpoints
-from zoo_core.weights.transfer.cache import cache_folder
 from zoo_core.weights.transfer.request import split_source
 
 if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-StateDict = dict[str, Tensor]
 FilterFn = Callable[[StateDict, nn.Module], StateDict]
 
 
@@ -58,11 +58,13 @@ def load_pretrained(
         strict: False lets keys be missing or too many.
         cache_dir: where downloads are kept, by default the platform's cache folder.
         mmap: map the file instead of copying it; by default only one in a cache or a package.
-        give: overwrites a tensor of the model by one of the file; the builder shares memory where nobody can tell.
+        give: overwrites a tensor of the model by one of the file; the builder shares memory where
+            nobody can tell.
 
     Raises:
         ConfigError: for a default config that cannot be.
-        WeightsError: when there are no weights, or they cannot be read or do not fit; the model is as it was then.
+        WeightsError: when there are no weights, or they cannot be read or do not fit; the model is
+            as it was then.
     """
     cfg = completed(model, _cfg_of(model, pretrained_cfg))
     path = fetch_weights(cfg, cache_dir=cache_dir)
@@ -74,7 +76,7 @@ def load_pretrained(
         with DisableTorchFunction():
             state_dict = plain_tensors(filtered, f"the filtered weights of {path}")
     adapt = hook_manager().hook.zoo_adapt_state_dict
-    state_dict = adapt(state_dict=state_dict, model=model, pretrained_cfg=cfg) or state_dict
+    state_dict = adapt(state_dict=state_dict, model=model, pretrained_cfg=cfg) or unwrapped_for(model, state_dict)
     load_adapted(model, state_dict, cfg, strict=strict, give=give, source=f"the weights in {path}")
 
 
@@ -85,12 +87,13 @@ def load_custom_pretrained(
     load_fn: Callable[[nn.Module, str], object] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> None:
-    """Load weights that are no state dict: fetch the file that a default config names, and let the network read it.
+    """Load weights that are no state dict: fetch a default config's file for the network to read.
 
     Args:
         model: whose values are replaced.
         pretrained_cfg: by default the model's own ``pretrained_cfg``.
-        load_fn: ``(model, path)`` reads the file; by default the model's own ``load_pretrained(path)``.
+        load_fn: ``(model, path)`` reads the file; by default the model's own
+            ``load_pretrained(path)``.
         cache_dir: as for `load_pretrained`.
 
     Raises:
@@ -116,19 +119,19 @@ def load_adapted(
     give: Give = Tensor.copy_,
     source: str = "the weights",
 ) -> None:
-    """Adapt a state dict to the model's channels and classes, check that it fits, and fill the model with it."""
-    places = slots(model)
+    """Adapt a state dict to the model's channels and classes, and put it into the model."""
+    slots = slots_of(model)
     with DisableTorchFunction():
         state_dict = plain_tensors(state_dict, source)
-        shapes = {key: slot.tensor.shape for key, slot in places.items()}
+        shapes = {key: slot.tensor.shape for key, slot in slots.items()}
     state_dict = adapt_first_convs(state_dict, cfg, shapes)
     state_dict, fresh = adapt_classifiers(state_dict, cfg, shapes)
-    put(model, places, state_dict, may_miss=fresh, strict=strict, give=give, source=source)
+    put(model, slots, state_dict, may_miss=fresh, strict=strict, give=give, source=source)
 
 
 def put(
     model: nn.Module,
-    places: Slots,
+    slots: Slots,
     state_dict: StateDict,
     *,
     may_miss: Iterable[str] = (),
@@ -136,31 +139,32 @@ def put(
     give: Give = Tensor.copy_,
     source: str = "the weights",
 ) -> None:
-    """Check that a state dict fits, and only then put it into the model's slots; arguments as for `load_adapted`.
+    """Check that a state dict fits, then put it into the model; arguments as for `load_adapted`.
 
-    Modules that have something to say in their own loading (a hook, an override) are loaded by torch's
-    ``load_state_dict``.
+    Modules that have something to say in their own loading (a hook, an override) are loaded by
+    torch's ``load_state_dict``.
     """
-    by_itself = loads_itself(places)
+    by_itself = loads_itself(slots)
     extra = {k: v for k, v in state_dict.items() if by_itself and str(k).endswith("_extra_state")}
     with DisableTorchFunction():
         plain = plain_tensors({key: value for key, value in state_dict.items() if key not in extra}, source)
-        check_fit(places, plain, may_miss=may_miss, strict=strict, source=source)
+        check_fit(slots, plain, may_miss=may_miss, strict=strict, source=source)
     if not by_itself:
-        fill(places, plain, give=give)
+        fill(slots, plain, give=give)
         return
-    kept = {key: value for key, value in plain.items() if key in places}
+    kept = {key: value for key, value in plain.items() if key in slots}
     try:
-        with unchanged_if_it_fails(places):
+        with unchanged_if_it_fails(slots):
             model.load_state_dict({**kept, **extra}, strict=False)
     except Exception as error:  # a module's own loading may raise whatever it likes
         raise WeightsError(f"{source} cannot be loaded by {type(model).__name__}: {str(error)[:500]}") from error
 
 
 def _is_ours(cfg: PretrainedCfg, path: Path, cache: Path) -> bool:
-    """Whether files there are replaced by renaming and never rewritten: in a cache, or where an installer put them.
+    """Return whether the file is one of a cache or an installer, which rename and never rewrite.
 
-    torch.hub's folder does not count: people put files there by hand. Nor does a path that a person names.
+    torch.hub's folder does not count: people put files there by hand. Nor does a path that a person
+    names.
     """
     if path.is_relative_to(cache):
         return True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from torch import Tensor, nn
-from zoo_core.building.infer import derived_fields
+from zoo_core.network.infer import completed
 
 if TYPE_CHECKING:
     from zoo_core.family import Family
@@ -45,7 +45,7 @@ def assert_config_is_as_stated(family: Family, name: str, facts: dict[str, Any])
     with torch.device("meta"):
         net = family.network_class(family.architectures[architecture])
     cfg = family.pretrained[name]
-    fields = json.loads(json.dumps({**cfg.to_dict(), **derived_fields(net, cfg)}))
+    fields = json.loads(json.dumps(completed(net, cfg).to_dict()))
     assert {key: value for key, value in fields.items() if value is not None and key != "label_offset"} == facts
 
 

@@ -178,7 +178,7 @@ def test_list_long_says_of_weights_what_a_person_decides_by() -> None:
     pruned = rows["ecaresnet50d_pruned.miil_in1k"]
     assert pruned["bytes"] == pytest.approx(19_939_713 * 4, rel=0.01), "parameters of the pruned net, in float32"
     table = zoo("list", "--long", "test_resnet.digits").stdout
-    assert "0.8 MB" in table
+    assert "768.0 KB" in table
     assert "yes" in table
 
 

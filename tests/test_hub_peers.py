@@ -14,9 +14,9 @@ from safetensors.torch import save
 from weight_server import Server
 from zoo_core.config import PretrainedCfg
 from zoo_core.weights.fetch import fetch_weights
-from zoo_core.weights.files.read import read_state_dict
 from zoo_core.weights.hub.hub_config import read_hub_config
 from zoo_core.weights.hub.repository import save_for_hub
+from zoo_core.weights.loading.state_dict import read_state_dict
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,7 +26,7 @@ def environment(folder: Path, resnet: Path, version: str, api: int) -> Environme
     core = folder / "core"
     shutil.copytree(ROOT / "core", core, ignore=shutil.ignore_patterns("tests", "__pycache__"))
     for file, pattern, text in (
-        ("__init__.py", r'__version__ = ".*"', f'__version__ = "{version}"'),
+        ("_version.py", r'__version__ = ".*"', f'__version__ = "{version}"'),
         ("discovery/manifest.py", r"^API = \d+$", f"API = {api}"),
     ):
         path = core / "src" / "zoo_core" / file

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import importlib_metadata  # noqa: F401 - the scan's fallback, while sys.path has the standard library only
+import packaging.requirements
+import packaging.version  # noqa: F401 - the same for versions and requirements
 import pluggy  # noqa: F401 - the same for hooks
 import pytest
 import zoo_core

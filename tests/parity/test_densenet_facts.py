@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from zoo_core.building.infer import derived_fields
+from zoo_core.network.infer import completed
 from zoo_densenet import FAMILY
 
 FACTS = Path(__file__).parents[1] / "facts"
@@ -58,6 +58,6 @@ def test_default_configs_equal_the_facts_field_by_field(name: str) -> None:
     with torch.device("meta"):
         net = FAMILY.network_class(FAMILY.architectures[name.partition(".")[0]])
     cfg = FAMILY.pretrained[name]
-    fields = json.loads(json.dumps({**cfg.to_dict(), **derived_fields(net, cfg)}))
+    fields = json.loads(json.dumps(completed(net, cfg).to_dict()))
     stated = {key: value for key, value in fields.items() if value is not None and key != "label_offset"}
     assert stated == PRETRAINED[name]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from zoo_core.building.infer import derived_fields
+from zoo_core.network.infer import completed
 from zoo_resnet import FAMILY
 
 FACTS = Path(__file__).parents[1] / "facts"
@@ -52,7 +52,7 @@ def test_default_configs_equal_the_facts_field_by_field(architecture: str) -> No
         net = FAMILY.network_class(FAMILY.architectures[architecture])
     for name in (name for name in PRETRAINED if name.partition(".")[0] == architecture):
         cfg = FAMILY.pretrained[name]
-        fields = json.loads(json.dumps({**cfg.to_dict(), **derived_fields(net, cfg)}))
+        fields = json.loads(json.dumps(completed(net, cfg).to_dict()))
         ours = ("label_offset", "notes")  # fields of which the facts say nothing
         stated = {key: value for key, value in fields.items() if value is not None and key not in ours}
         assert stated == PRETRAINED[name], name

@@ -1,17 +1,25 @@
 """Zoo: image models by name, each family its own installable package.
 
-Everything public is a name of this module, imported when it is first used: ``import zoo_core`` imports no torch.
+Everything public is a name of this module, imported at its first use: ``import zoo_core`` imports
+no torch.
+
+- The words of users: `create`, `registry`, `names`, `config` (checked by `config_fields`), `family`,
+  `errors`; `record` and `_version` are below everything.
+- The rooms: `discovery` finds plugins, `hooks` lets them take part, `building` makes networks,
+  `weights` loads them, `features` extracts maps; `network` (the contract), `layers` and `training`
+  are for authors; `cli` is the command ``zoo``, `pyinstaller` freezes it.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from zoo_core._version import __version__ as __version__
     from zoo_core.building.build import build_model_with_cfg as build_model_with_cfg
-    from zoo_core.building.build import default_cfg_for_features as default_cfg_for_features
     from zoo_core.building.narrow import adapt_model_from_file as adapt_model_from_file
     from zoo_core.building.narrow import adapt_model_from_string as adapt_model_from_string
     from zoo_core.building.narrow import adapt_model_to_state_dict as adapt_model_to_state_dict
+    from zoo_core.building.resolve import default_cfg_for_features as default_cfg_for_features
     from zoo_core.config import PretrainedCfg as PretrainedCfg
     from zoo_core.create import create_model as create_model
     from zoo_core.errors import OptionError as OptionError
@@ -51,16 +59,15 @@ if TYPE_CHECKING:
     from zoo_core.weights.loading.load import load_custom_pretrained as load_custom_pretrained
     from zoo_core.weights.loading.load import load_pretrained as load_pretrained
 
-__version__ = "0.1.0"
-
 _EXPORTS = {
+    "__version__": "_version",
     "create_model": "create",
     "OptionError": "errors",
     "did_you_mean": "errors",
     "look_up": "errors",
     "hookimpl": "hooks",
     "build_model_with_cfg": "building.build",
-    "default_cfg_for_features": "building.build",
+    "default_cfg_for_features": "building.resolve",
     "Family": "family",
     "Network": "network",
     "PretrainedCfg": "config",
@@ -98,7 +105,7 @@ _EXPORTS = {
     "unfreeze_batch_norm": "training.frozen",
     "convert_sync_batchnorm": "training.synchronised",
 }
-__all__ = ["__version__", *_EXPORTS]  # noqa: PLE0604 - the table is the list
+__all__ = [*_EXPORTS]  # noqa: PLE0604 - the table is the list
 
 
 def __getattr__(name: str) -> object:

@@ -20,12 +20,13 @@ INCEPTION_STD = (0.5, 0.5, 0.5)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PretrainedCfg(Mapping[str, Any]):
-    """One set of published weights, or, without a source, what an architecture expects of its input.
+    """A set of published weights, or, without a source, what an architecture expects as input.
 
     It reads both ways, by attribute and as a mapping: ``cfg.mean`` is ``cfg["mean"]``.
 
     Sizes are (channels, height, width) in pixels, mean and std are per channel of an image in 0..1.
-    The field names are those of the field (timm's), so that a Hub repository's ``config.json`` reads as it is.
+    The field names are those of the field (timm's), so that a Hub repository's ``config.json``
+    reads as it is.
 
     Raises:
         ConfigError: for a value that its field cannot have, see `zoo_core.config_fields`.
@@ -117,11 +118,14 @@ class PretrainedCfg(Mapping[str, Any]):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PretrainedCfg:
-        """Read a mapping, lists becoming tuples.
+        """Read a mapping, lists becoming tuples; a config is returned as it is.
 
         Raises:
-            ConfigError: for what is no mapping, a key that is no field, with the nearest one, or a wrong value.
+            ConfigError: for what is no mapping, a key that is no field, with the nearest one, or a
+            wrong value.
         """
+        if isinstance(values, cls):
+            return values
         if not isinstance(values, Mapping):
             raise ConfigError(f"a default config must be a mapping, not {shortened(values)}")
         if not values.keys() <= _DEFAULTS.keys():
@@ -131,7 +135,13 @@ class PretrainedCfg(Mapping[str, Any]):
         return cls(**fields)
 
     def overlaid(self, values: Mapping[str, Any]) -> PretrainedCfg:
-        """A copy with some fields replaced (an overlay). A new source of weights is the only one."""
+        """Return a copy with some fields replaced. A new source of weights is the only one.
+
+        Raises:
+            ConfigError: as `from_dict`.
+        """
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"an overlay must be a mapping of default config fields, not {shortened(values)}")
         fresh = dict.fromkeys(_SOURCE_FIELDS) if any(values.get(name) for name in _SOURCE_FIELDS[:3]) else {}
         return type(self).from_dict({**self.to_dict(), **fresh, **values})
 

@@ -1,7 +1,8 @@
 """What each field of a default config may hold: types, and bounds that no real network leaves.
 
-Configs come from plugins' files and from repositories, so that they are checked where they are made, not where they are
-used. Lean on purpose: a listing with ``--long`` makes one config for each set of weights.
+Configs come from plugins' files and from repositories, so that they are checked where they are
+made, not where they are used. Lean on purpose: a listing with ``--long`` makes one config for each
+set of weights.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def _lines(value: Any) -> bool:
 
 
 def _is_control(character: str) -> bool:
-    # Not all that is unprintable: a no-break space and the joiners inside an emoji are ordinary text.
+    # Not all that is unprintable: no-break spaces and the joiners in emoji are ordinary text.
     return character < " " or "\x7f" <= character <= "\x9f" or "\ud800" <= character <= "\udfff"
 
 

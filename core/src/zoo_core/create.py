@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.config import PretrainedCfg
+from zoo_core.building.resolve import resolve_default_cfg, resolve_model
 from zoo_core.errors import OptionError, WeightsError
 from zoo_core.hooks.manager import hook_manager
-from zoo_core.names import parse_model_name
-from zoo_core.registry import find_model, find_pretrained_cfg, is_model, load_constructor
+from zoo_core.registry import load_constructor
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
     from torch import nn
 
+    from zoo_core.config import PretrainedCfg
     from zoo_core.registry import FoundModel
 
 
@@ -40,8 +41,8 @@ def create_model(
     >>> net = zoo.create_model("test_resnet.digits", pretrained=True, in_chans=1)
 
     Args:
-        model_name: ``architecture[.tag]``, ``distribution/architecture[.tag]``, ``hf-hub:org/repo`` or
-            ``local-dir:path``.
+        model_name: ``architecture[.tag]``, ``distribution/architecture[.tag]``, ``hf-hub:org/repo``
+            or ``local-dir:path``.
         pretrained: load the weights of the tag, or of the architecture's default tag.
         pretrained_cfg: a default config instead of the tag's, or the name of another tag.
         pretrained_cfg_overlay: fields that replace those of the default config, for this call.
@@ -49,68 +50,52 @@ def create_model(
         cache_dir: where downloaded weights are kept.
         device: where the model is built.
         dtype: of its floating-point tensors, or the name of one: ``"bfloat16"``.
-        options: ``num_classes``, ``in_chans``, ``features_only``, ``out_indices`` and whatever the architecture has;
-            None means the default.
+        options: ``num_classes``, ``in_chans``, ``features_only``, ``out_indices`` and whatever the
+            architecture has; None means the default.
 
     Returns:
         The model in training mode, as a freshly made module is.
 
     Raises:
+        ConfigError: for a default config, given or of a repository, that cannot be used.
         UnknownModelError: for a name that no installed plugin offers, with the nearest ones.
         OptionError: for an option that the architecture does not have, with the nearest one.
         WeightsError: when the weights do not exist, cannot be had or do not fit.
         FeatureError: for feature maps that do not exist.
     """
-    pretrained = _flag(pretrained)
-    name = parse_model_name(model_name)
-    options = {key: value for key, value in options.items() if value is not None}
+    pretrained = _flag(pretrained) or bool(checkpoint_path)
+    tag, override = (pretrained_cfg, None) if isinstance(pretrained_cfg, str) else (None, pretrained_cfg)
+    model = resolve_model(model_name, tag, cache_dir=cache_dir)
+    overlay = pretrained_cfg_overlay
+    if checkpoint_path:  # timm's scripts pass "" for none
+        overlay = {**(overlay or {}), "file": os.fspath(checkpoint_path)}
     cfg: PretrainedCfg | None = None
+    placed: dict[str, Any] = {"cache_dir": cache_dir, "device": device, "dtype": dtype}
+    if model.default_cfg is None and override is None:
+        placed["pretrained_cfg_overlay"] = overlay  # of the config that the constructor itself may have
+    else:
+        placed["pretrained_cfg"] = cfg = resolve_default_cfg(model.default_cfg, override, overlay)
+    options = {key: value for key, value in {**options, **placed}.items() if value is not None}
     limits: AbstractContextManager[None] = nullcontext()
-    if name.scheme:
-        from zoo_core.weights.hub.hub_config import read_hub_config
+    if model.is_repository:
         from zoo_core.weights.hub.model_args import checked_options, modules_limited
 
-        hub = read_hub_config(model_name, cache_dir=cache_dir)
-        found = find_model(hub.qualified if hub.qualified and is_model(hub.qualified) else hub.architecture)
-        cfg = hub.pretrained_cfg
-        if pretrained and not (cfg.has_weights or checkpoint_path or pretrained_cfg or pretrained_cfg_overlay):
+        if pretrained and cfg is not None and not cfg.has_weights:
             raise WeightsError(f"{model_name} holds no file of weights, such as model.safetensors")
-        options = {**checked_options(hub.model_args, model_name, _callers_options()), **options}
+        options = {**checked_options(model.options, model_name, _callers_options()), **options}
         limits = modules_limited(model_name)
-    else:
-        if isinstance(pretrained_cfg, str):
-            name = type(name)(name.architecture, pretrained_cfg, name.distribution)
-            pretrained_cfg = None
-        found = find_model(str(name))
-        cfg = find_pretrained_cfg(found)
-    if isinstance(pretrained_cfg, Mapping):
-        cfg = pretrained_cfg if isinstance(pretrained_cfg, PretrainedCfg) else PretrainedCfg.from_dict(pretrained_cfg)
-    elif pretrained_cfg is not None:
-        raise OptionError(f"pretrained_cfg {pretrained_cfg!r}: expected a PretrainedCfg, a dict or a tag")
-    if checkpoint_path:  # timm's scripts pass "" for none
-        cfg = (cfg or PretrainedCfg()).overlaid({"file": os.fspath(checkpoint_path)})
-        pretrained = True
-    placed = {
-        "cache_dir": cache_dir,
-        "device": device,
-        "dtype": dtype,
-        "pretrained_cfg_overlay": pretrained_cfg_overlay,
-    }
-    options |= {key: value for key, value in placed.items() if value is not None}
-    if cfg is not None:
-        options["pretrained_cfg"] = cfg
     hooks = hook_manager().hook
-    hooks.zoo_before_create(found=found, pretrained=pretrained, options=options)
+    hooks.zoo_before_create(found=model.found, pretrained=pretrained, options=options)
     with limits:
-        model: nn.Module = load_constructor(found)(pretrained=pretrained, **options)
+        net: nn.Module = load_constructor(model.found)(pretrained=pretrained, **options)
     with suppress(AttributeError):  # a plugin's constructor may return what it likes
-        model.made_with = _made_with(found, options, cfg if pretrained else None)  # type: ignore[assignment] # plain
-    hooks.zoo_after_create(found=found, pretrained=pretrained, model=model)
-    return model
+        net.made_with = _made_with(model.found, options, cfg if pretrained else None)  # type: ignore[assignment] # plain
+    hooks.zoo_after_create(found=model.found, pretrained=pretrained, model=net)
+    return net
 
 
 def _flag(pretrained: object) -> bool:
-    """`pretrained` as a bool, also where it was 0, 1 or None; another number was meant for another argument."""
+    """Return `pretrained` as a bool; a number other than 0 and 1 was meant for something else."""
     if pretrained not in (True, False, None):
         hint = f"; did you mean num_classes={pretrained}?" if type(pretrained) is int else ""
         raise OptionError(f"pretrained is True or False, not {pretrained!r}{hint}")
@@ -118,10 +103,11 @@ def _flag(pretrained: object) -> bool:
 
 
 def _made_with(found: FoundModel, options: Mapping[str, Any], weights: PretrainedCfg | None) -> dict[str, Any]:
-    """What a model carries of its making, so that it can be made again: plain data, see `zoo_core.save_for_hub`.
+    """Return what a model carries of its making, plain data, see `zoo_core.save_for_hub`.
 
     Returns:
-        ``architecture``, qualified; ``options`` of the network; ``weights`` that it began with: name, licence, Hub id.
+        ``architecture``, qualified; ``options`` of the network; ``weights`` that it began with:
+        name, licence, Hub id.
     """
     made: dict[str, Any] = {
         "architecture": f"{found.distribution}/{found.architecture}",
@@ -135,7 +121,7 @@ def _made_with(found: FoundModel, options: Mapping[str, Any], weights: Pretraine
 
 @cache
 def _callers_options() -> frozenset[str]:
-    """Options that are no network's: those of `create_model` and of the builder, which a repository may not set."""
+    """Return the options of `create_model` and the builder, which no repository may set."""
     from zoo_core.building.build import build_model_with_cfg
 
     own = [*signature(create_model).parameters, *signature(build_model_with_cfg).parameters]

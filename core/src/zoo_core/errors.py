@@ -1,6 +1,6 @@
-"""What can go wrong, by whose mistake. Every message says what was wrong, the value, and the remedy.
+"""The errors of Zoo, by the kind of mistake. A message names the fault, the value and the remedy.
 
-Lean on purpose: the registry imports this module, and `difflib` is imported only once something is wrong.
+The registry imports this module, so `difflib` is imported only to suggest a name.
 """
 
 from __future__ import annotations
@@ -16,43 +16,43 @@ class ZooError(Exception):
 
 
 class ModelNameError(ZooError, ValueError):
-    """A model name that cannot be parsed."""
+    """A malformed model name."""
 
 
 class UnknownModelError(ZooError, LookupError):
-    """No installed plugin offers the architecture or the tag."""
+    """An architecture or tag that no installed plugin offers."""
 
 
 class AmbiguousModelError(ZooError, LookupError):
-    """Two distributions claim the same architecture."""
+    """An architecture that two distributions claim."""
 
 
 class PluginError(ZooError, RuntimeError):
-    """A plugin cannot be used: it is broken, or was made for another version of the plugin API."""
+    """A plugin that is broken, or made for another version of the plugin API."""
 
 
 class ConfigError(ZooError, ValueError):
-    """A default config with a field that does not exist, or a value that cannot be."""
+    """A default config, or a repository's, with a field that does not exist or a value that cannot be."""
 
 
 class OptionError(ZooError, TypeError):
-    """An option that the architecture does not have, or a value that it does not take."""
+    """An unknown option of an architecture, or an invalid value of an option."""
 
 
 class FeatureError(ZooError, ValueError):
-    """A feature map that the network does not have."""
+    """An unknown feature map of a network."""
 
 
 class WeightsError(ZooError, RuntimeError):
-    """Weights that do not exist, cannot be read, or do not fit."""
+    """Weights that are missing, unreadable or unfit for the network."""
 
 
 class ImageError(ZooError, ValueError):
-    """A file that is no image."""
+    """A file that is not an image."""
 
 
 class MissingExtraError(ZooError, ImportError):
-    """Something that needs an optional dependency which is not installed."""
+    """An optional dependency that is not installed."""
 
 
 def nearest(word: str, candidates: Iterable[str], count: int = 3) -> list[str]:
@@ -63,7 +63,7 @@ def nearest(word: str, candidates: Iterable[str], count: int = 3) -> list[str]:
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """`` Did you mean 'x' or 'y'?``, to end an error's message with, or nothing when none is near."""
+    """The end of an error's message, ``. Did you mean 'x' or 'y'?``; empty if none is near."""
     names = [repr(name) for name in nearest(word, candidates)]
     if not names:
         return ""

@@ -1,4 +1,4 @@
-"""A family, as a plugin declares it: its network and its tables. Constructors and manifests follow from it."""
+"""A family, as a plugin declares it: its network, its tables, and the constructors of both."""
 
 from __future__ import annotations
 
@@ -39,36 +39,38 @@ class Family:
     architectures: Mapping[str, Any]
     """Name to configuration: a frozen dataclass, the first argument of the network."""
     pretrained: Mapping[str, PretrainedCfg]
-    """``architecture.tag`` to default config; an architecture's first tag is its default. One without weights may stand
-    under its bare name, to say what it is meant for."""
+    """``architecture.tag`` to default config; an architecture's first tag is its default. One
+    without weights may stand under its bare name, to say what it is meant for."""
     aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Old name to the model name that replaces it, with a deprecation warning."""
     feature_cfg: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """How feature wrappers treat the network, see `zoo_core.features.wrap.wrap_features`."""
     pretrained_filter: str | None = None
-    """``module:function`` of ``(state_dict, model) -> state_dict``, which gives older files the network's names."""
+    """``module:function`` of ``(state_dict, model) -> state_dict``, which gives older files the
+    network's names."""
     pruned: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Architecture to the JSON file in `package` with the shapes that it is pruned to (`zoo_core.building.narrow`)."""
+    """Architecture to the JSON file in `package` with the shapes that it is pruned to
+    (`zoo_core.building.narrow`)."""
 
     @cached_property
     def network_class(self) -> type[nn.Module]:
-        """The network's class. Imports the module that defines it."""
+        """Import the network's class."""
         return cast("type[nn.Module]", self._load(self.network))
 
     def tags(self, architecture: str) -> dict[str, PretrainedCfg]:
-        """The tags of one architecture, its default first, as the table has them."""
+        """Return the tags of one architecture, its default first."""
         prefix = architecture + "."
         return {name.removeprefix(prefix): cfg for name, cfg in self.pretrained.items() if name.startswith(prefix)}
 
     def default_cfg(self, architecture: str, tag: str | None = None) -> PretrainedCfg:
-        """The default config of a tag (None: the default tag), names filled in; without weights if there is none."""
+        """Return the default config of a tag, by default the first, with its names filled in."""
         tags = self.tags(architecture)
         tag = tag or next(iter(tags), None)
         cfg = tags[tag] if tag else self.pretrained.get(architecture, PretrainedCfg())
         return dataclasses.replace(cfg, architecture=architecture, tag=tag)
 
     def pruned_shapes(self, architecture: str) -> dict[str, list[int]] | None:
-        """The shapes that an architecture is pruned to, by key of its state dict; None for most."""
+        """Return the shapes that an architecture is pruned to, by key of its state dict, if it is."""
         if architecture not in self.pruned:
             return None
         import json
@@ -79,10 +81,11 @@ class Family:
 
     @cache  # noqa: B019 - a family lives as long as its module
     def constructor(self, architecture: str) -> Callable[..., nn.Module]:
-        """The function that builds an architecture: ``resnet34(pretrained=False, **options)``.
+        """Return the function that builds an architecture: ``resnet34(pretrained=False, **options)``.
 
         Raises:
-            AttributeError: for a name that is no architecture of this family; a module's ``__getattr__`` passes it on.
+            AttributeError: for a name that is no architecture of this family; a module's
+            ``__getattr__`` passes it on.
         """
         if architecture not in self.architectures:
             raise AttributeError(f"module {self.package!r} has no attribute {architecture!r}")
@@ -98,11 +101,11 @@ class Family:
                 raise OptionError(f"feature_cfg {feature_cfg!r}: expected a dict of options of the feature wrapper")
             if feature_cfg is not None and not options.get("features_only"):
                 raise OptionError(f"{architecture}: feature_cfg needs features_only=True")
-            options.setdefault("pretrained_cfg", self.default_cfg(architecture))
             return build_model_with_cfg(
                 self.network_class,
                 architecture,
                 pretrained,
+                default_cfg=self.default_cfg(architecture),
                 model_cfg=self.architectures[architecture],
                 feature_cfg={**self.feature_cfg, **(feature_cfg or {})},
                 pretrained_filter_fn=self._load(self.pretrained_filter) if self.pretrained_filter else None,
@@ -116,9 +119,9 @@ class Family:
         return construct
 
     def _load(self, reference: str) -> Any:
-        """What ``module:attribute`` names. Imports the module; a failure is the plugin's, and says so."""
+        """Import what ``module:attribute`` names. A failure is said to be the plugin's."""
         distribution = normalize_distribution(self.package.partition(".")[0])
         return import_object(reference, distribution, f"plugin {distribution} (family {self.name!r})")
 
 
-_OF_THE_FAMILY = frozenset({"model_cls", "variant", "model_cfg", "pretrained_filter_fn", "pruned"})
+_OF_THE_FAMILY = frozenset({"model_cls", "variant", "default_cfg", "model_cfg", "pretrained_filter_fn", "pruned"})

@@ -1,6 +1,6 @@
-"""Model names: ``architecture``, ``architecture.tag``, ``distribution/architecture[.tag]``, or a scheme and its path.
+"""Model names: ``architecture[.tag]``, ``distribution/architecture[.tag]``, or ``scheme:path``.
 
-Lean on purpose, as everything that a listing imports: no `re`, no `dataclasses`, no `typing`.
+A listing imports this, so it does without `re`, `dataclasses` and `typing`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from zoo_core.errors import ModelNameError, did_you_mean
 from zoo_core.record import Record
 
 SCHEMES = ("hf-hub", "local-dir")
-"""``hf-hub:org/repo[@revision]``, a Hugging Face Hub repository; ``local-dir:path``, a folder with the same files."""
+"""``hf-hub:org/repo[@revision]``, a Hub repository; ``local-dir:path``, a folder like one."""
 
 _EXPECTED = (
     "expected 'architecture', 'architecture.tag', 'distribution/architecture[.tag]', "
@@ -18,7 +18,7 @@ _EXPECTED = (
 
 
 class ModelName(Record):
-    """A parsed model name: `scheme` and `path`, or `architecture` with an optional `distribution` and `tag`."""
+    """A parsed name: `scheme` and `path`, or `architecture` with optional `distribution` and `tag`."""
 
     __slots__ = ("architecture", "distribution", "path", "scheme", "tag")
 
@@ -43,12 +43,14 @@ class ModelName(Record):
         return f"{self.distribution}/{name}" if self.distribution else name
 
 
-def parse_model_name(name: str) -> ModelName:
-    """Take a model name apart; nothing is looked up.
+def parse_model_name(name: str | ModelName) -> ModelName:
+    """Take a model name apart; one that is parsed is returned as it is. Nothing is looked up.
 
     Raises:
         ModelNameError: for what is no model name, saying what was expected.
     """
+    if isinstance(name, ModelName):
+        return name
     if not isinstance(name, str):
         raise ModelNameError(f"model name must be a str, not {type(name).__name__}: {name!r}")
     scheme, colon, path = name.partition(":")
@@ -66,7 +68,7 @@ def parse_model_name(name: str) -> ModelName:
 
 
 def split_model_name_tag(model_name: str, no_tag: str = "") -> tuple[str, str]:
-    """``"resnet50.a1_in1k"`` to ``("resnet50", "a1_in1k")``; `no_tag` stands for a tag that is not there."""
+    """Split ``"resnet50.a1_in1k"`` at the dot; `no_tag` replaces a missing tag."""
     architecture, _, tag = model_name.partition(".")
     return architecture, tag or no_tag
 
@@ -75,18 +77,16 @@ def get_arch_name(model_name: str) -> str:
     """The architecture of a model name, without distribution and tag.
 
     Raises:
-        ModelNameError: for a malformed name, or a scheme, whose architecture is known only once its config was read.
+        ModelNameError: for a malformed name, or a scheme, whose config names the architecture.
     """
     parsed = parse_model_name(model_name)
     if parsed.scheme:
-        raise ModelNameError(
-            f"{model_name!r} names a place, not an architecture; its config.json names the architecture"
-        )
+        raise ModelNameError(f"{model_name!r} names a repository or folder, not an architecture; its config.json does")
     return parsed.architecture
 
 
 def normalize_distribution(name: str) -> str:
-    """The one spelling of a distribution's name (PEP 503): ``"Zoo_ResNet"`` to ``"zoo-resnet"``."""
+    """Normalise a distribution's name (PEP 503): ``"zoo-resnet"``. Without `re`, see above."""
     return "-".join(part for part in name.lower().replace("_", "-").replace(".", "-").split("-") if part)
 
 
@@ -109,12 +109,12 @@ def _parse_scheme(name: str, scheme: str, path: str) -> ModelName:
 
 
 def is_architecture(text: str) -> bool:
-    """Whether an architecture can be named so: ASCII letters, digits, ``_`` and ``-``."""
+    """Whether it is a valid name of an architecture: ASCII letters, digits, ``_`` and ``-``."""
     return text.isascii() and text.replace("_", "").replace("-", "").isalnum()
 
 
 def is_word(text: object) -> bool:
-    """Whether a distribution, a family or a tag can be named so: `is_architecture` with dots in it."""
+    """Whether it is a valid name of a distribution, family or tag: an architecture's, with dots."""
     return isinstance(text, str) and all(map(is_architecture, text.split(".")))
 
 

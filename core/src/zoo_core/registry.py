@@ -1,7 +1,7 @@
-"""What models there are, and how to get at them. The one place that keeps state: the index, and what was registered.
+"""The models of the installed plugins and of this process: listing, finding, registering.
 
-Nothing is scanned when this is imported, and nothing in here imports torch. Only `load_constructor` and
-`model_entrypoint` run a plugin's code.
+The only state of discovery is here: the index, and the registered models. Importing this scans
+nothing. Only `load_constructor` and `model_entrypoint` run a plugin's code.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from _thread import RLock  # importing `threading` takes a quarter of Python's o
 
 from zoo_core.discovery import listing
 from zoo_core.discovery.index import Index, Plugin, build_index
-from zoo_core.discovery.lookup import FoundModel, candidates, find, load_constructor, read_pretrained_cfg
+from zoo_core.discovery.lookup import FoundModel as FoundModel
+from zoo_core.discovery.lookup import candidates, find
+from zoo_core.discovery.lookup import find_pretrained_cfg as find_pretrained_cfg
+from zoo_core.discovery.lookup import load_constructor as load_constructor
 from zoo_core.discovery.registered import LocalPlugin
 from zoo_core.errors import ConfigError, ModelNameError, UnknownModelError, did_you_mean
-from zoo_core.names import get_arch_name, parse_model_name, split_model_name_tag
+from zoo_core.names import ModelName, parse_model_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,34 +25,13 @@ if TYPE_CHECKING:
 
     from zoo_core.config import PretrainedCfg
 
-__all__ = [
-    "FoundModel",
-    "find_model",
-    "find_pretrained_cfg",
-    "get_arch_name",
-    "get_pretrained_cfg",
-    "get_pretrained_cfg_value",
-    "is_model",
-    "is_model_in_modules",
-    "is_model_pretrained",
-    "list_families",
-    "list_models",
-    "list_pretrained",
-    "load_constructor",
-    "model_entrypoint",
-    "plugins",
-    "refresh",
-    "register_model",
-    "split_model_name_tag",
-]
-
 _lock = RLock()
 _local = LocalPlugin()
 _index: Index | None = None
 
 
 def current_index() -> Index:
-    """The index; built by the first caller, whole before anybody sees it."""
+    """Return the index. The first caller builds it, whole before any other sees it."""
     global _index
     if _index is None:
         with _lock:
@@ -61,7 +43,7 @@ def current_index() -> Index:
 
 
 def refresh() -> None:
-    """Forget what was found, so that plugins installed or removed since are noticed. Registered models stay."""
+    """Forget the index, to notice plugins installed or removed since. Keeps registered models."""
     global _index
     import importlib
 
@@ -71,25 +53,20 @@ def refresh() -> None:
 
 
 def plugins() -> tuple[Plugin, ...]:
-    """Every plugin that was found and is not disabled, broken ones too."""
+    """Every installed plugin that is not disabled, broken ones too."""
     return tuple(plugin for plugin in current_index().plugins if plugin is not _local)
 
 
-def find_model(model_name: str) -> FoundModel:
-    """Find who builds a model, by name. Loads nothing.
+def find_model(model_name: str | ModelName) -> FoundModel:
+    """Find a model's plugin by name. Loads nothing.
 
     Raises:
         ModelNameError: for a malformed name, or a scheme.
-        UnknownModelError: if no installed plugin offers it; suggests names, and what to install.
-        AmbiguousModelError: if several do; says their qualified names.
+        UnknownModelError: if no installed plugin offers it; suggests names and plugins to install.
+        AmbiguousModelError: if several do; lists the qualified names.
         PluginError: if its plugin cannot be used.
     """
     return find(current_index(), model_name)
-
-
-def find_pretrained_cfg(found: FoundModel) -> PretrainedCfg | None:
-    """The default config of a found model; None where its plugin publishes none."""
-    return read_pretrained_cfg(found)
 
 
 def list_models(
@@ -102,16 +79,17 @@ def list_models(
     exclude_filters: str | Sequence[str] = "",
     name_matches_cfg: bool = False,
 ) -> list[str]:
-    """Names of models, in natural order. A name that several distributions claim is listed in its qualified forms.
+    """List names of models in natural order; a name that several distributions claim, qualified.
 
     Args:
-        filter: shell pattern(s), ``"resnet*"``; a name is listed if one matches. Without a tag it stands for all tags.
+        filter: shell pattern(s), such as ``"resnet*"``, of which one must match. One without a tag
+            matches every tag.
         family: only these families.
         module: only constructors in these modules or packages.
-        pretrained: only those with weights.
-        include_tags: list ``architecture.tag``; by default where `pretrained`.
+        pretrained: only models with weights.
+        include_tags: list ``architecture.tag``; by default if `pretrained`.
         exclude_filters: pattern(s) of names to leave out.
-        name_matches_cfg: only names that have a default config of their own.
+        name_matches_cfg: only names with a default config of their own.
     """
     return listing.names(
         current_index(),
@@ -130,17 +108,17 @@ def list_pretrained(
     *,
     exclude_filters: str | Sequence[str] = "",
 ) -> list[str]:
-    """``architecture.tag`` of everything that has weights."""
+    """List ``architecture.tag`` of all weights."""
     return list_models(filter, pretrained=True, include_tags=True, exclude_filters=exclude_filters)
 
 
 def list_families() -> list[str]:
-    """The families that installed plugins offer."""
+    """List the families of the installed plugins."""
     return listing.families(current_index())
 
 
 def is_model(model_name: str) -> bool:
-    """Whether an installed plugin offers the name. A name that several claim is one; a scheme is not."""
+    """Whether an installed plugin offers the name, or several do; False for a scheme."""
     return _exists(model_name) is not None
 
 
@@ -151,16 +129,16 @@ def is_model_in_modules(model_name: str, module_names: Iterable[str]) -> bool:
 
 
 def is_model_pretrained(model_name: str) -> bool:
-    """Whether there are weights: for the tag, or, without one, for the default tag."""
+    """Whether the tag of a name, or its default tag, has weights."""
     found = _exists(model_name)
     return found is not None and found.tag in found.manifest.trained_tags(found.architecture)
 
 
 def model_entrypoint(model_name: str, module_filter: str | None = None) -> Callable[..., Any]:
-    """The constructor of a model, imported.
+    """Import and return the constructor of a model.
 
     Raises:
-        UnknownModelError: also if it does not lie in `module_filter`, a module or package.
+        UnknownModelError: also for a constructor outside `module_filter`, a module or package.
         PluginError: if its plugin fails to import.
     """
     found = find_model(model_name)
@@ -170,15 +148,15 @@ def model_entrypoint(model_name: str, module_filter: str | None = None) -> Calla
 
 
 def get_pretrained_cfg(model_name: str) -> PretrainedCfg | None:
-    """The default config of a model name; None where its plugin publishes none. Errors as `find_model`."""
+    """The default config of a model name, or None; with the errors of `find_model`."""
     return find_pretrained_cfg(find_model(model_name))
 
 
 def get_pretrained_cfg_value(model_name: str, cfg_key: str) -> Any:
-    """One field of a model's default config; None where there is no config.
+    """One field of a model's default config; None without a config.
 
     Raises:
-        ConfigError: if there is no such field.
+        ConfigError: for an unknown field.
     """
     from zoo_core.config import PretrainedCfg
 
@@ -200,9 +178,9 @@ def register_model(
 
     Args:
         constructor: ``mynet(pretrained=False, **options)``.
-        name: its architecture; default: the function's name.
+        name: the architecture's; default: the function's name.
         family: default: ``"local"``.
-        pretrained: tag to default config; the first is the default.
+        pretrained: tag to default config; the first tag is the default.
 
     Raises:
         ModelNameError: for a name that no architecture can have.
@@ -221,7 +199,7 @@ def register_model(
 
 
 def _exists(model_name: str) -> FoundModel | None:
-    """Find a model without raising or warning; of several that claim the name, the first."""
+    """Find a model without errors and warnings; the first of several."""
     try:
         return next(iter(candidates(current_index(), parse_model_name(model_name))), None)
     except (ModelNameError, UnknownModelError):

@@ -1,4 +1,5 @@
-"""`build_model_with_cfg` on core's own small network: options, default configs, loading, and what a failure leaves."""
+"""`build_model_with_cfg` on core's own small network: options, default configs, loading, and
+what a failure leaves."""
 
 import copy
 import dataclasses
@@ -12,18 +13,11 @@ import torch
 from safetensors.torch import save_file
 from tiny import TinyConfig, TinyNet
 from torch import nn
-from zoo_core.building.build import (
-    build_model_with_cfg,
-    building,
-    complete,
-    describe,
-    load_weights,
-    narrow,
-    network_options,
-    resolve_cfg,
-    split_options,
-    wrap,
-)
+from zoo_core.building.build import build_model_with_cfg, describe, load_weights, wrap
+from zoo_core.building.materialise import building, complete
+from zoo_core.building.narrow import adapt_model_to_state_dict
+from zoo_core.building.options import network_options, split_options
+from zoo_core.building.resolve import resolve_default_cfg
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import ConfigError, FeatureError, OptionError, WeightsError
 from zoo_core.weights.loading.load import load_pretrained
@@ -275,7 +269,7 @@ def test_indices_out_of_range_say_the_range():
 def test_a_config_that_is_none_or_has_unknown_fields_is_an_error():
     with pytest.raises(ConfigError, match=r"unknown default config field 'maen'. Did you mean 'mean'"):
         build(pretrained_cfg_overlay={"maen": 1})
-    with pytest.raises(ConfigError, match="expected a PretrainedCfg"):
+    with pytest.raises(ConfigError, match="a default config must be a mapping, not 3"):
         build(pretrained_cfg=3)
 
 
@@ -311,13 +305,15 @@ def test_building_leaves_the_garbage_collector_as_it_was(fails):
 
 def test_the_steps_can_be_taken_one_by_one(weights):
     _, path = weights
-    cfg = resolve_cfg("tiny", CFG, overlay={"file": str(path)})
+    cfg = resolve_default_cfg(CFG, overlay={"file": str(path)})
     options = network_options(TinyNet, cfg, {"num_classes": 3, "drop_rate": None, "widths": (4, 6, 8)})
     assert options == {"num_classes": 3, "in_chans": 3, "widths": (4, 6, 8)}
     arguments, options = split_options(TinyNet, "tiny", TinyConfig(), options)
     with building() as deferral:
         model = TinyNet(*arguments, **options)
-        narrow(model, {"stages.1.0.weight": (7, 6, 3, 3), "stages.1.1.weight": (7,), "fc.weight": (3, 7)})
+        adapt_model_to_state_dict(
+            model, {"stages.1.0.weight": (7, 6, 3, 3), "stages.1.1.weight": (7,), "fc.weight": (3, 7)}
+        )
         cfg = describe(model, dataclasses.replace(cfg, first_conv=None))
         assert (cfg.first_conv, model.num_features, model.feature_info[-1]["num_chs"]) == ("stem", 7, 7)
         with pytest.raises(WeightsError, match="of another shape"):

@@ -1,14 +1,18 @@
-"""The law of building: for any module whatever, the builder yields what calling its constructor yields.
+"""The law of building: for any module whatever, the builder yields what calling its constructor
+yields.
 
-Hostile constructors, which hypothesis draws as lists of steps of plain PyTorch, are built both ways. Two seeds tell
-what is random: a value that is the same under both is determined, and the builder's must equal it bit for bit; where
-they differ, the builder's must be the same under the same seed, and follow the same distribution.
+Hostile constructors, which hypothesis draws as lists of steps of plain PyTorch, are built both
+ways. Two seeds tell what is random: a value that is the same under both is determined, and the
+builder's must equal it bit for bit; where they differ, the builder's must be the same under the
+same seed, and follow the same distribution.
 """
 
 from __future__ import annotations
 
 import copy
+import gc
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from zoo_core.building.build import build_model_with_cfg
+from zoo_core.building.materialise import building, complete
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import PluginError
 from zoo_core.network import Network
@@ -210,7 +215,8 @@ def everything(model: nn.Module) -> dict[str, Tensor]:
 
 
 def structure(model: nn.Module) -> Any:
-    """What a module is, but for the values: names, kinds, flags, and which of its tensors and modules are one."""
+    """What a module is, but for the values: names, kinds, flags, and which of its tensors and
+    modules are one."""
     tensors, modules = everything(model), dict(model.named_modules(remove_duplicate=False))
     first_tensor = {id(one): name for name, one in reversed(tensors.items())}
     first_memory = {one.data_ptr(): name for name, one in reversed(tensors.items()) if not one.is_meta and one.numel()}
@@ -224,7 +230,8 @@ def structure(model: nn.Module) -> Any:
 
 
 def alike(one: Tensor, other: Tensor) -> bool:
-    """Whether two samples may be of one distribution: Kolmogorov and Smirnov, at odds of one in millions."""
+    """Whether two samples may be of one distribution: Kolmogorov and Smirnov, at odds of one in
+    millions."""
     one, other = one.flatten().float(), other.flatten().float()
     if one.numel() < 50:
         return True
@@ -234,7 +241,8 @@ def alike(one: Tensor, other: Tensor) -> bool:
 
 
 def assert_same(built: nn.Module, plain: list[nn.Module], again: nn.Module) -> None:
-    """Assert that `built`, and `again` from the same seed, are as `plain`, the constructor's from two seeds."""
+    """Assert that `built`, and `again` from the same seed, are as `plain`, the constructor's
+    from two seeds."""
     mine, repeated = everything(built), everything(again)
     first, second = map(everything, plain)
     for name, value in mine.items():
@@ -320,7 +328,8 @@ def test_on_the_meta_device_it_is_the_same_without_values(steps: list[dict[str, 
 
 
 class Scaled(Network):
-    """What strangers write, and what held whatever memory held: the three examples that made the law."""
+    """What strangers write, and what held whatever memory held: the three examples that made the
+    law."""
 
     def __init__(self, num_classes: int = 5) -> None:
         super().__init__()
@@ -428,7 +437,8 @@ def test_a_filter_may_bring_tensors_of_the_network_itself(tmp_path: Path) -> Non
 
 
 def test_weights_leave_a_parameter_the_one_that_it_is(tmp_path: Path) -> None:
-    """Attributes, hooks and lists of parameters, as schedulers and optimisers use them, stay with the parameter."""
+    """Attributes, hooks and lists of parameters, as schedulers and optimisers use them, stay
+    with the parameter."""
 
     class Marked(nn.Module):
         def __init__(self) -> None:
@@ -495,3 +505,39 @@ def test_an_error_in_a_constructor_ends_the_deferral() -> None:
     with pytest.raises(ValueError, match="divisible by groups"):
         build_model_with_cfg(Broken, "broken", False)
     assert nn.Linear(64, 64).weight.std() > 0.05
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_what_was_deferred_is_freed_with_the_build(device: str) -> None:
+    """Without a look of the garbage collector, which may be long in coming."""
+    gc.disable()
+    try:
+        with building(device) as deferral:
+            net = nn.Linear(64, 64)
+        complete(net, deferral, device)
+        ended = weakref.ref(deferral)
+        del deferral
+        assert ended() is None
+    finally:
+        gc.enable()
+
+
+def test_a_generator_that_is_set_back_gives_the_same_draws_again() -> None:
+    """By `fork_rng`, which sets no seed, and by hand."""
+
+    class Twins(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            with torch.random.fork_rng(devices=[]):
+                self.forked = nn.Linear(64, 64)
+            state = torch.get_rng_state()
+            self.first = nn.Linear(64, 64)
+            torch.set_rng_state(state)
+            self.second = nn.Linear(64, 64)
+            self.other = nn.Linear(64, 64)
+
+    for net in (Twins(), build_model_with_cfg(Twins, "twins", False)):
+        assert torch.equal(net.forked.weight, net.first.weight)
+        assert torch.equal(net.first.weight, net.second.weight)
+        assert torch.equal(net.first.bias, net.second.bias)
+        assert not torch.equal(net.other.weight, net.second.weight)

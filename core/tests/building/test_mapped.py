@@ -1,4 +1,5 @@
-"""A model on mapped weights is a model like any other: copied, pickled, shared, trained in parallel."""
+"""A model on mapped weights is a model like any other: copied, pickled, shared, trained in
+parallel."""
 
 import copy
 import io
@@ -101,12 +102,13 @@ def test_distributed_training_changes_the_model_and_not_the_file(model, file, tm
 
 
 def test_memory_of_its_own_is_taken_for_what_is_written_alone(tmp_path):
-    """In a process of its own, on weights of 40 MB: loading takes next to nothing, a step all of it."""
+    """In a process of its own, on weights of 40 MB: loading takes next to nothing, a step all of
+    it."""
     path = tmp_path / "wide.safetensors"
     save_file({"weight": torch.zeros(10_000, 1000)}, path)
     code = f"""
 import torch
-from zoo_core.weights.files.read import read_state_dict
+from zoo_core.weights.loading.state_dict import read_state_dict
 def private():
     with open("/proc/self/smaps_rollup") as file:
         return sum(int(line.split()[1]) for line in file if line.startswith("Anonymous:")) // 1024

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from importlib.metadata import distribution
+from pathlib import Path
+from site import getsitepackages
 
 import pytest
+import zoo_core
 from zoo_core.cli.main import COMMANDS, build_parser
 from zoo_core.cli.parser import parse_size
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def mistake(result: subprocess.CompletedProcess[str]) -> str:
@@ -61,8 +62,6 @@ def test_what_needs_no_torch_loads_neither_torch_nor_a_plugin(environment: dict[
 
 
 def test_the_version_is_the_packages(zoo) -> None:
-    import zoo_core
-
     assert zoo("--version").stdout == f"zoo-core {zoo_core.__version__}\n"
 
 
@@ -232,7 +231,10 @@ def test_prints_of_hook_plugins_stay_off_standard_output(added: dict[str, str], 
         ("raise SystemExit(5)", 5, ""),
         ("raise SystemExit('no\\x1b[2J luck')", 1, "zoo: error: no\\x1b[2J luck\n"),
         ("[][1]", 2, "zoo: error: the command 'odd' of zoo_oddly failed: IndexError: list index out of range\n"),
-        ("open('/nosuch/file')", 2, "zoo: error: the command 'odd' of zoo_oddly failed: FileNotFoundError: "),
+        ("open('/nosuch/file')", 2, "zoo: error: '/nosuch/file': No such file or directory\n"),
+        ("b'\\xff'.decode()", 2, "zoo: error: 'utf-8' codec can't decode byte 0xff in position 0"),
+        ("raise KeyboardInterrupt", 130, ""),
+        ("raise BrokenPipeError", 0, ""),
     ],
 )
 def test_an_added_command_ends_as_cores_own_do(
@@ -245,6 +247,24 @@ def test_an_added_command_ends_as_cores_own_do(
     assert result.returncode == code
     assert result.stderr.startswith(said) if said else not result.stderr
     assert len(result.stderr.splitlines()) == bool(said)
+
+
+def test_json_of_an_added_command_is_alone_on_standard_output(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "zoo_oddly.py").write_text(
+        "from zoo_core.cli.output import print_json\n"
+        "from zoo_core.cli.parser import add_json_option\n"
+        "def add_parser(subparsers):\n    add_json_option(subparsers.add_parser('odd'))\n"
+        "def run(args):\n    print('from a library')\n    print_json([1])\n"
+    )
+    odd = install_hook(environment, tmp_path, HOOK + "return {'odd': 'zoo_oddly'}")
+    result = command(odd, "odd", "--json")
+    assert (json.loads(result.stdout), result.stderr, result.returncode) == ([1], "from a library\n", 0)
+
+
+def test_development_mode_shows_where_a_command_failed(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "zoo_oddly.py").write_text("def add_parser(s):\n    s.add_parser('odd')\ndef run(args):\n    [][1]\n")
+    odd = install_hook(environment, tmp_path, HOOK + "return {'odd': 'zoo_oddly'}")
+    assert 'zoo_oddly.py", line 4' in command({**odd, "PYTHONDEVMODE": "1"}, "odd").stderr
 
 
 @pytest.mark.parametrize("argv", [["info", "deepnet", "--input-size", "2"], ["info", "deepnet", "--build", "--json"]])
@@ -272,3 +292,44 @@ def test_an_image_size_that_the_network_cannot_take_is_one_line(
     assert mistake(command({**environment, "PYTHONPATH": path}, *argv)).startswith(
         "'deepnet' cannot take images of 3 x "
     )
+
+
+@pytest.fixture
+def without_tools(tmp_path: Path) -> dict[str, str]:
+    """An environment with everything that this one has but the packages of Zoo, of which it has core."""
+    site = tmp_path / "without_tools"
+    site.mkdir()
+    core = [Path(zoo_core.__file__).parent, Path(distribution("zoo-core")._path)]  # type: ignore[attr-defined] # a folder
+    theirs = [entry for folder in getsitepackages() for entry in Path(folder).iterdir()]
+    for entry in [*core, *(entry for entry in theirs if "zoo" not in entry.name.lower())]:
+        if not (site / entry.name).exists() and entry.suffix != ".pth":
+            (site / entry.name).symlink_to(entry)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "ZOO_"))}
+    return {**kept, "PYTHONPATH": str(site)}
+
+
+def bare(environment: dict[str, str], *argv: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-S", "-m", "zoo_core.cli", *argv]
+    return subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_command_of_a_package_that_is_not_installed_says_which(without_tools: dict[str, str]) -> None:
+    assert bare(without_tools, "plugins", "--json").stdout == "[]\n"
+    for name in ("check", "new", "manifest"):
+        problem = mistake(bare(without_tools, name, "zoo-x", "--json"))
+        assert problem == f"the command {name!r} is in zoo-kit: pip install zoo-kit"
+    assert mistake(bare(without_tools, "features")).endswith("is in zoo-images: pip install zoo-images")
+    lines = bare(without_tools, "--help").stdout.splitlines()
+    assert "not here: new, manifest, check, in zoo-kit: pip install zoo-kit" in lines
+    assert "not here: features, classify, in zoo-images: pip install zoo-images" in lines
+
+
+@pytest.mark.parametrize(("variable", "value"), [("ZOO_PLUGINS", "zoo-images"), ("ZOO_DISABLE_PLUGINS", "zoo-kit")])
+def test_a_command_of_a_package_that_a_setting_keeps_out(variable: str, value: str) -> None:
+    environment = {**os.environ, variable: value}
+    assert mistake(command(environment, "check", "zoo-x")) == (
+        f"the command 'check' is in zoo-kit, which {variable} keeps out"
+    )
+    text = command(environment, "--help").stdout
+    assert f"not here: new, manifest, check, in zoo-kit, which {variable} keeps out" in text
+    assert "in zoo-images" not in text

@@ -137,6 +137,29 @@ def test_a_missing_requirement(site: Site) -> None:
     assert remedy == "pip install 'zoo-surely-missing[x]>=2'"
 
 
+@pytest.mark.parametrize(
+    ("requirement", "what", "remedy"),
+    [
+        ("zoo-dep>=2", "needs zoo-dep>=2, and version 1.5 is installed", "pip install 'zoo-dep>=2'"),
+        ("zoo-dep<=1.5,>=1", None, None),
+        ("zoo-gone; python_version >= '3'", "needs zoo-gone, which is not installed", "pip install 'zoo-gone'"),
+        ("zoo-gone; python_version < '3'", None, None),
+        ("zoo dep", "needs 'zoo dep', which is no requirement", "tell the authors of zoo-one to run"),
+    ],
+)
+def test_versions_and_conditions_of_requirements(
+    site: Site, requirement: str, what: str | None, remedy: str | None
+) -> None:
+    site.package("zoo_one")
+    site.info("zoo-dep", "1.5")
+    site.info("zoo-one", "1.0", "[zoo_core.models]\none = zoo_one:one\n", f"Requires-Dist: {requirement}\n")
+    if what is None or remedy is None:
+        assert problems() == []
+    else:
+        assert only()[0].endswith(what)
+        assert only()[1].startswith(remedy)
+
+
 class TestMetadata:
     LINES = "[zoo_core.models]\none = zoo_one:models.json\n"
 

@@ -168,6 +168,11 @@ class TestHazards:
         assert len(oracle(site.root)) == 1  # whichever the file system names first
         assert len(scan([str(site.root)]).unused) == 2
 
+    def test_a_final_version_is_newer_than_its_development(self, site: Site) -> None:
+        for version in ("1.0", "1.0.dev1", "1.0rc1", "no.version"):
+            site.info("zoo-x", version, f"[zoo_core.models]\nx = zoo_x:v{version}.json\n")
+        assert ours(site.root) == [("zoo-x", "zoo_core.models", "x", "zoo_x:v1.0.json")]
+
     def test_an_empty_leftover_beside_the_real_one(self, site: Site) -> None:
         for version in ("0.9", "9.9"):
             site.info("zoo-x", version, metadata=None)

@@ -97,7 +97,7 @@ class TestUnknown:
 
     def test_a_scheme_is_for_create_model(self, site: Site) -> None:
         assert message("hf-hub:a/b", ModelNameError) == (
-            "'hf-hub:a/b' is a place, whose config.json names the architecture: pass it to create_model"
+            "'hf-hub:a/b' is a repository or folder, whose config.json names the architecture: pass it to create_model"
         )
 
 

@@ -82,5 +82,5 @@ def test_split_and_arch_name() -> None:
     assert split_model_name_tag("resnet50") == ("resnet50", "")
     assert split_model_name_tag("resnet50", no_tag="x") == ("resnet50", "x")
     assert get_arch_name("zoo-resnet/resnet50.a1_in1k") == "resnet50"
-    with pytest.raises(ModelNameError, match="'hf-hub:a/b' names a place, not an architecture"):
+    with pytest.raises(ModelNameError, match="'hf-hub:a/b' names a repository or folder, not an architecture"):
         get_arch_name("hf-hub:a/b")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 import pytest
-import torch
 import zoo_core as zoo
 from zoo_core.errors import PluginError, WeightsError
 from zoo_core.hooks import hookimpl, manager, specs
@@ -176,27 +175,6 @@ class TestCreateModel:
         hook_manager().register(Policy(), name="policy")
         with pytest.raises(WeightsError, match="zoo-one is not allowed here"):
             zoo.create_model("one")
-
-
-class TestWrapped:
-    """Core's own adapter of state dicts."""
-
-    @staticmethod
-    def adapt(keys: list[str]) -> list[str] | None:
-        net = torch.nn.ModuleDict({"fc": torch.nn.Linear(2, 2), "net": torch.nn.Linear(2, 2)})
-        state_dict = {key: torch.zeros(1) for key in keys}
-        adapted = hook_manager().hook.zoo_adapt_state_dict(state_dict=state_dict, model=net, pretrained_cfg=None)
-        assert list(state_dict) == keys
-        return None if adapted is None else list(adapted)
-
-    def test_wrappers_names_are_taken_off(self) -> None:
-        assert self.adapt(["module.fc.weight", "module.fc.bias"]) == ["fc.weight", "fc.bias"]
-        assert self.adapt(["_orig_mod.module.fc.weight"]) == ["fc.weight"]
-
-    def test_what_is_the_models_own_stays(self) -> None:
-        assert self.adapt(["fc.weight", "module.fc.bias"]) is None
-        assert self.adapt(["net.weight", "net.bias"]) is None
-        assert self.adapt([]) is None
 
 
 def test_every_hook_is_documented_and_typed() -> None:

@@ -1,13 +1,18 @@
 """A server of weights, and caches that are this test's own."""
 
-import hashlib
+import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+import zoo_core
+from hub_repositories import CONFIG, REPO, repository
 from safetensors.torch import save
+from tiny import TinyConfig
 from weight_server import Server
+from zoo_core.family import Family
 from zoo_core.weights import licence
 from zoo_core.weights.transfer import http
 
@@ -49,5 +54,44 @@ def large() -> bytes:
     return save({"weight": torch.arange(1_500_000.0)})
 
 
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+@pytest.fixture(params=[True, False], ids=["client", "https"])
+def by_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    if not request.param:
+        monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # as if it were not installed
+    return bool(request.param)
+
+
+@pytest.fixture
+def hub(server: Server, weights: bytes, monkeypatch: pytest.MonkeyPatch) -> Server:
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    server.add_repository(REPO, {"model.safetensors": weights, "config.json": json.dumps(CONFIG).encode()})
+    return server
+
+
+@pytest.fixture
+def trusted_net(registrations: None) -> None:
+    """An architecture with options of its own, as a family offers it."""
+    family = Family(
+        name="trusted",
+        package=__name__,
+        network="tiny:TinyNet",
+        architectures={"trusted_net": TinyConfig()},
+        pretrained={},
+    )
+    zoo_core.register_model(family.constructor("trusted_net"), name="trusted_net")
+
+
+@pytest.fixture
+def trusted_hub(server: Server, trusted_net: None, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """A Hub with a repository of that architecture, ``org/good``."""
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    repository(server, "org/good")
+    return server
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "a folder" / "net.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(b"weights")
+    return path

@@ -1,5 +1,6 @@
-"""From a network class and a default config to a model.
+"""From a model name to a model.
 
-`build` has the steps in their order; `infer` reads facts of a config off a network; `narrow` sets pruned widths.
-`deferred`, `draw` and `meta` spare work that weights or the meta device make useless.
+`resolve` finds the constructor and the default config; `build` has the steps from there in their
+order; `options` shares out what the caller chose; `materialise` constructs and initialises;
+`narrow` sets pruned widths. `deferred` and `draw` spare random draws that weights replace.
 """

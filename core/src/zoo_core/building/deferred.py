@@ -1,15 +1,14 @@
-"""Build modules without drawing the random values that weights replace, and without drawing anything twice.
+"""Construct modules without drawing random values that weights replace, or drawing twice.
 
-Drawing is most of what building a network costs. That it is put off shows on the clock alone.
+Drawing is most of what building a network costs. Only the clock shows that draws are deferred.
 """
 
 from __future__ import annotations
 
 import ctypes
 import math
-import threading
-from functools import cache
-from typing import TYPE_CHECKING, Any, Self
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +20,10 @@ from zoo_core.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from contextlib import AbstractContextManager
 
-# Functions that give all of their first argument new values, whatever it held.
-_DRAWS = {Tensor.uniform_, Tensor.normal_, init.uniform_, init.normal_, init.kaiming_uniform_, init.kaiming_normal_}
+# Functions that draw all values of their first argument anew, and what `init` calls the parameters.
+_DRAWS: dict[Any, tuple[str, ...]] = {Tensor.uniform_: (), Tensor.normal_: (), init.kaiming_uniform_: ()}
+_DRAWS |= {init.uniform_: ("a", "b"), init.normal_: ("mean", "std")}
 _OVERWRITES = {*_DRAWS, Tensor.copy_, Tensor.fill_, Tensor.zero_, init.constant_}
 # Functions that make tensors of sizes alone.
 _FACTORIES = {torch.empty, torch.ones, torch.zeros}
@@ -33,49 +32,31 @@ _PROPERTIES = ("device", "dtype", "grad_fn", "is_leaf", "is_meta", "ndim", "requ
 _METHODS = ("__hash__", "dim", "is_contiguous", "is_floating_point", "numel", "requires_grad_", "size", "stride")
 _LOOKS = {getattr(Tensor, name).__get__ for name in _PROPERTIES} | {getattr(Tensor, name) for name in _METHODS}
 _LOOKS |= {Tensor.requires_grad.__set__, torch._C._set_grad_enabled}  # type: ignore[attr-defined] # a descriptor
-# Functions that draw from the default generator. One that is missing here is taken for somebody who sets a seed.
+# Functions that draw from the default generator. Others that move it are taken to set a seed.
 _RANDOM = {*_DRAWS, torch.normal, torch.rand, torch.rand_like, torch.randint, torch.randn, torch.randn_like}
 _RANDOM |= {torch.bernoulli, torch.randperm, Tensor.bernoulli_, Tensor.random_}
-
-_NUMBERS = frozenset({bool, int, float, type(None)})
-_HOLD_NO_TENSOR = _NUMBERS | {complex, str, torch.Size, torch.dtype, torch.device, torch.layout, torch.memory_format}
-_GENERATOR = torch.default_generator
-
-
-class _Current(threading.local):
-    deferral: Deferral | None = None
-
-
-_current = _Current()
+_HOLD_NO_TENSOR = {bool, int, float, type(None), complex, str, torch.Size, torch.dtype, torch.device, torch.layout}
+_HOLD_NO_TENSOR |= {torch.memory_format, torch.Generator}
 
 
 class Deferral(TorchFunctionMode):
-    """Inside this context, a draw into fresh memory is noted, and carried out once somebody asks for the values.
+    """A context that notes draws into fresh memory, and carries one out once somebody needs it.
 
-    Fresh is memory of `torch.empty` that nothing but such draws has touched. Whatever else touches it (a read, a view,
-    a write, by any function of PyTorch that this thread calls) has the draw carried out first, and works on an ordinary
-    tensor. A draw from a generator of its own, or after a seed was set, is carried out at once: it has one right
-    outcome. Not seen are other threads, TorchScript and C++ code to which a constructor hands an undrawn tensor.
+    Fresh is memory of `torch.empty` that nothing but such draws has touched. Whatever else touches
+    it (a read, a view, a write, by any function of PyTorch that this thread calls) has the draw
+    carried out first, and works on an ordinary tensor. Each noted draw has a seed of its own, from
+    the default generator. A draw from another generator, or after a seed was set, is carried out at
+    once: it has one right outcome. Not seen are other threads, TorchScript and C++ code to which a
+    constructor hands an undrawn tensor.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._fresh: dict[int, tuple[Tensor, Callable[[Tensor], object] | None]] = {}  # by address: memory, noted draw
         self._taken: set[int] = set()
-        torch.rand(())  # lest somebody who sets the caller's seed again, leaving the state as it was, stay unseen
-        self._state = _state()
-        self._defers = True
-
-    def __enter__(self) -> Self:
-        """Begin; deferrals nest."""
-        self._outer, _current.deferral = _current.deferral, self
-        super().__enter__()  # type: ignore[no-untyped-call]
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """End; `finish` is still to come."""
-        _current.deferral = self._outer
-        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        # This moves the default generator, so that setting the caller's seed once more is seen.
+        torch.rand((), device="cpu")
+        self._states = [_default_state()]  # that we know, the last one first seen or seen again; none once we stopped
 
     def finish(self, model: nn.Module, *, draw: bool = True) -> None:
         """Carry out what is still noted, once the context has ended; nothing with ``draw=False``.
@@ -83,7 +64,7 @@ class Deferral(TorchFunctionMode):
         Raises:
             PluginError: for a parameter or buffer of `model` that nobody has given values.
         """
-        undrawn = {address for address, (_, draw) in self._fresh.items() if draw is None}
+        undrawn = {address for address, (_, noted) in self._fresh.items() if noted is None}
         for name, tensor in (*model.named_parameters(), *model.named_buffers()) if undrawn else ():
             if _address(tensor) in undrawn:
                 raise PluginError(
@@ -93,66 +74,91 @@ class Deferral(TorchFunctionMode):
         if draw:
             self._carry_out(list(self._fresh))
 
+    def give(self, old: Tensor, new: Tensor) -> None:
+        """Overwrite `old` by the values of `new`, of the same shape; where gradients are off.
+
+        It gets the memory of `new` instead of a copy where nobody can tell: its own is fresh and no
+        other tensor has it, not even another deferral, and no other tensor has been given that of
+        `new`. A copy is made behind the back of this context, which takes half the time, unless it
+        is of undrawn memory or other contexts look on.
+        """
+        with torch._C.DisableTorchFunction():
+            address, source = _address(old), _address(new)
+            if (
+                address in self._fresh
+                and source
+                and not (source in self._taken or source in self._fresh or new.requires_grad)
+                and (old.dtype, old.device, old.stride()) == (new.dtype, new.device, new.stride())
+                and _owners(old) == _owners_alone()
+            ):
+                old.data = new
+                self._taken.add(source)
+                del self._fresh[address]
+                return
+            if address is not None and source not in self._fresh and torch._C._len_torch_function_stack() == 1:
+                old.copy_(new)
+                self._fresh.pop(address, None)
+                return
+        old.copy_(new)
+
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func in _LOOKS:
-            return func(*args, **(kwargs or {}))
         kwargs = kwargs or {}
-        overwritten: int | None = None
-        touched: dict[int, None] = {}  # in a determined order
+        if func in _LOOKS:
+            return func(*args, **kwargs)
+        overwritten = None
         if func in _OVERWRITES:
             target = args[0] if args else kwargs["tensor"]
             overwritten = _address(target)
-            if func in _DRAWS and overwritten in self._fresh and (draw := self._noted(func, target, args[1:], kwargs)):
+            if func in _DRAWS and overwritten in self._fresh and (draw := self._noted(func, target, args, kwargs)):
                 self._fresh[overwritten] = self._fresh[overwritten][0], draw
                 return target
-        if overwritten:
-            self._find(args[1:], touched)
-            self._find([kwargs[key] for key in kwargs if key != "tensor"] if kwargs else (), touched)
-        elif func not in _FACTORIES or "out" in kwargs:
-            self._find(args, touched)
+        touched: dict[int, None] = {}  # in a determined order
+        if func not in _FACTORIES or "out" in kwargs:
+            self._find(args[1:] if overwritten else args, touched)
             self._find(kwargs.values(), touched)
         if touched:
             self._carry_out(touched)
-        random = func in _RANDOM and self._generator_is_ours()
+        draws = func in _RANDOM and self._defers()
         result = func(*args, **kwargs)
-        if random:
-            self._state = _state()
+        if draws:
+            self._states.append(_default_state())
         if overwritten:
             self._fresh.pop(overwritten, None)
-        elif func is torch.empty and "out" not in kwargs and (address := _address(result)) and result.is_cpu:
+        elif func is torch.empty and "out" not in kwargs and result.is_cpu and (address := _address(result)):
             self._fresh[address] = result.detach(), None  # a tensor that nobody else has, see `give`
         return result
 
-    def _noted(self, func: Any, target: Tensor, args: Any, kwargs: dict[str, Any]) -> Callable[[Tensor], object] | None:
-        """One of `_DRAWS` with these arguments, to be carried out later; None where that may not be.
+    def _noted(
+        self, func: Any, target: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Callable[[Tensor], object] | None:
+        """Return one of `_DRAWS` with its arguments, to carry out later; None where it must be now.
 
         Raises what the function itself would.
         """
-        if kwargs.get("generator") is not None or not self._generator_is_ours():
+        if kwargs.get("generator") is not None or not self._defers():
             return None
-        is_uniform = func in (Tensor.uniform_, init.uniform_, init.kaiming_uniform_)
-        method = Tensor.uniform_ if is_uniform else Tensor.normal_
-        if func is not method:
-            if func in (init.uniform_, init.normal_):
-                args = [kwargs[name] for name in (("a", "b") if is_uniform else ("mean", "std"))]
-            else:
-                fan = init._calculate_correct_fan(target, kwargs["mode"])
-                std = init.calculate_gain(kwargs["nonlinearity"], kwargs["a"]) / math.sqrt(fan)
-                args = (-math.sqrt(3) * std, math.sqrt(3) * std) if is_uniform else (0.0, std)
-            kwargs = {}
+        method, values = func, args[1:]
+        named = {name: value for name, value in kwargs.items() if name != "generator"}
+        if func is init.kaiming_uniform_:
+            bound = _kaiming_bound(target.shape, kwargs["a"], kwargs["mode"], kwargs["nonlinearity"])
+            method, values, named = Tensor.uniform_, (-bound, bound), {}
+        elif names := _DRAWS[func]:
+            method = Tensor.uniform_ if func is init.uniform_ else Tensor.normal_
+            values, named = tuple(kwargs[name] for name in names), {}
         elif target.requires_grad and torch.is_grad_enabled():
             return None  # which is an error
-        if not all(type(value) in _NUMBERS for value in (*args, *kwargs.values())):
+        if not all(type(value) in (int, float) for value in (*values, *named.values())):
             return None
-        method(target.new_empty(0), *args, **kwargs)
-        if method is Tensor.uniform_ and len(args) == 2 and not kwargs:
-            return lambda tensor: draw_uniform_(tensor, *args)
-        return lambda tensor: method(tensor, *args, **kwargs)
+        method(target.new_empty(0), *values, **named)
+        seed = int(torch.randint(2**62, (), device="cpu"))
+        self._states.append(_default_state())
+        draw = draw_uniform_ if method is Tensor.uniform_ and len(values) == 2 else method
+        return lambda tensor: draw(tensor, *values, **named, generator=torch.Generator().manual_seed(seed))
 
     def _find(self, values: Iterable[Any], found: dict[int, None]) -> None:
-        """Add the fresh memory that arguments of a function may be, or hold."""
+        """Add the addresses of fresh memory that arguments of a function may be, or hold."""
         for value in values:
             kind = type(value)
             if kind in _HOLD_NO_TENSOR:
@@ -162,8 +168,6 @@ class Deferral(TorchFunctionMode):
                     found[address] = None
             elif kind is list or kind is tuple:
                 self._find(value, found)
-            elif kind is dict:
-                self._find(value.values(), found)
             elif kind is slice:
                 self._find((value.start, value.stop, value.step), found)
             else:
@@ -171,77 +175,54 @@ class Deferral(TorchFunctionMode):
 
     def _carry_out(self, addresses: Iterable[int]) -> None:
         """Draw what is noted for this memory, which is fresh no longer."""
-        ours = any(self._fresh[address][1] for address in addresses) and self._generator_is_ours()
-        with torch.no_grad():
-            for address in addresses:
-                memory, draw = self._fresh.pop(address, (None, None))
-                if memory is not None and draw is not None:
+        for address in addresses:
+            memory, draw = self._fresh.pop(address)
+            if draw is not None:
+                with torch.no_grad():
                     draw(memory)
-        if ours:
-            self._state = _state()
 
-    def _generator_is_ours(self) -> bool:
-        """Whether the default generator is as we left it. If not, draw what is noted as of then, and note no more."""
-        if self._defers and (now := _state()) != self._state:
-            self._defers = False
-            _GENERATOR.set_state(torch.frombuffer(self._state, dtype=torch.uint8))
-            _GENERATOR.manual_seed(int(torch.randint(2**62, ())))  # others may have drawn from that state too
-            self._carry_out([address for address, (_, draw) in self._fresh.items() if draw])
-            _GENERATOR.set_state(torch.frombuffer(now, dtype=torch.uint8))
-        return self._defers
+    def _defers(self) -> bool:
+        """Return whether the default generator is in a state that we know; if not, note no more.
+
+        It may be set back to one, as by `torch.random.fork_rng`: the same seeds are drawn again.
+        """
+        if self._states and (state := _default_state()) != self._states[-1]:
+            self._states = [*self._states, state] if state in self._states else []
+        return bool(self._states)
 
 
-def give(old: Tensor, new: Tensor, *, share: bool = False) -> None:
-    """Overwrite `old` by the values of `new`, of the same shape, as ``old.copy_(new)`` does; where gradients are off.
-
-    With `share` it gets the memory of `new` instead of a copy where nobody can tell: its own is fresh and no other
-    tensor has it, and no other has been given that of `new`.
-    """
-    if (deferral := _current.deferral) is not None and deferral._outer is None:
-        with unseen():
-            address, source = _address(old), _address(new)
-            if address and source and source not in deferral._fresh:
-                shares = (
-                    share and address in deferral._fresh and source not in deferral._taken and not new.requires_grad
-                )
-                alike = (old.dtype, old.device, old.stride()) == (new.dtype, new.device, new.stride())
-                if shares and alike and _owners(old) == _owners_alone():
-                    old.data = new
-                    deferral._taken.add(source)
-                else:
-                    old.copy_(new)
-                deferral._fresh.pop(address, None)
-                return
-    old.copy_(new)
+@lru_cache
+def _kaiming_bound(shape: torch.Size, a: float, mode: Any, nonlinearity: Any) -> float:
+    """Return the bound that `init.kaiming_uniform_` draws within; errors as there."""
+    fan = init._calculate_correct_fan(torch.empty(shape, device="meta"), mode)
+    return math.sqrt(3) * init.calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
 
 def _owners(tensor: Tensor) -> int:
-    """How many owners torch counts of a tensor's memory, that which asks included."""
+    """Return how many owners torch counts of a tensor's memory, including the one who asks."""
     return int(torch._C._storage_Use_Count(tensor.untyped_storage()._cdata))
 
 
 @cache
 def _owners_alone() -> int:
-    """How many there are of memory that only a parameter has, and a deferral; versions of torch count differently."""
+    """Return the count for memory that one parameter and one deferral have.
+
+    Versions of torch count differently.
+    """
     memory = torch.empty(1)
     held, parameter = memory.detach(), nn.Parameter(memory)
     del memory
     return _owners(parameter) if held.numel() else 0
 
 
-def unseen() -> AbstractContextManager[None]:
-    """A context for functions that touch no fresh memory, which a deferral then need not look at."""
-    return torch._C.DisableTorchFunction()
-
-
-def _state() -> bytearray:
-    """The default generator's, as bytes: tensors take longer to compare than to draw."""
-    state = _GENERATOR.get_state()
-    return bytearray(ctypes.string_at(state.data_ptr(), state.numel()))
+def _default_state() -> bytes:
+    """Return the default generator's state, as bytes, which compare faster than tensors."""
+    state = torch.default_generator.get_state()
+    return ctypes.string_at(state.data_ptr(), state.numel())
 
 
 def _address(tensor: Tensor) -> int | None:
-    """Where the values are; 0 if there are none, None if it cannot be told."""
+    """Return where the values are; 0 if there are none, None if it cannot be told."""
     if type(tensor) is not Tensor and type(tensor) is not nn.Parameter:
         return None
     try:

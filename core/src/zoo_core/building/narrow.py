@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
-from zoo_core.building.infer import find_classifier, find_first_conv
-from zoo_core.building.meta import on_meta
 from zoo_core.errors import WeightsError
+from zoo_core.network.infer import find_classifier, find_first_conv
+from zoo_core.network.meta import on_meta
 
 if TYPE_CHECKING:
     import os
@@ -25,21 +25,22 @@ _NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm)
 
 
 def adapt_model_to_state_dict(model: Net, shapes: Shapes) -> Net:
-    """Narrow every convolution, norm and linear layer of `model`, in place, to what `shapes` says.
+    """Narrow each convolution, norm and linear layer of `model`, in place, to given shapes.
 
-    The image's channels and the classes stay the model's own: only what lies between was pruned. Values of layers that
-    change are drawn afresh, since weights are loaded next. Channel counts in the model's
-    ``feature_info`` and ``num_features`` follow.
+    The image's channels and the classes stay the model's own: only what lies between was pruned.
+    Layers that change get fresh values, since weights are loaded next. The model's ``feature_info``
+    and ``num_features`` follow.
 
     Args:
         model: a network of the unpruned architecture.
-        shapes: key of the state dict to shape; a state dict's own tensors' shapes do.
+        shapes: key of the state dict to shape.
 
     Returns:
         The model.
 
     Raises:
-        WeightsError: when a layer of the shapes is not in the model, or is no convolution, norm or linear layer.
+        WeightsError: when a layer of the shapes is not in the model, or is no convolution, norm or
+        linear layer.
     """
     modules = dict(model.named_modules())
     first_conv, classifier = find_first_conv(model), find_classifier(model)
@@ -55,7 +56,7 @@ def adapt_model_to_state_dict(model: Net, shapes: Shapes) -> Net:
 
 
 def adapt_model_from_string(model: Net, shapes: str) -> Net:
-    """As `adapt_model_to_state_dict`, the shapes in the published form ``key:[64, 3, 3, 3]***key:[64]***...``.
+    """Narrow to shapes in the published form ``key:[64, 3, 3, 3]***key:[64]***...``.
 
     Raises:
         WeightsError: for a string of another form.
@@ -73,7 +74,7 @@ def adapt_model_from_string(model: Net, shapes: str) -> Net:
 
 
 def adapt_model_from_file(model: Net, path: str | os.PathLike[str]) -> Net:
-    """As `adapt_model_to_state_dict`, the shapes in a file: JSON of key to shape, or the published string."""
+    """Narrow to the shapes in a file: JSON of key to shape, or the published string."""
     text = Path(path).read_text(encoding="utf-8")
     if text.lstrip().startswith("{"):
         return adapt_model_to_state_dict(model, json.loads(text))
@@ -116,22 +117,23 @@ def _resize(module: nn.Module, name: str, shape: Sequence[int]) -> None:
 
 
 def _refresh_channels(model: nn.Module) -> None:
-    """Read the channels of the maps off a forward on the meta device, where it costs no arithmetic."""
+    """Read the channels of the maps off a forward on the meta device."""
     classifier = getattr(model, "get_classifier", lambda: None)()
     if isinstance(classifier, nn.Linear):
         model.num_features = model.head_hidden_size = classifier.in_features  # type: ignore[assignment]
     forward = getattr(model, "forward_intermediates", None)
-    first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
+    first = find_first_conv(model)
     if not callable(forward) or first is None:
         return
-    training, images = model.training, torch.empty(1, first.in_channels, 64, 64, device="meta")
+    channels: Any = model.get_submodule(first).in_channels
+    training, images = model.training, torch.empty(1, channels, 64, 64, device="meta")
     with on_meta(model.eval()):
         features, maps = forward(images)
     model.train(training)
     table: Any = model.feature_info
     widths = (one.shape[1] for one in maps)
     model.feature_info = [{**entry, "num_chs": width} for entry, width in zip(table, widths, strict=True)]  # type: ignore[assignment]
-    # A head of none of the shapes' kind, without classes or with another pooling, follows the features as well.
+    # The head's width follows the features, whatever its pooling and classes.
     model.num_features = features.shape[1]
     if callable(reset := getattr(model, "reset_classifier", None)):
         reset(model.num_classes)

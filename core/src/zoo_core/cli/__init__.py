@@ -1,1 +1,5 @@
-"""The command ``zoo``: a module per subcommand, with `add_parser` and `run`; it imports what it needs when it runs."""
+"""The command ``zoo``: its frame. Nothing heavy is imported before a command runs.
+
+- `main` dispatches to the built-in `commands` and to `plugin_commands`; the `parser` is common.
+- `output` prints tables and JSON; `terminal` escapes what would steer a terminal.
+"""

@@ -1,99 +1,93 @@
-"""The command ``zoo``: its subcommands, and what becomes of an error.
-
-Nothing heavy is imported here, nor by a subcommand before it runs: ``zoo --help`` and ``zoo list`` load no torch.
-"""
+"""The command ``zoo``: its commands, and one line for an error."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from zoo_core.cli.parser import MISTAKE, Parser, examples, print_error
-from zoo_core.cli.plugin_commands import add_commands, missing_tool, run_added
+from zoo_core.cli.parser import MISTAKE, Parser, add_command, examples, print_error
 from zoo_core.cli.terminal import guarded_streams, reserved_output
 from zoo_core.errors import ZooError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
-    from types import ModuleType
 
 COMMANDS = ("list", "info", "download", "cache", "plugins", "doctor", "completion")
-"""Each a module of `zoo_core.cli.commands`, in the order of the help."""
+"""The built-in commands, in the order of the help; each is a module of `zoo_core.cli.commands`."""
 
 
-def command_modules() -> dict[str, ModuleType]:
-    """The subcommands by name."""
-    return {name: import_module(f"{__package__}.commands.zoo_{name}") for name in COMMANDS}
-
-
-def build_parser(commands: dict[str, ModuleType] | None = None, *, added: bool = False) -> Parser:
-    """The parser of ``zoo`` with every subcommand's.
+def build_parser(*, plugin_commands: bool = False) -> Parser:
+    """Build the parser of ``zoo``.
 
     Args:
-        commands: the subcommands; None for all there are.
-        added: ask the hook plugins for more, and put them into `commands`. That runs their code.
+        plugin_commands: include the commands of hook plugins, which runs their code.
     """
-    commands = command_modules() if commands is None else commands
     parser = Parser(
         prog="zoo",
         description="Find, create and use the model architectures that installed plugins offer.",
         epilog=examples(
-            "zoo list 'resnet*'",
-            "zoo info resnet50 --build",
-            "zoo download resnet50.a1_in1k",
-            "zoo doctor",
+            "zoo list 'resnet*'", "zoo info resnet50 --build", "zoo download resnet50.a1_in1k", "zoo doctor"
         ),
     )
     parser.add_argument("--version", action="store_true", help="print the version of zoo-core and exit")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for module in commands.values():
-        module.add_parser(subparsers)
-    if added:
-        add_commands(subparsers, commands)
+    for name in COMMANDS:
+        add_command(subparsers, name, import_module(f"{__package__}.commands.zoo_{name}"))
+    if plugin_commands:
+        from zoo_core.cli.plugin_commands import absent_commands, add_plugin_commands
+
+        add_plugin_commands(subparsers)
+        parser.epilog = "\n".join([str(parser.epilog), *absent_commands(subparsers.choices)])
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``zoo`` with `argv` (None: the process's) and return its exit code: 0, or 2 with one line that says why."""
-    # torch says so in two lines wherever NumPy, which nothing here needs, is not installed.
+    """Run ``zoo`` with `argv` (None: the process's arguments).
+
+    Returns:
+        The exit code: the command's, or 2 after one line on an error.
+    """
+    # torch warns in two lines if NumPy, which nothing here needs, is not installed.
     warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks for completions
+        from zoo_core.cli.commands.zoo_completion import complete
+
+        complete()
     with guarded_streams():
         try:
-            return _run(sys.argv[1:] if argv is None else argv)
-        except ZooError as error:
-            print_error(error)
+            try:
+                return _run(sys.argv[1:] if argv is None else argv)
+            finally:
+                sys.stdout.flush()
         except BrokenPipeError:
-            return 0  # whoever reads (`zoo list | head`) has seen enough
+            return 0  # the reader (`zoo list | head`) has seen enough
         except KeyboardInterrupt:
             return 130
         except RecursionError:
-            print_error("what was read is nested too deep")
+            print_error("the input is nested too deep")
         except MemoryError:
             print_error("this machine has not enough memory for it")
+        except (ZooError, UnicodeError) as error:
+            print_error(error)
         except OSError as error:
             where = f"{error.filename!r}: " if error.filename else ""
             print_error(f"{where}{error.strerror or error}")
-        except UnicodeError as error:
-            print_error(error)
         return MISTAKE
 
 
-def _run(argv: Sequence[str]) -> int:
-    try:
-        return _dispatch(argv)
-    finally:
-        sys.stdout.flush()
-
-
-def _dispatch(argv: Sequence[str]) -> int:
-    commands = command_modules()
+def parser_for(argv: Sequence[str]) -> Parser:
+    """Build the parser for some arguments: with a built-in command, no plugin is asked."""
     word = next((word for word in argv if not word.startswith("-")), None)
-    parser = build_parser(commands, added=word not in commands and "--version" not in argv)
-    if word is not None and word not in commands and (hint := missing_tool(word)):
-        parser.error(hint)
+    return build_parser(plugin_commands=word not in COMMANDS and "--version" not in argv)
+
+
+def _run(argv: Sequence[str]) -> int:
+    parser = parser_for(argv)
     args = parser.parse_args(argv)
     if args.version:
         from importlib.metadata import version
@@ -103,8 +97,22 @@ def _dispatch(argv: Sequence[str]) -> int:
     if args.command is None:
         parser.print_help()
         return 0
-    module = commands[args.command]
-    if args.command not in COMMANDS:
-        return run_added(module, args)
     with reserved_output() if getattr(args, "json", False) else contextlib.nullcontext():
-        return int(module.run(args))
+        return _run_command(args)
+
+
+def _run_command(args: argparse.Namespace) -> int:
+    """Run a command, built in or not; an unexpected error becomes one that names its module."""
+    try:
+        return int(args.command_module.run(args) or 0)
+    except SystemExit as exit_:
+        if isinstance(exit_.code, str):
+            print_error(exit_.code)
+        return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+    except (ZooError, OSError, UnicodeError, RecursionError, MemoryError):
+        raise
+    except Exception as error:
+        if sys.flags.dev_mode:  # python -X dev -m zoo_core.cli ...: the traceback
+            raise
+        what = f"the command {args.command!r} of {args.command_module.__name__} failed"
+        raise ZooError(f"{what}: {type(error).__name__}: {error}") from error

@@ -1,7 +1,7 @@
-"""What commands print: tables and JSON. Through rich on a terminal, as plain aligned columns into a pipe or a file.
+"""The output of commands: JSON, and tables, which rich draws on a terminal.
 
-A pipe gets no colours, no boxes and no wrapping, so that ``grep`` and ``awk`` see whole lines; nor does a terminal
-where rich, the extra ``zoo-core[cli]``, is not installed.
+Pipes and files get plain aligned columns without colours, boxes or wrapping, so that ``grep`` and
+``awk`` see whole lines; so does a terminal without rich, of the extra ``zoo-core[cli]``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def print_json(value: Any) -> None:
-    """Indented JSON, alone on standard output; tuples become lists, and numbers that JSON does not know null."""
+    """Print indented JSON, alone on standard output; NaN and infinities become null."""
     text = escaped_json(json.dumps(_finite(value), indent=2, ensure_ascii=False))
     try:
         text.encode(getattr(output(), "encoding", None) or "utf-8")
@@ -28,18 +28,26 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
-    """Print rows under their headings; numbers are right-aligned, None is empty."""
+    """Print rows under their headings: numbers right-aligned, None empty."""
     cells = [[_cell(value) for value in row] for row in rows]
     right = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(columns))]
     title = escaped(title, one_line=True) if title else None
-    if not (_is_terminal() and _print_rich(columns, cells, right, title)):
+    if not (sys.stdout.isatty() and _print_rich(columns, cells, right, title)):
         _print_plain(columns, cells, right, title)
 
 
 def print_fields(fields: Sequence[tuple[str, object]], *, title: str | None = None) -> None:
-    """Print named values, one a line; None and empty values are left out."""
+    """Print named values, one per line, without None and empty values."""
     shown = [(name, value) for name, value in fields if value not in (None, "", (), [], {})]
     print_table(("", ""), shown, title=title)
+
+
+def format_bytes(count: float) -> str:
+    """Bytes in the unit that keeps the number short: ``"102.4 MB"``."""
+    units = ["B", "KB", "MB", "GB", "TB"]
+    while count >= 1000 and len(units) > 1:
+        count, units = count / 1000, units[1:]
+    return f"{count:.0f} B" if units[0] == "B" else f"{count:.1f} {units[0]}"
 
 
 def _finite(value: Any) -> Any:
@@ -55,17 +63,13 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.4f}"
-    return (
-        f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else escaped(str(value), one_line=True)
-    )
-
-
-def _is_terminal() -> bool:
-    return sys.stdout.isatty()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return escaped(str(value), one_line=True)
 
 
 def _print_rich(columns: Sequence[str], rows: list[list[str]], right: list[bool], title: str | None) -> bool:
-    """Print with rich; False where it is not installed."""
+    """Print with rich. Returns False if it is not installed."""
     try:
         from rich.box import SIMPLE_HEAD
         from rich.console import Console
@@ -74,7 +78,7 @@ def _print_rich(columns: Sequence[str], rows: list[list[str]], right: list[bool]
     except ImportError:
         return False
     headed = any(columns)
-    # A `Text` is printed as it is: model names and paths may hold what rich would read as markup.
+    # A `Text` is printed as it is: rich would read brackets in names and paths as markup.
     table = Table(title=Text(title) if title else None, title_justify="left", box=SIMPLE_HEAD if headed else None)
     table.show_header = headed
     for name, is_right in zip(columns, right, strict=True):

@@ -1,4 +1,4 @@
-"""The argument parser of ``zoo``: one clear line for a mistake, examples in the help, and types that options share."""
+"""The argument parser of ``zoo``: one line for a mistake, examples in the help, shared options."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MISTAKE = 2
-"""The exit code for what the user can put right."""
+"""The exit code for an error that the user can correct."""
 _LONGEST = 4000
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that answers a mistake with one ``zoo: error:`` line and the nearest valid word."""
+    """An argument parser whose errors are one ``zoo: error:`` line with the nearest valid word."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("formatter_class", partial(argparse.RawDescriptionHelpFormatter, max_help_position=28))
-        # An abbreviation that works today is ambiguous once an option is added.
+        # An abbreviation that works today would be ambiguous after a new option.
         super().__init__(**{**options, "allow_abbrev": False})
 
     def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """As argparse does, but each parser refuses what it does not know: it knows what would have been right."""
+        """Parse as argparse does, but refuse unknown words, with this parser's nearest option."""
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             word = unknown[0].partition("=")[0]
@@ -39,14 +39,20 @@ class Parser(argparse.ArgumentParser):
         return parsed, unknown
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is not None and value not in action.choices:
-            what = "command" if action.dest == "command" else "/".join(action.option_strings) or action.dest
-            choices = [str(choice) for choice in action.choices]
-            there_are = f"; there are {', '.join(choices)}"
-            self.error(f"unknown {what} {value!r}{did_you_mean(str(value), choices) or there_are}")
+        if action.choices is None or value in action.choices:
+            return
+        if action.dest == "command":
+            from zoo_core.cli.plugin_commands import missing_tool
+
+            if hint := missing_tool(value):
+                self.error(hint)
+        what = "command" if action.dest == "command" else "/".join(action.option_strings) or action.dest
+        choices = [str(choice) for choice in action.choices]
+        there_are = f"; there are {', '.join(choices)}"
+        self.error(f"unknown {what} {value!r}{did_you_mean(str(value), choices) or there_are}")
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        # argparse's own loses what a full disk does not take, and says nothing.
+        # argparse's own ignores an error of the file, such as a full disk.
         (sys.stderr if file is None else file).write(message)
 
     def error(self, message: str) -> NoReturn:
@@ -55,24 +61,25 @@ class Parser(argparse.ArgumentParser):
         sys.exit(MISTAKE)
 
 
-def print_error(message: object) -> None:
-    """One ``zoo: error:`` line on stderr, whatever the message was wrapped into; cut where it would fill a screen."""
-    print(f"zoo: error: {_one_line(message)}", file=sys.stderr)
+def add_command(subparsers: Any, name: str, module: Any) -> None:
+    """Add a command's parser; it stores the command's module in its arguments."""
+    module.add_parser(subparsers)
+    subparsers.choices[name].set_defaults(command_module=module)
 
 
-def print_warning(message: object) -> None:
-    """The same of what does not end the command."""
-    print(f"zoo: warning: {_one_line(message)}", file=sys.stderr)
-
-
-def _one_line(message: object) -> str:
+def print_error(message: object, kind: str = "error") -> None:
+    """Print one ``zoo: error:`` line on stderr, shortened if it is very long."""
     text = " ".join(str(message).split())
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} [...] {text[-_LONGEST // 4 :]}"
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} [...] {text[-_LONGEST // 4 :]}"
+    print(f"zoo: {kind}: {text}", file=sys.stderr)
+
+
+print_warning = partial(print_error, kind="warning")
 
 
 @contextlib.contextmanager
 def foreign_code(what: str) -> Iterator[None]:
-    """Turn whatever a network's or an added command's own code raises, or its exit, into one line that begins `what`.
+    """Turn any error or exit of a network's own code into one line that begins with `what`.
 
     Raises:
         ZooError: in place of it.
@@ -92,15 +99,27 @@ def examples(*lines: str) -> str:
     return "\n".join(["examples:", *(f"  {line}" for line in lines)])
 
 
+def add_model_argument(parser: argparse.ArgumentParser, dest: str = "name", **options: Any) -> None:
+    """Add the argument NAME, a model's name, which shells complete."""
+    action = parser.add_argument(dest, metavar="NAME", **options)
+    action.completer = _model_names  # type: ignore[attr-defined] # read by argcomplete
+
+
+def _model_names(prefix: str, **_: object) -> list[str]:
+    from zoo_core.registry import list_models
+
+    return list_models(f"{prefix}*", include_tags="." in prefix)
+
+
 def add_json_option(parser: argparse.ArgumentParser) -> None:
-    """The option ``--json``."""
+    """Add the option ``--json``."""
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def add_input_size_option(parser: argparse.ArgumentParser, meaning: str = "") -> None:
-    """The option ``--input-size``: (height, width) in pixels, None where the weights' own size is wanted.
+    """Add ``--input-size``: (height, width) in pixels, or None for the weights' own size.
 
-    `meaning` begins its help where it does more than say the size.
+    `meaning` begins its help if it does more than set the size.
     """
     parser.add_argument(
         "--input-size",
@@ -111,14 +130,14 @@ def add_input_size_option(parser: argparse.ArgumentParser, meaning: str = "") ->
 
 
 def positive(text: str) -> int:
-    """A whole number from 1 up."""
+    """Parse a whole number from 1 up."""
     if not _is_whole(text, 10**9):
         raise argparse.ArgumentTypeError(f"{shortened(text)} is no whole number from 1 up")
     return int(text)
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """``"320"`` or ``"320x480"`` as (height, width)."""
+    """Parse ``"320"`` or ``"320x480"`` to (height, width)."""
     sides = text.lower().split("x")
     if len(sides) > 2 or not all(_is_whole(side, MAX_SIDE) for side in sides):
         raise argparse.ArgumentTypeError(
@@ -128,5 +147,5 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def _is_whole(text: str, most: int) -> bool:
-    """Whether it is a number from 1 to `most`; Python refuses to read one of thousands of digits."""
+    """Whether it is a number from 1 to `most`, of few digits: Python refuses thousands."""
     return text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 0 < int(text) <= most

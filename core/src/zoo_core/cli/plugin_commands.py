@@ -1,4 +1,4 @@
-"""Commands that hook plugins add to ``zoo``. One that does not work is reported on stderr and left out."""
+"""Commands that hook plugins add to ``zoo``. A broken one is reported on stderr and left out."""
 
 from __future__ import annotations
 
@@ -8,69 +8,59 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.cli.parser import Parser, foreign_code, print_error, print_warning
+from zoo_core.cli.parser import Parser, add_command, print_warning
 from zoo_core.config_fields import shortened
+from zoo_core.discovery.catalogue import known_commands
 from zoo_core.errors import PluginError
 from zoo_core.names import is_architecture
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator
-    from types import ModuleType
+    from collections.abc import Container, Iterator
 
 
-def add_commands(subparsers: Any, commands: dict[str, ModuleType]) -> None:
-    """Ask the hook plugins for commands, and add them to `subparsers` and, by name, to `commands`.
-
-    What they print meanwhile goes to stderr.
-    """
+def add_plugin_commands(subparsers: Any) -> None:
+    """Add the parsers of the hook plugins' commands. What they print meanwhile goes to stderr."""
     with contextlib.redirect_stdout(sys.stderr):
         for name, target in _offers():
-            if name in commands:
+            if name in subparsers.choices:
                 print_warning(f"the command {name!r} of {target} is left out: the name is taken")
                 continue
             try:
                 module = import_module(target)
                 _rehearse(module, name)
-                module.add_parser(subparsers)
+                add_command(subparsers, name, module)
             except (Exception, SystemExit) as error:
                 print_warning(f"the command {name!r} of {target} is left out: {type(error).__name__}: {error}")
-            else:
-                commands[name] = module
 
 
 def missing_tool(command: str) -> str:
-    """Say which package offers a command that is not there, or which variable keeps it out; empty if none is known."""
-    from zoo_core.discovery.catalogue import distribution_of_command
+    """Name the package of a known but absent command, and the remedy; empty for others."""
+    distribution = known_commands().get(command)
+    return f"the command {command!r} is in {distribution}{_remedy(distribution)}" if distribution else ""
+
+
+def absent_commands(present: Container[str]) -> list[str]:
+    """A line for the help on each known package whose commands are not `present`."""
+    absent: dict[str, list[str]] = {}
+    for command, distribution in known_commands().items():
+        if command not in present:
+            absent.setdefault(distribution, []).append(command)
+    return [f"not here: {', '.join(names)}, in {package}{_remedy(package)}" for package, names in absent.items()]
+
+
+def _remedy(distribution: str) -> str:
     from zoo_core.registry import current_index
 
-    if (distribution := distribution_of_command(command)) is None:
-        return ""
     index = current_index()
     if variable := index.selection.excludes(distribution):
-        return f"the command {command!r} is in {distribution}, which {variable} keeps out"
+        return f", which {variable} keeps out"
     if any(entry.distribution == distribution for entry in index.hooks):
-        return f"the command {command!r} is in {distribution}, which does not work: see zoo doctor"
-    return f"the command {command!r} is in {distribution}: pip install {distribution}"
-
-
-def run_added(module: ModuleType, args: argparse.Namespace) -> int:
-    """Run an added command. Returns its exit code, 0 where it gives none.
-
-    Raises:
-        ZooError: naming the command, when it fails.
-    """
-    with foreign_code(f"the command {args.command!r} of {module.__name__} failed"):
-        try:
-            return int(module.run(args) or 0)
-        except SystemExit as exit_:  # its way to say its exit code
-            if isinstance(exit_.code, str):
-                print_error(exit_.code)
-            return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+        return ", which does not work: see zoo doctor"
+    return f": pip install {distribution}"
 
 
 def _offers() -> Iterator[tuple[str, str]]:
-    """(name, module) of every command that is offered in earnest; the rest is reported, plugin by plugin."""
+    """Yield (name, module) of every command with a valid name; the others are reported."""
     from zoo_core.hooks.manager import call_each, hook_problems
 
     for plugin, problem in hook_problems().items():
@@ -78,22 +68,22 @@ def _offers() -> Iterator[tuple[str, str]]:
     for plugin, offer in call_each("zoo_add_commands"):
         if isinstance(offer, PluginError):
             print_warning(offer)
-        elif not isinstance(offer, Mapping):
-            print_warning(
-                f"hook plugin {plugin} adds no commands: {shortened(offer)} is no mapping of names to modules"
-            )
-        else:
-            for name, target in offer.items():
-                if not isinstance(name, str) or not is_architecture(name) or name.startswith("-"):
-                    print_warning(f"hook plugin {plugin} adds a command that cannot be named {shortened(name)}")
-                elif not isinstance(target, str) or not target:
-                    print_warning(f"hook plugin {plugin} names no module for {name!r}, but {shortened(target)}")
-                else:
-                    yield name, target
+            continue
+        if not isinstance(offer, Mapping):
+            what = f"{shortened(offer)} is no mapping of names to modules"
+            print_warning(f"hook plugin {plugin} adds no commands: {what}")
+            continue
+        for name, target in offer.items():
+            if not isinstance(name, str) or not is_architecture(name) or name.startswith("-"):
+                print_warning(f"hook plugin {plugin} adds a command that cannot be named {shortened(name)}")
+            elif not isinstance(target, str) or not target:
+                print_warning(f"hook plugin {plugin} names no module for {name!r}, but {shortened(target)}")
+            else:
+                yield name, target
 
 
 def _rehearse(module: Any, name: str) -> None:
-    """Have the module add its parser to one that is thrown away: a fault in it must not spoil the help of all."""
+    """Try the module with a temporary parser first: a fault must not spoil the whole help."""
     parser = Parser(prog="zoo")
     subparsers = parser.add_subparsers()
     module.add_parser(subparsers)

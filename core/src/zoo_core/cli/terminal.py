@@ -1,7 +1,8 @@
-"""What the command may send to a terminal, in one place: text, and nothing that steers it.
+"""Output that cannot steer the terminal.
 
-Names, labels, paths and reasons come from plugins, servers and files. `guarded_streams` puts a stream before standard
-output and standard error, so that prints, warnings, log lines and argparse's own messages all pass through `escaped`.
+Names, labels, paths and reasons come from plugins, servers and files. `guarded_streams` replaces
+standard output and standard error, so that prints, warnings, log lines and argparse's own messages
+all pass through `escaped`.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ _STEERING = "\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 _CELL = re.compile(f"[{_STEERING}]")
 _TEXT = re.compile(f"(?!\n)[{_STEERING}]")
 _BAR = re.compile(r"\r|(?:\n|\x1b\[A)+\Z")
-"""What a progress bar begins a write with, or writes alone, to draw over its last state."""
+"""The part of a progress bar's write that moves back to draw over its last state."""
 
 
 def escaped(text: str, *, one_line: bool = False) -> str:
-    r"""Write out control characters, line separators, bidirectional overrides and surrogates: ``\x1b``, ``\u202e``.
+    r"""Write control characters as ``\x1b``, bidirectional overrides as ``\u202e``, and so on.
 
-    Line feeds stay, unless it must be `one_line`; all other text is as it was.
+    Line separators and surrogates as well. Line feeds stay, unless `one_line`.
     """
     return text if text.isprintable() else (_CELL if one_line else _TEXT).sub(_written_out, text)
 
 
 def escaped_json(text: str) -> str:
-    r"""Write them out in a JSON text as ``\u001b``, which reads as the same value."""
+    r"""Replace them in a JSON text by ``\u001b`` and so on, which parses to the same value."""
     return text if text.isprintable() else _TEXT.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
@@ -42,9 +43,9 @@ def _written_out(match: re.Match[str]) -> str:
 
 
 class Guarded:
-    """A text stream that escapes what is written to it, whose encoding lacks nothing, and that may be closed or full.
+    """A text stream that escapes its text, and the characters that its encoding lacks.
 
-    Whatever else it is asked for is the stream's own.
+    Every other attribute is the underlying stream's.
     """
 
     def __init__(self, stream: TextIO | None, name: str) -> None:
@@ -59,7 +60,7 @@ class Guarded:
         return self.stream is not None and self.stream.isatty()
 
     def write(self, text: str) -> int:
-        """Write the text escaped. Raises OSError where standard output takes nothing; standard error loses it."""
+        """Write the text escaped. Raises OSError if standard output fails; stderr loses it."""
         kept = ""
         if self.name == "stderr" and (bar := _BAR.match(text)) and self.isatty():
             kept = bar[0]
@@ -67,7 +68,7 @@ class Guarded:
         return len(text)
 
     def write_raw(self, text: str) -> None:
-        """Write text that was escaped before, such as a table with colours."""
+        """Write text that is escaped already, such as a table with colours."""
         with self._failing():
             if self.stream is None:
                 raise OSError(errno.EBADF, "it is closed")
@@ -78,12 +79,12 @@ class Guarded:
                 self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
     def writelines(self, lines: Any) -> None:
-        """Write each."""
+        """Write each line."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """Flush; errors as `write`."""
+        """Flush, with the errors of `write`."""
         if self.stream is not None:
             with self._failing():
                 self.stream.flush()
@@ -92,8 +93,8 @@ class Guarded:
     def _failing(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError) as error:  # ValueError: somebody closed the stream
-            # Python flushes once more at exit, and would complain: what is left goes nowhere.
+        except (OSError, ValueError) as error:  # ValueError: the stream is closed
+            # Python flushes once more at exit, and would complain: send the rest to /dev/null.
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), cast("TextIO", self.stream).fileno())
             if self.name == "stdout":
@@ -104,7 +105,7 @@ class Guarded:
 
 @contextlib.contextmanager
 def guarded_streams() -> Iterator[None]:
-    """Put a `Guarded` stream before standard output and standard error."""
+    """Replace standard output and standard error by `Guarded` streams."""
     if isinstance(sys.stdout, Guarded):
         yield
         return
@@ -124,7 +125,7 @@ _output: TextIO | None = None
 
 @contextlib.contextmanager
 def reserved_output() -> Iterator[None]:
-    """Keep standard output for `output`: what others print, plugins above all, goes to standard error."""
+    """Keep standard output for `output`: all other prints, those of plugins too, go to stderr."""
     global _output
     _output, before = sys.stdout, _output
     try:
@@ -135,5 +136,5 @@ def reserved_output() -> Iterator[None]:
 
 
 def output() -> TextIO:
-    """Standard output, reserved or not."""
+    """The real standard output, reserved or not."""
     return _output or sys.stdout

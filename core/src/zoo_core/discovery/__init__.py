@@ -1,5 +1,6 @@
-"""Finding what the installed plugins offer, as data: nothing in here runs a line of a plugin, or imports torch.
+"""Finding what installed plugins offer, as data: nothing here runs a plugin or imports torch.
 
-``entry_points`` (who offers something) to ``manifest`` (what it offers) to ``index`` (by name) to ``lookup`` and
-``listing`` (questions), each a step that knows nothing of the next. `zoo_core.registry` keeps the one index.
+- Installed plugins: `entry_points`, `fallback` (zips, finders), `selection` (of them), `resources`.
+- Their offers: `manifest`, `registered` (of this process), `index` (by name); `imports` runs code.
+- Questions: `listing`, `natural_order`, `lookup`, `messages`, `catalogue`, `doctor`.
 """

@@ -1,6 +1,6 @@
 """Known plugins that may not be installed, for the hint ``pip install zoo-densenet``.
 
-Only data, and only read when a name is unknown: nothing else in core knows a plugin's name.
+The only part of core that knows plugins' names: data, read when a name or a command is unknown.
 """
 
 from __future__ import annotations
@@ -17,22 +17,18 @@ def _catalogue() -> dict[str, dict[str, list[str]]]:
         return json.load(file)
 
 
+def known_commands() -> dict[str, str]:
+    """The commands that known plugins add to ``zoo``, each with its distribution."""
+    return {command: name for name, commands in _catalogue()["commands"].items() for command in commands}
+
+
 def is_known(distribution: str) -> bool:
-    """Whether a distribution of this name is one of the known plugins."""
+    """Whether a distribution is one of the known plugins."""
     return any(distribution in plugins for plugins in _catalogue().values())
 
 
 def distribution_for(architecture: str) -> str | None:
-    """The known plugin whose patterns match an architecture's name, the longest pattern winning; None if none does."""
-    matches = [
-        (len(pattern), distribution)
-        for distribution, patterns in _catalogue()["models"].items()
-        for pattern in patterns
-        if fnmatchcase(architecture, pattern)
-    ]
+    """The known plugin with the longest pattern for an architecture; None if none matches."""
+    models = _catalogue()["models"].items()
+    matches = [(len(p), name) for name, patterns in models for p in patterns if fnmatchcase(architecture, p)]
     return max(matches)[1] if matches else None
-
-
-def distribution_of_command(command: str) -> str | None:
-    """The known plugin that adds a command to ``zoo``; None if none does."""
-    return next((name for name, commands in _catalogue()["commands"].items() if command in commands), None)

@@ -1,19 +1,17 @@
-"""What is installed, and everything that is wrong with it. Reads, and runs nothing of any plugin."""
+"""The state of every plugin, and everything that is wrong with them. Runs no code of any plugin."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zoo_core import __version__
+from zoo_core._version import __version__
 from zoo_core.config import PretrainedCfg
-from zoo_core.discovery.entry_points import MARK, EntryPoint, identity, read_metadata
+from zoo_core.discovery.entry_points import MARK, EntryPoint, identity, read_entry_points, read_metadata
 from zoo_core.discovery.manifest import API
-from zoo_core.discovery.resources import find_spec, read_file
+from zoo_core.discovery.resources import find_spec
 from zoo_core.discovery.selection import ALLOW, DENY
-from zoo_core.errors import ModelNameError, ZooError, did_you_mean
-from zoo_core.names import is_word, parse_model_name
+from zoo_core.errors import ZooError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,56 +19,43 @@ if TYPE_CHECKING:
     from zoo_core.discovery.index import Index, Plugin
 
 
-@dataclasses.dataclass(frozen=True)
-class Problem:
-    """Something to repair."""
+class Problem(NamedTuple):
+    """A fault and its remedy."""
 
     distribution: str
-    """Whose it is; empty if nobody's in particular."""
+    """Its owner; empty if there is none."""
     what: str
     remedy: str
 
 
 def examine(index: Index) -> list[Problem]:
-    """Everything that is wrong with the installed plugins, and with the settings that select them."""
+    """Find everything that is wrong with the installed plugins and their settings."""
     problems = [*_selection(index), *_metadata(index), *_conflicts(index)]
     for plugin in index.plugins:
-        problems += _told(plugin.entry_point, _plugin(plugin))
+        problems += _of(plugin.entry_point, _plugin(plugin))
     for entry in index.hooks:
-        problems += _told(entry, _module(entry, entry.module))
-    for entry in {entry.path: entry for entry in _entries(index)}.values():
-        problems += _told(entry, _requirements(entry))
+        problems += _of(entry, _module(entry, entry.module))
+    for entry in {entry.path: entry for entry in _entry_points(index)}.values():
+        problems += _of(entry, _requirements(entry))
     return problems
 
 
-def _told(entry: EntryPoint, problems: Iterator[Problem]) -> Iterator[Problem]:
-    """The problems of one plugin; what keeps it from being examined is one, too, and not the end of the others."""
-    try:
-        yield from problems
-    except Exception as error:  # a custom finder's, a metadata parser's: whatever it is, it is of this plugin
-        what = f"plugin {entry} cannot be examined: {type(error).__name__}: {error}"
-        yield Problem(entry.distribution, what, _reinstall(entry))
-
-
 def describe(index: Index) -> list[dict[str, Any]]:
-    """One row per entry point: who, where, which versions, its state. What ``zoo plugins --json`` prints."""
+    """Describe each entry point in a row, as ``zoo plugins --json`` prints it."""
     rows = []
     for plugin in (plugin for plugin in index.plugins if plugin.entry_point.value):
         manifest = plugin.manifest
-        count = len(manifest.architectures) if manifest else 0  # asks for the rows first, which may turn out broken
-        offered = {
-            "family": manifest.family if manifest else None,
-            "api": manifest.api if manifest else None,
-            "architectures": count,
-        }
-        rows.append(_row(plugin.entry_point, plugin.state, plugin.problem) | offered)
+        offer: dict[str, Any] = {"family": None, "api": None, "architectures": 0}
+        if manifest.names:
+            # Before the state is read: this parses the rows, which may prove broken.
+            offer = {"family": manifest.family, "api": manifest.api, "architectures": len(manifest.architectures)}
+        rows.append(_row(plugin.entry_point, plugin.state, plugin.problem) | offer)
     rows += [_row(entry, "ready", "") for entry in index.hooks]
-    rows += [_row(entry, "disabled", f"{variable} keeps it out") for entry, variable in index.disabled]
-    return rows
+    return rows + [_row(entry, "disabled", f"{variable} keeps it out") for entry, variable in index.disabled]
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a plugin meets: Python, zoo-core, the plugin API, and PyTorch, which is not imported."""
+    """The versions of Python, zoo-core, the plugin API, and PyTorch, which is not imported."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -95,170 +80,136 @@ def _row(entry: EntryPoint, state: str, problem: str) -> dict[str, Any]:
     }
 
 
-def _entries(index: Index) -> Iterator[EntryPoint]:
-    yield from (plugin.entry_point for plugin in index.plugins if plugin.entry_point.value)
-    yield from index.hooks
+def _entry_points(index: Index) -> list[EntryPoint]:
+    return [*(plugin.entry_point for plugin in index.plugins if plugin.entry_point.value), *index.hooks]
+
+
+def _of(entry: EntryPoint, found: Iterator[tuple[str, str]]) -> Iterator[Problem]:
+    """Make problems of one plugin's (predicate, remedy) pairs; an error in finding them is one."""
+    try:
+        for predicate, remedy in found:
+            yield Problem(entry.distribution, f"plugin {entry} {predicate}", remedy)
+    except Exception as error:  # of a custom finder or a metadata parser: it must not hide the other plugins
+        what = f"plugin {entry} cannot be examined: {type(error).__name__}: {error}"
+        yield Problem(entry.distribution, what, _reinstall(entry.distribution))
 
 
 def _selection(index: Index) -> Iterator[Problem]:
-    """Settings that name what is not there."""
+    """Settings that name missing plugins."""
     installed = {entry.distribution for entry in index.scan.entry_points}
     for variable, names in ((ALLOW, index.selection.allowed), (DENY, index.selection.denied)):
         for name in sorted(names - installed - {"*"}):
-            hint = did_you_mean(name, installed)
-            yield Problem(
-                "", f"{variable} names {name!r}, which is not an installed plugin{hint}", f"correct {variable}"
-            )
+            what = f"{variable} names {name!r}, which is not an installed plugin{did_you_mean(name, installed)}"
+            yield Problem("", what, f"correct {variable}")
 
 
 def _metadata(index: Index) -> Iterator[Problem]:
-    """Metadata that is damaged, leftover, or there twice."""
+    """Metadata that is damaged, left over, or duplicated."""
     for location, what in index.scan.damaged:
-        yield Problem(
-            _name(location),
-            f"{location}/entry_points.txt has {what}",
-            f"pip install --force-reinstall {_name(location)}",
-        )
+        name = identity(location)[0]
+        yield Problem(name, f"{location}/entry_points.txt has {what}", _reinstall(name))
     for location, used in index.scan.unused:
-        if not _concerns_us(location) or (used and os.path.realpath(location) == os.path.realpath(used)):
+        concerns_us = MARK in read_entry_points(location)
+        if not concerns_us or (used and os.path.realpath(location) == os.path.realpath(used)):
             continue
-        name = _name(location)
+        name = identity(location)[0]
         if not used:
             yield Problem(name, f"{location} was left behind by an interrupted pip", f"delete {location}")
         elif os.path.dirname(location) == os.path.dirname(used):
-            yield Problem(
-                name,
-                f"{name} is there twice, and only {used} is used, not {location}",
-                f"pip install --force-reinstall {name}",
-            )
+            what = f"{name} is there twice, and only {used} is used, not {location}"
+            yield Problem(name, what, _reinstall(name))
         else:
             what = f"{location} is hidden by {used}, which is earlier on sys.path"
             yield Problem(name, what, f"uninstall {name} from one of the two")
 
 
 def _conflicts(index: Index) -> Iterator[Problem]:
-    """Names that several claim, one problem for each set of claimants."""
+    """Names that several plugins claim, one problem for each set of claimants."""
     claims: dict[tuple[str, ...], list[str]] = {}
     for name, plugins in index.claims.items():
         claims.setdefault(tuple(plugin.distribution for plugin in plugins), []).append(name)
     for distributions, names in claims.items():
         listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         forms = " or ".join(f"{distribution}/{names[0]}" for distribution in dict.fromkeys(distributions))
-        yield Problem(
-            "",
-            f"{' and '.join(distributions)} both offer {listed}",
-            f"use the qualified names, such as {forms}, or keep one out with {DENY}={distributions[-1]}",
-        )
+        remedy = f"use the qualified names, such as {forms}, or keep one out with {DENY}={distributions[-1]}"
+        yield Problem("", f"{' and '.join(distributions)} both offer {listed}", remedy)
 
 
-def _plugin(plugin: Plugin) -> Iterator[Problem]:
-    """What is wrong with one plugin: its manifest, its default configs, the modules of its constructors."""
+def _plugin(plugin: Plugin) -> Iterator[tuple[str, str]]:
+    """Faults of one plugin's manifest, its default configs, and the modules of its constructors."""
     entry, manifest = plugin.entry_point, plugin.manifest
-    rows = manifest.architectures if manifest else {}
-    if plugin.problem or manifest is None:
-        upgrade = plugin.state == "incompatible"
-        remedy = f"pip install --upgrade {entry.distribution} zoo-core" if upgrade else _reinstall(entry)
-        yield Problem(entry.distribution, f"plugin {entry} is {plugin.state}: {plugin.problem}", remedy)
+    reinstall, report = _reinstall(entry.distribution), _report(entry)
+    rows = manifest.architectures  # parsed before the problem is read: they may prove broken
+    if plugin.problem:
+        upgrade = f"pip install --upgrade {entry.distribution} zoo-core"
+        yield f"is {plugin.state}: {plugin.problem}", upgrade if plugin.state == "incompatible" else reinstall
         return
     if not entry.value:
         return
-    modules = {manifest.constructor(name).partition(":")[0] for name in rows}
-    for module in sorted(modules):
+    for module in sorted({manifest.constructor(name).partition(":")[0] for name in rows}):
         yield from _module(entry, module)
+    tagged = [f"{name}.{tag}" for name in rows for tag in manifest.tags(name)]
+    offered = {*rows, *tagged}
     for old_name, target in manifest.aliases.items():
-        if not _offers(plugin, target):
-            yield Problem(
-                entry.distribution,
-                f"plugin {entry} maps {old_name!r} to {target!r}, which it does not offer",
-                _report(entry),
-            )
+        if target not in offered:
+            yield f"maps {old_name!r} to {target!r}, which it does not offer", report
     try:
         configs = manifest.configs
     except ZooError as error:
-        yield Problem(entry.distribution, f"plugin {entry} has unreadable default configs: {error}", _reinstall(entry))
+        yield f"has unreadable default configs: {error}", reinstall
         return
     for name, values in configs.items():
         try:
             PretrainedCfg.from_dict(values)
         except ZooError as error:
-            yield Problem(
-                entry.distribution, f"plugin {entry} has a broken default config {name!r}: {error}", _report(entry)
-            )
-        if not _offers(plugin, name):
-            yield Problem(
-                entry.distribution, f"plugin {entry} has a default config {name!r} of no model", _report(entry)
-            )
-    for name in rows:
-        for tag in manifest.tags(name):
-            if f"{name}.{tag}" not in configs:
-                yield Problem(
-                    entry.distribution, f"plugin {entry} has no default config for '{name}.{tag}'", _report(entry)
-                )
+            yield f"has a broken default config {name!r}: {error}", report
+        if name not in offered:
+            yield f"has a default config {name!r} of no model", report
+    for name in tagged:
+        if name not in configs:
+            yield f"has no default config for {name!r}", report
 
 
-def _offers(plugin: Plugin, model_name: str) -> bool:
-    try:
-        name = parse_model_name(model_name)
-    except ModelNameError:
-        return False
-    manifest = plugin.manifest
-    if manifest is None or name.architecture not in manifest.architectures:
-        return False
-    return name.tag is None or name.tag in manifest.tags(name.architecture)
-
-
-def _module(entry: EntryPoint, module: str) -> Iterator[Problem]:
-    """A module that is not there. Looks for its file, as finding a submodule otherwise imports its parents."""
+def _module(entry: EntryPoint, module: str) -> Iterator[tuple[str, str]]:
+    """A missing module. Looks for its file: Python imports its parents to find its spec."""
     top, *inner = module.split(".")
     spec = find_spec(top) if top else None
     if spec is None:
-        yield Problem(entry.distribution, f"plugin {entry} lacks its package {top!r}", _reinstall(entry))
+        yield f"lacks its package {top!r}", _reinstall(entry.distribution)
     elif inner and spec.submodule_search_locations:
-        places = [os.path.join(location, *inner) for location in spec.submodule_search_locations]
-        folders = {os.path.dirname(place) for place in places if os.path.isdir(os.path.dirname(place))}
+        locations = list(spec.submodule_search_locations)
+        folders = filter(os.path.isdir, (os.path.join(location, *inner[:-1]) for location in locations))
         names = {name.partition(".")[0] for folder in folders for name in os.listdir(folder)}
-        if os.path.isdir(next(iter(spec.submodule_search_locations))) and inner[-1] not in names:
-            yield Problem(entry.distribution, f"plugin {entry} lacks its module {module!r}", _reinstall(entry))
+        if os.path.isdir(locations[0]) and inner[-1] not in names:
+            yield f"lacks its module {module!r}", _reinstall(entry.distribution)
 
 
-def _requirements(entry: EntryPoint) -> Iterator[Problem]:
-    """Requirements that are not installed at all. Versions, extras and conditions are left to pip."""
+def _requirements(entry: EntryPoint) -> Iterator[tuple[str, str]]:
+    """Requirements that are invalid, not installed, or installed in another version."""
     from importlib.metadata import PackageNotFoundError, version
 
-    for requirement in _declared(entry.path):
-        name = requirement
-        for stop in " <>=!~[(@":
-            name = name.partition(stop)[0]
-        if not is_word(name):
-            what = f"plugin {entry} needs {requirement!r}, which is no requirement"
-            yield Problem(entry.distribution, what, _report(entry))
-            continue
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for text in [value for field, value in read_metadata(entry.path) if field == "Requires-Dist"]:
         try:
-            version(name)
+            needed = Requirement(text)
+        except InvalidRequirement:
+            yield f"needs {text!r}, which is no requirement", _report(entry)
+            continue
+        if needed.marker and not needed.marker.evaluate({"extra": ""}):
+            continue
+        needed.marker = None
+        try:
+            installed = version(needed.name)
         except PackageNotFoundError:
-            what = f"plugin {entry} needs {requirement}, which is not installed"
-            yield Problem(entry.distribution, what, f"pip install '{requirement}'")
+            yield f"needs {needed}, which is not installed", f"pip install '{needed}'"
+        else:
+            if not needed.specifier.contains(installed, prereleases=True):
+                yield f"needs {needed}, and version {installed} is installed", f"pip install '{needed}'"
 
 
-def _declared(location: str) -> list[str]:
-    """The unconditional requirements in a metadata directory."""
-    lines = [line for line in read_metadata(location) if line.startswith("Requires-Dist:")]
-    return [line.partition(":")[2].strip() for line in lines if ";" not in line]
-
-
-def _concerns_us(location: str) -> bool:
-    try:
-        return MARK in read_file(os.path.join(location, "entry_points.txt"))
-    except OSError:
-        return False
-
-
-def _name(location: str) -> str:
-    return identity(location)[0]
-
-
-def _reinstall(entry: EntryPoint) -> str:
-    return f"pip install --force-reinstall {entry.distribution}"
+def _reinstall(distribution: str) -> str:
+    return f"pip install --force-reinstall {distribution}"
 
 
 def _report(entry: EntryPoint) -> str:

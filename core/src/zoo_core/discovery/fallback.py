@@ -1,4 +1,4 @@
-"""Distributions that do not lie in a plain directory, through `importlib_metadata`."""
+"""Distributions outside plain directories, through `importlib_metadata`."""
 
 from __future__ import annotations
 
@@ -14,32 +14,27 @@ if TYPE_CHECKING:
 _Context: Any = importlib_metadata.DistributionFinder.Context
 
 
-def distributions(finder: Any, entry: str | None = None) -> Iterator[tuple[str, str, str, bytes]]:
-    """(normalised name, version, location, entry_points.txt) of what a finder knows, on one path entry or at all.
+def distributions(
+    entry: str | None = None, finder: Any = importlib_metadata.MetadataPathFinder
+) -> Iterator[tuple[str, str, str, bytes]]:
+    """Yield what a finder knows, on one path entry or (None) in total; nothing if it raises.
 
-    Nothing comes of a finder or a distribution that raises: its metadata is somebody else's.
+    Yields:
+        (normalised name, version, location, contents of ``entry_points.txt``).
     """
-    context = _Context() if entry is None else _Context(path=[entry])
     try:
-        for distribution in finder.find_distributions(context):
+        for distribution in finder.find_distributions(_Context() if entry is None else _Context(path=[entry])):
             if row := _row(distribution):
                 yield row
-    except Exception:  # foreign code, and nothing of ours in it
+    except Exception:  # foreign code, with nothing of ours in it
         return
-
-
-def on_path(entry: str) -> Iterator[tuple[str, str, str, bytes]]:
-    """The same, of a zip or an egg on the path."""
-    return distributions(importlib_metadata.MetadataPathFinder, entry)
 
 
 def _row(distribution: importlib_metadata.Distribution) -> tuple[str, str, str, bytes] | None:
     try:
         text = distribution.read_text("entry_points.txt")
-        if not text:
-            return None
         name, version = normalize_distribution(distribution.metadata["Name"]), str(distribution.version)
     except Exception:  # foreign code, or metadata that cannot be decoded
         return None
     location = getattr(distribution, "_path", None) or f"{name} (from {type(distribution).__name__})"
-    return name, version, str(location), text.encode("utf-8", "replace")
+    return (name, version, str(location), text.encode("utf-8", "replace")) if text else None

@@ -1,4 +1,4 @@
-"""The one place that runs a plugin's code by importing it, and says whose code it was when it fails."""
+"""Importing a plugin's code, and errors that name the plugin if that fails."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 
 def import_object(target: str, distribution: str, plugin: str = "") -> Any:
-    """Import a module, and get what ``module:attribute`` names in it, or the module where it names no attribute.
+    """Import a module and return the object that ``module:attribute`` names, or the module itself.
 
     Args:
         target: ``module`` or ``module:attribute``.
-        distribution: what to install again when a part of it is missing.
-        plugin: what the error says is broken; empty for the reason alone.
+        distribution: the distribution to reinstall if a part of it is missing.
+        plugin: the subject of the error; empty for the reason alone.
 
     Raises:
-        PluginError: when the code fails or exits, or lacks the attribute. Its cause is the error itself.
+        PluginError: if the code fails or exits, or lacks the attribute. Its cause is that error.
     """
     from importlib import import_module
 
@@ -28,21 +28,16 @@ def import_object(target: str, distribution: str, plugin: str = "") -> Any:
         for part in filter(None, attribute.strip().split(".")):
             found = getattr(found, part)
     except (Exception, SystemExit) as error:
-        problem = _problem(distribution, target, error)
+        problem = f"importing {target} failed: {type(error).__name__}: {error}"
+        if isinstance(error, SystemExit):
+            problem = f"importing {module} called exit({error.code!r})"
+        elif isinstance(error, ModuleNotFoundError) and error.name:
+            # Its own module, or a dependency?
+            problem = f"it needs the module {error.name!r}, which is not installed"
+            if error.name.partition(".")[0] == module.partition(".")[0]:
+                problem = (
+                    f"its own module {error.name!r} is missing, the installation is incomplete: "
+                    f"pip install --force-reinstall {distribution}"
+                )
         raise PluginError(f"{plugin} is broken: {problem}" if plugin else problem) from error
     return found
-
-
-def _problem(distribution: str, target: str, error: BaseException) -> str:
-    """Why an import failed, telling a plugin's own missing module from a missing dependency."""
-    module = target.partition(":")[0]
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        if error.name.partition(".")[0] == module.partition(".")[0]:
-            return (
-                f"its own module {error.name!r} is missing, the installation is incomplete: "
-                f"pip install --force-reinstall {distribution}"
-            )
-        return f"it needs the module {error.name!r}, which is not installed"
-    if isinstance(error, SystemExit):
-        return f"importing {module} called exit({error.code!r})"
-    return f"importing {target} failed: {type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""One index of everything that is installed, by name. Built whole, then read only."""
+"""The index of everything that is installed, by name. Built whole, then only read."""
 
 from __future__ import annotations
 
@@ -9,66 +9,64 @@ from zoo_core.errors import PluginError
 
 
 class Plugin:
-    """One ``zoo_core.models`` entry point and what it offers."""
+    """One ``zoo_core.models`` entry point and its offer."""
 
-    __slots__ = ("_problem", "entry_point", "manifest")
+    __slots__ = ("entry_point", "manifest")
 
-    def __init__(self, entry_point: EntryPoint, manifest: Manifest | None, problem: str = "") -> None:
+    def __init__(self, entry_point: EntryPoint, manifest: Manifest) -> None:
         self.entry_point = entry_point
         self.manifest = manifest
-        """None when it cannot be read."""
-        self._problem = problem
+        """Without names, and with a `problem`, if it cannot be read."""
 
     @property
     def distribution(self) -> str:
-        """Who offers it."""
+        """The normalised name of its distribution."""
         return self.entry_point.distribution
 
     @property
     def problem(self) -> str:
-        """Why it cannot be used, as the end of a sentence; empty if it can."""
-        return self._problem or (self.manifest.problem if self.manifest else "")
+        """The reason why it cannot be used, as the end of a sentence; empty if it can."""
+        return self.manifest.problem
 
     @property
     def state(self) -> str:
-        """``"ready"``, ``"incompatible"`` (made for another version of the plugin API), or ``"broken"``."""
+        """``"ready"``, ``"broken"`` or ``"incompatible"`` (made for another plugin API)."""
         if not self.problem:
             return "ready"
-        return "incompatible" if self.manifest and self.manifest.api != API else "broken"
+        return "broken" if self.manifest.api == API else "incompatible"
 
     def __repr__(self) -> str:
         return f"<{self.state} plugin {self.entry_point}>"
 
 
 class Index:
-    """Who offers which name. Every plugin is in `plugins`, whatever its state; only names of others are missing."""
+    """Every plugin, whatever its state, and the owners of each name."""
 
     __slots__ = ("aliases", "claims", "disabled", "hooks", "owners", "plugins", "scan", "selection")
 
     def __init__(self) -> None:
         self.plugins: list[Plugin] = []
         self.disabled: list[tuple[EntryPoint, str]] = []
-        """Entry points kept out, and the variable that does it."""
+        """Excluded entry points, each with the variable that excludes it."""
         self.hooks: list[EntryPoint] = []
         self.owners: dict[str, Plugin] = {}
         """Architecture to the first plugin that offers it."""
         self.claims: dict[str, list[Plugin]] = {}
-        """Architecture to all its plugins, where there is more than one."""
+        """Architecture to all its plugins, if there are several."""
         self.aliases: dict[str, list[Plugin]] = {}
         """Old name to the plugins that map it."""
         self.scan = Scan()
         self.selection = Selection()
 
     def add(self, plugin: Plugin) -> None:
-        """Write down everything that a plugin offers."""
+        """Add a plugin and all its names."""
         self.plugins.append(plugin)
-        if (manifest := plugin.manifest) is None:
-            return
+        manifest = plugin.manifest
         offered = dict.fromkeys(manifest.names, plugin)
         if len(offered) != len(manifest.names):
             manifest.names = list(offered)
             manifest.problem = f"its manifest in {manifest.package} offers a name twice"
-        if self.owners.keys().isdisjoint(manifest.names):
+        if self.owners.keys().isdisjoint(manifest.names):  # all at once: name by name is slower
             self.owners.update(offered)
         else:
             for name in manifest.names:
@@ -77,7 +75,7 @@ class Index:
             self.aliases.setdefault(old_name, []).append(plugin)
 
     def claim(self, name: str, plugin: Plugin) -> None:
-        """Write down that a plugin offers an architecture."""
+        """Add a plugin to the owners of an architecture."""
         owner = self.owners.setdefault(name, plugin)
         if plugin not in self.claims.get(name, (owner,)):
             self.claims.setdefault(name, [owner]).append(plugin)
@@ -88,24 +86,20 @@ class Index:
 
 
 def read_plugin(entry: EntryPoint) -> Plugin:
-    """Read one plugin's manifest. Whatever is wrong with it is written down in the plugin, and stays there."""
+    """Read one plugin's manifest. A fault becomes the plugin's `problem` instead of an error."""
     try:
         manifest = read_manifest(entry)
     except PluginError as error:
-        return Plugin(entry, None, str(error))
-    except Exception as error:  # a custom finder or loader is foreign code
-        return Plugin(entry, None, f"its manifest cannot be read: {type(error).__name__}: {error}")
+        return Plugin(entry, Manifest(entry.name, [], rows={}, problem=str(error)))
     if manifest.api != API:
-        older = "upgrade the plugin" if manifest.api < API else "upgrade zoo-core"
-        problem = (
-            f"it was made for version {manifest.api} of the plugin API, and this zoo-core has version {API}: {older}"
-        )
-        return Plugin(entry, manifest, problem)
+        remedy = "upgrade the plugin" if manifest.api < API else "upgrade zoo-core"
+        made_for = f"it was made for version {manifest.api} of the plugin API"
+        manifest.problem = f"{made_for}, and this zoo-core has version {API}: {remedy}"
     return Plugin(entry, manifest)
 
 
 def build_index() -> Index:
-    """Scan, select, read. Runs nothing of any plugin."""
+    """Scan, select and read. Runs no code of any plugin."""
     index = Index()
     index.scan = scan()
     for entry in index.scan.entry_points:

@@ -1,4 +1,4 @@
-"""Which names there are: filters and natural order."""
+"""Lists of names: filters and natural order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from re import Match
 
-    from zoo_core.discovery.index import Index, Plugin
+    from zoo_core.discovery.index import Index
+    from zoo_core.discovery.manifest import Manifest
 
 
 def names(
@@ -28,28 +29,27 @@ def names(
     wanted, unwanted = _patterns(patterns, with_tags), _patterns(exclude_filters, with_tags)
     families, modules = _strings(family), _strings(module)
     if not (with_tags or wanted or unwanted or families or modules or pretrained or name_matches_cfg or index.claims):
-        return natural_merge(plugin.manifest.names for plugin in index.plugins if plugin.manifest)
+        return natural_merge(plugin.manifest.names for plugin in index.plugins)
     matches, rejects = _matcher(wanted), _matcher(unwanted)
     listed = []
-    for name, plugin, qualifier in _architectures(index):
-        assert plugin.manifest is not None
-        if families and plugin.manifest.family_of(name) not in families:
+    for name, manifest, qualifier in _architectures(index):
+        if families and manifest.family_of(name) not in families:
             continue
-        if modules and not in_modules(plugin.manifest.constructor(name), modules):
+        if modules and not in_modules(manifest.constructor(name), modules):
             continue
-        tags = plugin.manifest.trained_tags(name) if pretrained else plugin.manifest.tags(name)
+        tags = manifest.trained_tags(name) if pretrained else manifest.tags(name)
         if pretrained and not tags:
             continue
         full = [f"{name}.{tag}" for tag in tags] if with_tags and tags else [name]
         if name_matches_cfg:
-            full = [one for one in full if one in plugin.manifest.configured or (one == name and tags)]
+            full = [one for one in full if one in manifest.configured or (one == name and tags)]
         listed += [qualifier + one for one in full if (not wanted or matches(one)) and not (unwanted and rejects(one))]
     return natural_sort(listed)
 
 
 def families(index: Index) -> list[str]:
-    """The families that offer something."""
-    return natural_sort({p.manifest.family_of(name) for name, p, _ in _architectures(index) if p.manifest})
+    """The families with at least one architecture."""
+    return natural_sort({manifest.family_of(name) for name, manifest, _ in _architectures(index)})
 
 
 def in_modules(constructor: str, modules: Iterable[str]) -> bool:
@@ -58,19 +58,16 @@ def in_modules(constructor: str, modules: Iterable[str]) -> bool:
     return any(module.startswith(name + ".") for name in modules)
 
 
-def _architectures(index: Index) -> Iterator[tuple[str, Plugin, str]]:
-    """(architecture, plugin, qualifier): where several claim a name, each is listed in its qualified form."""
-    claims = index.claims
-    for name, plugin in list(index.owners.items()):
-        if name in claims:
-            for rival in claims[name]:
-                yield name, rival, f"{rival.distribution}/"
-        else:
-            yield name, plugin, ""
+def _architectures(index: Index) -> Iterator[tuple[str, Manifest, str]]:
+    """Yield (architecture, manifest, qualifier); a claimed name comes once for each claimant."""
+    for name, owner in list(index.owners.items()):
+        rivals = index.claims.get(name, ())
+        for plugin in rivals or (owner,):
+            yield name, plugin.manifest, f"{plugin.distribution}/" if rivals else ""
 
 
 def _patterns(patterns: str | Sequence[str], with_tags: bool) -> list[str]:
-    """A pattern without a tag stands for every tag, where tags are listed."""
+    """Where tags are listed, a pattern without a tag means every tag."""
     given = _strings(patterns)
     return given + [f"{pattern}.*" for pattern in given if with_tags and "." not in pattern]
 

@@ -1,4 +1,4 @@
-"""From a model name to what builds it. Finding loads nothing; `load_constructor` imports one module."""
+"""From a model name to its constructor. Only `load_constructor` imports anything, one module."""
 
 from __future__ import annotations
 
@@ -18,32 +18,31 @@ if TYPE_CHECKING:
 
 
 class FoundModel(Record):
-    """A name that was found: who builds it, and with which tag. Nothing is imported yet."""
+    """A model that was found by name: its plugin and its tag. Nothing of it is imported yet."""
 
     __slots__ = ("architecture", "old_name", "plugin", "tag")
 
     def __init__(self, architecture: str, tag: str | None, plugin: Plugin, old_name: str = "") -> None:
         self.architecture = architecture
         self.tag = tag
-        """The tag asked for, else the default one; None where the architecture has no weights."""
+        """The requested tag, else the default one; None if the architecture has no tags."""
         self.plugin = plugin
         self.old_name = old_name
-        """The deprecated name that led here."""
+        """The deprecated name by which it was found."""
 
     @property
     def manifest(self) -> Manifest:
-        """What its plugin offers."""
-        assert self.plugin.manifest is not None  # a plugin without manifest offers no name
+        """Its plugin's manifest."""
         return self.plugin.manifest
 
     @property
     def distribution(self) -> str:
-        """Who offers it."""
+        """Its plugin's distribution."""
         return self.plugin.distribution
 
     @property
     def family(self) -> str:
-        """The architectures that share its network class."""
+        """The family of its architecture."""
         return self.manifest.family_of(self.architecture)
 
     @property
@@ -54,26 +53,28 @@ class FoundModel(Record):
     @property
     def name(self) -> str:
         """``architecture.tag``, or the architecture alone."""
-        return f"{self.architecture}.{self.tag}" if self.tag else self.architecture
+        return str(ModelName(self.architecture, self.tag))
 
     @property
     def qualified_name(self) -> str:
-        """``distribution/architecture[.tag]``, which means the same whatever else is installed."""
-        return f"{self.distribution}/{self.name}"
+        """``distribution/architecture[.tag]``, which no other plugin can claim."""
+        return str(ModelName(self.architecture, self.tag, self.distribution))
 
 
 def candidates(index: Index, name: ModelName) -> list[FoundModel]:
-    """Everything that a name can mean: nothing, one model, or one of each plugin that claims it.
+    """Find every meaning of a name: none, one model, or one of each plugin that claims it.
 
-    Two that offer an architecture both claim it with every tag: which tags they have must not decide whose code runs.
+    Every plugin with the architecture claims all its tags: tags must not decide whose code runs.
 
     Raises:
         UnknownModelError: for a tag that none of them has.
     """
-    plugins = [
-        plugin for plugin in index.offering(name.architecture) if name.distribution in (None, plugin.distribution)
+    offering = index.offering(name.architecture)
+    founds = [
+        FoundModel(name.architecture, name.tag, plugin)
+        for plugin in offering
+        if name.distribution in (None, plugin.distribution)
     ]
-    founds = [FoundModel(name.architecture, name.tag, plugin) for plugin in plugins]
     if not any(map(_has_tag, founds)):
         # An old tag may have a new name, as an old architecture may.
         founds = _renamed(index, name) or founds
@@ -88,16 +89,15 @@ def candidates(index: Index, name: ModelName) -> list[FoundModel]:
 
 def _has_tag(found: FoundModel) -> bool:
     tags = found.manifest.tags(found.architecture)
-    # A plugin whose manifest turns out broken when its tags are read has every tag, so that its problem is reported.
+    # A manifest that proves broken here has every tag, so that its problem is reported.
     return found.tag is None or found.tag in tags or bool(found.plugin.problem)
 
 
 def _renamed(index: Index, name: ModelName) -> list[FoundModel]:
-    """Follow an old name, of an architecture or of one of its tags, inside the plugins that map it."""
+    """Follow an old name, of an architecture or of one of its tags, in the plugins that map it."""
     founds = []
     for old, tag in ((str(ModelName(name.architecture, name.tag)), None), (name.architecture, name.tag)):
         for plugin in index.aliases.get(old, ()):
-            assert plugin.manifest is not None  # it has an old name from its manifest
             target = parse_model_name(plugin.manifest.aliases.get(old, old))
             offered = target.architecture in plugin.manifest.names
             if offered and target.architecture != old and name.distribution in (None, plugin.distribution):
@@ -107,26 +107,23 @@ def _renamed(index: Index, name: ModelName) -> list[FoundModel]:
     return founds
 
 
-def find(index: Index, model_name: str) -> FoundModel:
+def find(index: Index, model_name: str | ModelName) -> FoundModel:
     """Find the one plugin that offers a name.
 
     Raises:
-        ModelNameError, UnknownModelError, AmbiguousModelError, PluginError: see `zoo_core.registry.find_model`.
+        ModelNameError, UnknownModelError, AmbiguousModelError, PluginError: see `find_model`.
     """
     name = parse_model_name(model_name)
     if name.scheme:
         raise ModelNameError(
-            f"{model_name!r} is a place, whose config.json names the architecture: pass it to create_model"
+            f"{str(name)!r} is a repository or folder, whose config.json names the architecture: "
+            "pass it to create_model"
         )
     founds = candidates(index, name)
     if len(founds) != 1 or founds[0].plugin.problem:
-        from zoo_core.discovery import messages
+        from zoo_core.discovery.messages import cannot_use
 
-        if not founds:
-            raise messages.unknown_model(index, name)
-        if len(founds) > 1:
-            raise messages.ambiguous(name, [found.plugin for found in founds])
-        raise messages.unusable(founds[0].plugin, str(name))
+        raise cannot_use(index, name, [found.plugin for found in founds])
     found = founds[0]
     if found.old_name:
         _warn_deprecated(found.old_name, found.name)
@@ -137,6 +134,7 @@ def _warn_deprecated(old: str, new: str) -> None:
     import sys
     import warnings
 
+    # Blame the first line outside this package, as skip_file_prefixes of Python 3.12 does.
     depth, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("zoo_core."):
         depth, frame = depth + 1, frame.f_back
@@ -144,10 +142,10 @@ def _warn_deprecated(old: str, new: str) -> None:
 
 
 def load_constructor(found: FoundModel) -> Callable[..., Any]:
-    """Import the module that builds the model, and get its constructor.
+    """Import the module of a model's constructor, and return the constructor.
 
     Raises:
-        PluginError: naming distribution, entry point and cause, when the plugin fails to.
+        PluginError: if that fails, naming distribution, entry point and cause.
     """
     if isinstance(found.plugin, LocalPlugin):
         return found.plugin.constructors[found.architecture]
@@ -156,18 +154,16 @@ def load_constructor(found: FoundModel) -> Callable[..., Any]:
     plugin = f"plugin {found.plugin.entry_point}"
     constructor = import_object(found.constructor, found.distribution, plugin)
     if not callable(constructor):
-        raise PluginError(
-            f"{plugin} is broken: importing {found.constructor} failed: TypeError: "
-            f"it is of type {type(constructor).__name__}, and cannot be called"
-        )
+        what = f"it is of type {type(constructor).__name__}, and cannot be called"
+        raise PluginError(f"{plugin} is broken: importing {found.constructor} failed: TypeError: {what}")
     return constructor
 
 
-def read_pretrained_cfg(found: FoundModel) -> PretrainedCfg | None:
-    """The default config of a found model, or None where its plugin publishes none.
+def find_pretrained_cfg(found: FoundModel) -> PretrainedCfg | None:
+    """The default config of a found model; None if its plugin publishes none.
 
     Raises:
-        PluginError: if the plugin's configs cannot be read, or hold what is none.
+        PluginError: if the plugin's configs cannot be read, or the config is invalid.
     """
     from zoo_core.config import PretrainedCfg
 
@@ -177,6 +173,5 @@ def read_pretrained_cfg(found: FoundModel) -> PretrainedCfg | None:
             return None
         return PretrainedCfg.from_dict({**values, "architecture": found.architecture, "tag": found.tag})
     except (PluginError, ConfigError) as error:
-        raise PluginError(
-            f"plugin {found.plugin.entry_point} has a broken default config {found.name!r}: {error}"
-        ) from error
+        what = f"plugin {found.plugin.entry_point} has a broken default config {found.name!r}"
+        raise PluginError(f"{what}: {error}") from error

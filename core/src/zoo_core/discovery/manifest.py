@@ -1,16 +1,15 @@
-"""What a plugin offers: its ``models.json``, read from its package without importing it.
+"""A plugin's ``models.json``: the architectures that it offers, read without importing the plugin.
 
-The first line of a manifest that `zoo manifest` wrote is a header with all its names, in one fixed form, so that a
-listing of a thousand plugins parses no JSON. The rest is parsed when one of its architectures is asked for.
-
-Whatever is wrong in a manifest is found here, when it is read, by `_check_header` and `check_row`: nobody behind them
-has to expect another type, or a name that would spoil everybody's listing.
+The first line that `zoo manifest` writes is a header with all names in one fixed form, so that a
+listing of a thousand plugins parses no JSON. The rest is parsed at the first question about one of
+the architectures. `_check_header` and `check_row` validate everything here, once: other code can
+rely on the types, and on names that are safe to list.
 """
 
 from __future__ import annotations
 
 from zoo_core.discovery.natural_order import natural_sort
-from zoo_core.discovery.resources import is_inside, read_data, read_json
+from zoo_core.discovery.resources import is_inside, read_data
 from zoo_core.errors import PluginError
 from zoo_core.names import is_architecture, is_word
 
@@ -24,26 +23,17 @@ if TYPE_CHECKING:
     Rows = dict[str, dict[str, Any]]
 
 API = 1
-"""The version of the plugin API that this core speaks, and of the manifests that `zoo manifest` writes."""
+"""The version of the plugin API of this core, and of the manifests that `zoo manifest` writes."""
 HEADER = '{{"api": {api}, "family": "{family}", "configs": "{configs}", "names": "{names}", "old_names": "{old_names}",'
-"""The first line of a manifest: names in natural order, separated by spaces, and those in ``aliases``."""
+"""The first line of a manifest: names (in natural order) and old names, separated by spaces."""
 
 
 class Manifest:
-    """The architectures of one family. Only data: constructors are named, ``module:attribute``."""
+    """The architectures of one family. Data only: constructors are names, ``module:attribute``."""
 
     __slots__ = (
-        "_aliases",
-        "_configs",
-        "_data",
-        "_rows",
-        "api",
-        "configs_file",
-        "family",
-        "names",
-        "old_names",
-        "package",
-        "problem",
+        *("_aliases", "_configs", "_data", "_rows"),
+        *("api", "configs_file", "family", "names", "old_names", "package", "problem"),
     )
 
     def __init__(
@@ -58,6 +48,7 @@ class Manifest:
         configs_file: str | None = None,
         package: str = "",
         data: bytes = b"",
+        problem: str = "",
     ) -> None:
         self.family = family
         self.names = names
@@ -67,8 +58,8 @@ class Manifest:
         self.api = api
         self.configs_file = configs_file
         self.package = package
-        self.problem = ""
-        """What turned out to be wrong with what was read later than the header."""
+        self.problem = problem
+        """The reason why it cannot be used; empty if it can, as far as it has been parsed."""
         self._rows = rows
         self._aliases = aliases or {}
         self._data = data
@@ -76,46 +67,59 @@ class Manifest:
 
     @property
     def architectures(self) -> Rows:
-        """Name to ``{"constructor", "default", "tags", "untrained"}``; all but the first are optional.
+        """Name to ``{"constructor", "default", "tags", "untrained"}``; only the first is required.
 
-        Empty rows, and `problem` set, if what follows the header is broken.
+        Empty rows, and `problem` set, if the part after the header is broken.
         """
-        return self._parse() if self._rows is None else self._rows
+        # Threads may parse at once, with the same result: take the data first, drop it last.
+        data = self._data
+        if self._rows is None:
+            try:
+                full = _from_json(data, self.family, self.package)
+                if set(full.names) != set(self.names) or set(full.old_names) != set(self.old_names):
+                    raise PluginError("the first line of its manifest contradicts the rest: `zoo manifest` was not run")
+                rows, self._aliases = full.architectures, full.aliases
+            except PluginError as error:
+                rows, self.problem = {name: {} for name in self.names}, self.problem or str(error)
+            self._rows, self._data = rows, b""
+        return self._rows
 
     @property
     def aliases(self) -> dict[str, str]:
         """Old name to the model name that replaces it."""
-        self._parse()
+        _ = self.architectures  # parses both
         return self._aliases
 
     @property
     def configs(self) -> Rows:
-        """``architecture[.tag]`` to the fields of its default config. Read from its own file when first asked for.
+        """``architecture[.tag]`` to the fields of its default config. Reads their file once.
 
         Raises:
             PluginError: if the file cannot be read.
         """
         if self._configs is None:
-            configs = read_json(self.package, self.configs_file) if self.configs_file else {}
+            configs, file = {}, self.configs_file
+            if file:
+                configs = _parsed(read_data(self.package, file), f"{file} in {self.package}")
             if not _is_table(configs):
-                raise PluginError(f"{self.configs_file} in {self.package} is not an object of objects")
+                raise PluginError(f"{file} in {self.package} is not an object of objects")
             self._configs = configs
         return self._configs
 
     @property
     def configured(self) -> Collection[str]:
-        """The names in `configs`; none where it cannot be read, which `zoo doctor` tells."""
+        """The names in `configs`; none if it cannot be read, which `zoo doctor` reports."""
         try:
             return self.configs
         except PluginError:
             return ()
 
     def constructor(self, architecture: str) -> str:
-        """``module:attribute`` of what builds an architecture."""
+        """``module:attribute`` of an architecture's constructor."""
         return self.architectures[architecture].get("constructor", "")
 
     def family_of(self, architecture: str) -> str:
-        """The family of an architecture: the manifest's, except for what a process registered under another."""
+        """The manifest's family, or the one that this process registered the architecture with."""
         return (self._rows or {}).get(architecture, {}).get("family", self.family)
 
     def tags(self, architecture: str) -> list[str]:
@@ -127,45 +131,31 @@ class Manifest:
         return self.architectures[architecture].get("default") or next(iter(self.tags(architecture)), None)
 
     def trained_tags(self, architecture: str) -> list[str]:
-        """The tags that have weights."""
+        """The tags with weights."""
         untrained = self.architectures[architecture].get("untrained", ())
         return [tag for tag in self.tags(architecture) if tag not in untrained]
 
-    def _parse(self) -> Rows:
-        # Threads may parse at the same time, to the same end: the data must go last, and be taken first.
-        data = self._data
-        if self._rows is None:
-            try:
-                full = _from_json(data, self.family, self.package)
-                if set(full.names) != set(self.names) or set(full.old_names) != set(self.old_names):
-                    raise PluginError("the first line of its manifest contradicts the rest: `zoo manifest` was not run")
-                rows, self._aliases = full.architectures, full.aliases
-            except PluginError as error:
-                rows, self.problem = {name: {} for name in self.names}, str(error)
-            self._rows, self._data = rows, b""
-        return self._rows
-
 
 def read_manifest(entry: EntryPoint) -> Manifest:
-    """Read what an entry point names: a manifest, ``package:models.json``, or, in the short form, one constructor.
+    """Read an entry point's manifest, ``package:models.json``, or its short form, one constructor.
 
     Raises:
-        PluginError: when there is no such file, or it is no manifest; says which and why, not whose.
+        PluginError: if there is no such file, or it is no manifest. Names the file, not the plugin.
     """
     module, attribute = entry.module, entry.attribute
     if not attribute:
         raise PluginError(f"its value {entry.value!r} is neither 'package:models.json' nor 'module:constructor'")
-    if not attribute.endswith(".json"):
-        row = {"constructor": f"{module}:{attribute}"}
-        _check_header(entry.name, None, [entry.name], [], module)
-        check_row(entry.name, row, module)
-        return Manifest(entry.name, [entry.name], rows={entry.name: row}, package=module)
-    data = read_data(module, attribute)
-    return _from_header(data, module) or _from_json(data, entry.name, module)
+    if attribute.endswith(".json"):
+        data = read_data(module, attribute)
+        return _from_header(data, module) or _from_json(data, entry.name, module)
+    row = {"constructor": f"{module}:{attribute}"}
+    _check_header(entry.name, None, [entry.name], [], module)
+    check_row(entry.name, row, module)
+    return Manifest(entry.name, [entry.name], rows={entry.name: row}, package=module)
 
 
 def _from_header(data: bytes, package: str) -> Manifest | None:
-    """Read the first line, if it is as `HEADER` has it. Takes no JSON parser, whose import costs as Python's start."""
+    """Read the first line, if it has the form of `HEADER`, without a slow import of `json`."""
     line = data[: data.find(b"\n")]
     if b"\\" in line or not line.isascii():
         return None
@@ -182,54 +172,41 @@ def _from_header(data: bytes, package: str) -> Manifest | None:
 
 
 def _from_json(data: bytes, name: str, package: str) -> Manifest:
-    import json
-
-    try:
-        values = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise PluginError(f"its manifest in {package} is not valid JSON: {error}") from error
+    values = _parsed(data, f"its manifest in {package}")
     if not isinstance(values, dict):
         raise PluginError(f"its manifest in {package} holds a {type(values).__name__}, not an object")
     api, rows, aliases = values.get("api"), values.get("architectures"), values.get("aliases", {})
+    family, configs = values.get("family", name), values.get("configs")
     if type(api) is not int:
         raise PluginError(f"its manifest in {package} has no API version: 'api' is {api!r}")
     if rows is None or not _is_table(rows):
         raise PluginError(f"'architectures' of its manifest in {package} is not an object of objects")
     if not isinstance(aliases, dict) or not all(map(is_word, aliases.values())):
         raise PluginError(f"'aliases' of its manifest in {package} is not an object of names")
-    family, configs = values.get("family", name), values.get("configs")
     _check_header(family, configs, list(rows), list(aliases), package)
     for architecture, row in rows.items():
         check_row(architecture, row, package)
-    return Manifest(
-        family,
-        natural_sort(rows),
-        list(aliases),
-        rows=rows,
-        aliases=aliases,
-        api=api,
-        configs_file=configs,
-        package=package,
-    )
+    manifest = Manifest(family, natural_sort(rows), list(aliases), rows=rows, aliases=aliases, api=api)
+    manifest.configs_file, manifest.package = configs, package
+    return manifest
 
 
 def _check_header(family: object, configs: object, names: list[str], old_names: list[str], package: str) -> None:
-    # All at once: asking of each of 100,000 names would take longer than reading them.
+    # All at once: 100,000 separate checks would take longer than reading the names.
     if names and not (all(names) and is_architecture("".join(names))):
         bad = next(name for name in names if not is_architecture(name))
         raise PluginError(f"its manifest offers {_shortened(bad)}, and no architecture can have that name")
+    what = f"of its manifest in {package} is"
     if not all(map(is_word, old_names)):
-        raise PluginError(f"'aliases' of its manifest in {package} is not an object of names")
+        raise PluginError(f"'aliases' {what} not an object of names")
     if not is_word(family):
-        raise PluginError(f"'family' of its manifest in {package} is {_shortened(family)}, and none can be named so")
+        raise PluginError(f"'family' {what} {_shortened(family)}, and none can be named so")
     if configs is not None and not (isinstance(configs, str) and is_inside(configs)):
-        raise PluginError(
-            f"'configs' of its manifest in {package} is {_shortened(configs)}, and no file in the package"
-        )
+        raise PluginError(f"'configs' {what} {_shortened(configs)}, and no file in the package")
 
 
 def check_row(architecture: str, row: dict[str, Any], package: str) -> None:
-    """Check the row of an architecture, which may lack everything but its constructor.
+    """Check the row of an architecture; all fields but its constructor are optional.
 
     Raises:
         PluginError: naming the field.
@@ -249,18 +226,28 @@ def check_row(architecture: str, row: dict[str, Any], package: str) -> None:
 
 
 def _is_reference(text: str) -> bool:
-    """Whether it is ``module:attribute``. A module may answer for attributes that are named as architectures are."""
+    """Whether it is ``module:attribute``."""
     module, _, attribute = text.partition(":")
+    # A module's __getattr__ may serve attributes that are no identifiers, such as "net-18".
     return all(part.isidentifier() for part in module.split(".")) and all(
         part.isidentifier() or is_architecture(part) for part in attribute.split(".")
     )
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) and all(type(row) is dict for row in value.values())
+
+
+def _parsed(data: bytes, what: str) -> Any:
+    import json
+
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise PluginError(f"{what} is not valid JSON: {error}") from error
 
 
 def _shortened(value: object) -> str:
     from zoo_core.config_fields import shortened
 
     return shortened(value)
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, dict) and all(type(row) is dict for row in value.values())

@@ -1,36 +1,30 @@
-"""What to say when a name cannot be resolved or a plugin does not work: what is wrong, whose fault, the remedy."""
+"""Errors for unknown names and broken plugins: the fault, its owner and the remedy."""
 
 from __future__ import annotations
 
 from zoo_core.discovery.index import Index, Plugin, read_plugin
-from zoo_core.errors import AmbiguousModelError, PluginError, UnknownModelError, did_you_mean
+from zoo_core.errors import AmbiguousModelError, PluginError, UnknownModelError, ZooError, did_you_mean
 from zoo_core.names import ModelName
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_MANY = 12  # more names than this are not worth reading in an error
+_MANY = 12  # nobody reads more names than this in an error
 
 
-def unknown_model(index: Index, name: ModelName) -> UnknownModelError:
-    """Nothing offers the architecture: the nearest names, what to install, and who might have had it."""
-    if name.distribution is None:
-        text = f"unknown model {str(name)!r}: no installed plugin offers it"
-        names: Iterable[str] = index.owners
-    else:
-        plugins = [plugin for plugin in index.plugins if plugin.distribution == name.distribution]
-        names = [arch for plugin in plugins if plugin.manifest for arch in plugin.manifest.architectures]
-        missing = "does not offer it" if plugins else "is not an installed plugin"
-        text = f"unknown model {str(name)!r}: {name.distribution} {missing}"
-    hints = _hints(index, name)
-    if not any("pip install" in hint for hint in hints):  # who knows where it is needs no guess
-        hints += _nearest(name.architecture, list(names))
-    return UnknownModelError(" ".join([text + ".", *(hints or ["`zoo list` shows what there is."])]))
+def cannot_use(index: Index, name: ModelName, plugins: list[Plugin]) -> ZooError:
+    """The error for a name with no plugin, with several, or with one that has a problem."""
+    if not plugins:
+        return _unknown_model(index, name)
+    if len(plugins) > 1:
+        return _ambiguous(name, plugins)
+    (plugin,) = plugins
+    return PluginError(f"cannot create {str(name)!r}: plugin {plugin.entry_point} is {plugin.state}: {plugin.problem}")
 
 
 def unknown_tag(name: ModelName, tags: list[str]) -> UnknownModelError:
-    """The architecture is there, its tag is not."""
+    """The error for an architecture that lacks the tag."""
     if not tags:
         return UnknownModelError(f"unknown model {str(name)!r}: {name.architecture} has no tags")
     listed = ", ".join(tags[:_MANY]) + (", ..." if len(tags) > _MANY else "")
@@ -40,8 +34,21 @@ def unknown_tag(name: ModelName, tags: list[str]) -> UnknownModelError:
     )
 
 
-def ambiguous(name: ModelName, plugins: list[Plugin]) -> AmbiguousModelError:
-    """Two distributions, or by a blunder two families of one, claim a name."""
+def _unknown_model(index: Index, name: ModelName) -> UnknownModelError:
+    if name.distribution is None:
+        why, names = "no installed plugin offers it", list(index.owners)
+    else:
+        plugins = [plugin for plugin in index.plugins if plugin.distribution == name.distribution]
+        names = [arch for plugin in plugins for arch in plugin.manifest.names]
+        why = f"{name.distribution} {'does not offer it' if plugins else 'is not an installed plugin'}"
+    hints = _hints(index, name)
+    if not any("pip install" in hint for hint in hints):  # a known plugin needs no guess
+        hints += _nearest(name.architecture, names)
+    hints = hints or ["`zoo list` shows what there is."]
+    return UnknownModelError(" ".join([f"unknown model {str(name)!r}: {why}.", *hints]))
+
+
+def _ambiguous(name: ModelName, plugins: list[Plugin]) -> AmbiguousModelError:
     distributions = sorted({plugin.distribution for plugin in plugins})
     if len(distributions) == 1:
         families = " and ".join(repr(plugin.entry_point.name) for plugin in plugins)
@@ -53,20 +60,15 @@ def ambiguous(name: ModelName, plugins: list[Plugin]) -> AmbiguousModelError:
     return AmbiguousModelError(f"{bare!r} is offered by {' and by '.join(distributions)}. Say which you mean: {forms}")
 
 
-def unusable(plugin: Plugin, name: str) -> PluginError:
-    """The plugin is known not to work."""
-    return PluginError(f"cannot create {name!r}: plugin {plugin.entry_point} is {plugin.state}: {plugin.problem}")
-
-
 def _hints(index: Index, name: ModelName) -> list[str]:
-    """Sentences on who would offer the name if something else were installed, enabled or repaired."""
+    """Sentences on plugins that would offer the name once installed, enabled or repaired."""
     from zoo_core.discovery.catalogue import distribution_for
 
     hints = []
     installed = {plugin.distribution for plugin in index.plugins}
     for entry, variable in index.disabled:
         manifest = read_plugin(entry).manifest
-        if manifest and name.architecture in manifest.architectures and name.distribution in (None, entry.distribution):
+        if name.architecture in manifest.names and name.distribution in (None, entry.distribution):
             hints.append(f"{entry.distribution} offers it, but {variable} keeps that plugin out.")
             installed.add(entry.distribution)
     known = distribution_for(name.architecture.lower())
@@ -74,18 +76,16 @@ def _hints(index: Index, name: ModelName) -> list[str]:
         hints.append(f"It is in {known}: pip install {known}")
     elif name.distribution is not None and name.distribution not in installed:
         hints.append(f"For a Hugging Face Hub repository write 'hf-hub:{name}'.")
-    broken = [plugin for plugin in index.plugins if plugin.manifest is None]
     return hints + [
         f"Plugin {plugin.entry_point} might offer it, but is broken: {plugin.problem}."
-        for plugin in broken
-        if name.distribution in (None, plugin.distribution)
+        for plugin in index.plugins
+        if plugin.problem and not plugin.manifest.names and name.distribution in (None, plugin.distribution)
     ]
 
 
 def _nearest(word: str, names: list[str]) -> list[str]:
-    """A sentence on the names most like `word`: those that differ in case and dashes alone, else the nearest."""
-    plain = _plain(word)
-    same = [name for name in names if _plain(name) == plain][:3]
+    """A sentence on the names most like `word`, preferably those that differ in case and dashes."""
+    same = [name for name in names if _plain(name) == _plain(word)][:3]
     hint = did_you_mean(same[0] if same else word.lower(), same or _alike(word.lower(), names))
     return [hint.removeprefix(". ")] if hint else []
 
@@ -95,6 +95,6 @@ def _plain(name: str) -> str:
 
 
 def _alike(word: str, names: Iterable[str]) -> list[str]:
-    """The names worth comparing with `word`: comparing it with 100,000 would take seconds."""
+    """The names worth comparing with `word`: a comparison with 100,000 would take seconds."""
     letters = set(word)
     return [name for name in names if abs(len(name) - len(word)) < 4 and len(letters.symmetric_difference(name)) < 4]

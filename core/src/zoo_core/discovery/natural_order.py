@@ -6,22 +6,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_WIDEST = 20  # one name of a million digits must not make every other as long
+_WIDEST = 20  # one name of a million digits must not make every key as long
 _DIGITS = b"0123456789"
 _ONLY_DIGITS = bytes(byte if byte in _DIGITS else 32 for byte in range(256))
 _NO_DIGITS = bytes(32 if byte in _DIGITS else byte for byte in range(256))
 
 
 def natural_sort(names: Iterable[str]) -> list[str]:
-    """A new list of names, which contain no white space, in an order that reads runs of digits as numbers."""
+    """Return names, which hold no white space, in an order that reads runs of digits as numbers."""
     names = sorted(names)
     return sorted(names, key=_keys(names).__getitem__)
 
 
 def natural_merge(runs: Iterable[list[str]]) -> list[str]:
-    """`natural_sort` of lists that are sorted already, each the names of a family.
+    """`natural_sort` of sorted lists, each the names of one family.
 
-    Families' names mostly begin differently, so that whole lists follow each other; only lists that overlap are sorted.
+    Names of different families usually begin differently: only lists that overlap are sorted again.
     """
     runs = [run for run in runs if run]
     key = _keys([name for run in runs for name in (run[0], run[-1])])
@@ -42,11 +42,11 @@ def _merge(runs: list[list[str]]) -> list[str]:
 
 
 def _keys(names: list[str]) -> dict[str, bytes]:
-    """Name to a string that sorts naturally: every run of digits padded to one width.
+    """Name to a key that sorts naturally: every run of digits padded to one width.
 
-    In all names at once: a key function would cost half a second for 100,000 names.
+    In one pass over all names: a key function would take half a second for 100,000.
     """
-    # A line break before each name, so that a text precedes every number: they alternate, text first.
+    # A line break before each name: text and numbers alternate then, text first.
     text = "".join(["\n" + name for name in names]).encode()
     numbers = text.translate(_ONLY_DIGITS).split()
     texts = list(filter(None, text.translate(_NO_DIGITS).split(b" ")))

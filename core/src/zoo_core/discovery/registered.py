@@ -1,4 +1,4 @@
-"""Models of the running process: a notebook, a script, a test. They list and resolve as a plugin's do."""
+"""Models of the running process (a notebook, a script, a test), found as those of a plugin are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from zoo_core.discovery.index import Plugin
 from zoo_core.discovery.manifest import Manifest, check_row
 from zoo_core.discovery.natural_order import natural_sort
 from zoo_core.errors import ModelNameError, PluginError
-from zoo_core.names import parse_model_name
+from zoo_core.names import is_architecture
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,42 +17,39 @@ if TYPE_CHECKING:
     from zoo_core.config import PretrainedCfg
 
 LOCAL = "local"
-"""Stands for the distribution in the qualified form of a registered name: ``local/mynet``."""
+"""The distribution in the qualified form of a registered name: ``local/mynet``."""
 
 
 class LocalPlugin(Plugin):
-    """What `zoo_core.register_model` registered. Outlives a refresh."""
+    """The models of `zoo_core.register_model`. They outlive a refresh."""
 
-    __slots__ = ("constructors", "registered")
+    __slots__ = ("constructors",)
 
     def __init__(self) -> None:
-        where = EntryPoint(LOCAL, "", MODELS_GROUP, "register_model", "", "this process")
-        self.registered = Manifest(LOCAL, [], rows={})
-        super().__init__(where, self.registered)
+        entry_point = EntryPoint(LOCAL, "", MODELS_GROUP, "register_model", "", "this process")
+        super().__init__(entry_point, Manifest(LOCAL, [], rows={}))
         self.constructors: dict[str, Callable[..., Any]] = {}
 
     def register(
         self, name: str, constructor: Callable[..., Any], family: str | None, pretrained: Mapping[str, PretrainedCfg]
     ) -> None:
-        """Add a constructor. Running the same cell or module again replaces it.
+        """Add a constructor, or replace it if the same cell or module runs again.
 
         Raises:
             ModelNameError: for a name that no architecture can have.
-            PluginError: when another function was registered under the name.
+            PluginError: if another function was registered under the name.
         """
-        if parse_model_name(name).architecture != name:
+        if not (isinstance(name, str) and is_architecture(name)):
             raise ModelNameError(f"an architecture is named with letters, digits, '_' and '-', not {name!r}")
         target = f"{constructor.__module__}:{getattr(constructor, '__qualname__', name)}"
         row: dict[str, Any] = {"constructor": target, "tags": list(pretrained), "family": family or LOCAL}
         row["untrained"] = [tag for tag, cfg in pretrained.items() if not cfg.has_weights]
+        # A function's name may hold "<locals>", which no manifest's reference does.
         check_row(name, {**row, "constructor": "any:name"}, "this process")
-        old = self.registered.architectures.get(name)
-        if old is not None and old["constructor"] != target:
-            raise PluginError(
-                f"{name!r} is registered already, by {old['constructor']}; choose another name for {target}"
-            )
+        rows = self.manifest.architectures
+        if (taken := rows.get(name, row)["constructor"]) != target:
+            raise PluginError(f"{name!r} is registered already, by {taken}; choose another name for {target}")
         self.constructors[name] = constructor
-        self.registered.configs.update({f"{name}.{tag}": cfg.to_dict() for tag, cfg in pretrained.items()})
-        self.registered.architectures[name] = row
-        if old is None:
-            self.registered.names = natural_sort([*self.registered.names, name])
+        self.manifest.configs.update({f"{name}.{tag}": cfg.to_dict() for tag, cfg in pretrained.items()})
+        rows[name] = row
+        self.manifest.names = natural_sort(rows)

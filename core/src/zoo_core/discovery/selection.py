@@ -1,4 +1,4 @@
-"""Which distributions may take part: ``ZOO_PLUGINS`` (only these) and ``ZOO_DISABLE_PLUGINS`` (not these)."""
+"""The settings ``ZOO_PLUGINS`` (use only these plugins) and ``ZOO_DISABLE_PLUGINS`` (not these)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DENY = "ZOO_DISABLE_PLUGINS"
 
 
 class Selection:
-    """The two lists, of distributions separated by commas or spaces; ``*`` is all of them. Empty ones say nothing."""
+    """Both settings: distributions separated by commas or spaces, or ``*``; no effect if empty."""
 
     __slots__ = ("allowed", "denied")
 

@@ -1,6 +1,8 @@
-"""What other packages can take part in, by pluggy: implement a function of `zoo_core.hooks.specs` marked `hookimpl`.
+"""Hooks for other packages, through pluggy.
 
-A package offers its implementations as an entry point of the group ``zoo_core.hooks`` that names a module.
+`specs` documents the hooks, `manager` finds and calls implementations. A package marks its
+implementations with ``hookimpl``, and names their module in an entry point of the group
+``zoo_core.hooks``.
 """
 
 from __future__ import annotations
@@ -9,4 +11,4 @@ import pluggy
 
 PROJECT = "zoo_core"
 hookimpl = pluggy.HookimplMarker(PROJECT)
-"""Marks a function as an implementation of the hook of that name."""
+"""The decorator of a function that implements the hook of the same name."""

@@ -1,4 +1,4 @@
-"""The pluggy manager of the process, with every installed hook plugin in it that works."""
+"""The process's pluggy manager, with every installed hook plugin that works."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pluggy
 
 from zoo_core.discovery.imports import import_object
 from zoo_core.errors import PluginError, ZooError, did_you_mean
-from zoo_core.hooks import PROJECT, specs, wrapped
+from zoo_core.hooks import PROJECT, specs
 from zoo_core.registry import current_index
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class HookPluginWarning(RuntimeWarning):
-    """A hook plugin does not work, and is left out."""
+    """A hook plugin that does not work, and is left out."""
 
 
 _lock = threading.Lock()
@@ -32,35 +32,36 @@ _problems: dict[str, str] = {}
 
 
 def hook_manager() -> pluggy.PluginManager:
-    """The process's manager. Imports the hook plugins the first time, and new ones after `zoo_core.refresh`.
+    """Return the process's manager. Imports hook plugins once, new ones after `zoo_core.refresh`.
 
-    Each is registered by itself: one that fails is reported with a `HookPluginWarning` and left out. To take part
-    without being installed, ``hook_manager().register(module)``.
+    Each is registered by itself: one that fails is left out with a `HookPluginWarning`. A module
+    that is not installed takes part with ``hook_manager().register(module)``.
     """
     global _manager, _asked
     with _lock:
         manager = _manager = _manager or _new_manager()
     index = current_index()
-    # A hook plugin may create a model while it is imported; importing it again for that would never end.
+    # A hook plugin that creates a model while it is imported comes back here.
     if _asked is index or getattr(_here, "importing", False):
         return manager
     _here.importing = True
     try:
-        # Outside the lock: a thread that waits for one of these modules may hold up another that waits for the lock.
+        # Outside our lock: another thread may hold the import lock of a module and wait for ours.
         loaded = [(entry, _import(entry)) for entry in index.hooks if not manager.has_plugin(plugin_name(entry))]
     finally:
         _here.importing = False
     with _lock:
         if _asked is not index:
             for entry, plugin in loaded:
-                if problem := plugin if isinstance(plugin, str) else _register(manager, entry, plugin):
-                    _report(entry, problem)
+                if problem := _register(manager, plugin_name(entry), plugin):
+                    _problems[plugin_name(entry)] = problem
+                    warnings.warn(f"hook plugin {entry} is left out: {problem}", HookPluginWarning, stacklevel=3)
             _asked = index
     return manager
 
 
 def hook_problems() -> dict[str, str]:
-    """Name of each hook plugin that was left out, to the reason. Imports the hook plugins."""
+    """The hook plugins that are left out, by name, with the reason. Imports the hook plugins."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HookPluginWarning)
         hook_manager()
@@ -68,9 +69,10 @@ def hook_problems() -> dict[str, str]:
 
 
 def call_each(hook_name: str) -> list[tuple[str, Any]]:
-    """Name of each plugin that implements a hook without arguments, and what it returns, or the error that names it.
+    """Call a hook without arguments, plugin by plugin: an error does not end the call.
 
-    One that fails does not keep the others from answering, as it would in a call of the hook.
+    Returns:
+        (plugin's name, its answer or an error that names the plugin).
     """
     answers = []
     for impl in reversed(getattr(hook_manager().hook, hook_name).get_hookimpls()):
@@ -90,30 +92,31 @@ def _new_manager() -> pluggy.PluginManager:
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(specs)
     manager.add_hookcall_monitoring(lambda *_: None, _name_the_culprit)
-    manager.register(wrapped, name=wrapped.__name__)
     return manager
 
 
 def _import(entry: EntryPoint) -> Any:
-    """The module or object that an entry point names; or, as a str, why it cannot be had."""
+    """Import the object that an entry point names. Returns the error if that fails."""
     try:
         return import_object(entry.value.partition("[")[0], entry.distribution)
     except PluginError as error:
-        return str(error)
+        return error
 
 
-def _register(manager: pluggy.PluginManager, entry: EntryPoint, plugin: object) -> str:
-    """Register one plugin. Returns what is wrong with it, having taken it out again; or nothing."""
-    name = plugin_name(entry)
+def _register(manager: pluggy.PluginManager, name: str, plugin: object) -> str:
+    """Register one plugin. If it has a problem, take it out again and return the problem."""
+    if isinstance(plugin, PluginError):
+        return str(plugin)
     if manager.has_plugin(name):
         return ""
     try:
         if manager.register(plugin, name=name) is None:
             return "it is blocked"
         hooks = manager.get_hookcallers(plugin) or []
-        problem = next((_no_such_hook(hook.name) for hook in hooks if not hook.has_spec()), "")
-        if not hooks:
-            problem = "it implements no hook: mark its functions with zoo_core.hooks.hookimpl"
+        problem = "" if hooks else "it implements no hook: mark its functions with zoo_core.hooks.hookimpl"
+        for unknown in [hook.name for hook in hooks if not hook.has_spec()][:1]:
+            hint = did_you_mean(unknown, [hook for hook in vars(specs) if hook.startswith("zoo_")])
+            problem = f"it implements {unknown!r}, and there is no such hook{hint}"
     except Exception as error:  # pluggy runs the plugin's descriptors and checks its signatures
         problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
     if problem and manager.has_plugin(name):
@@ -121,20 +124,10 @@ def _register(manager: pluggy.PluginManager, entry: EntryPoint, plugin: object) 
     return problem
 
 
-def _no_such_hook(name: str) -> str:
-    known = [hook for hook in vars(specs) if hook.startswith("zoo_")]
-    return f"it implements {name!r}, and there is no such hook{did_you_mean(name, known)}"
-
-
-def _report(entry: EntryPoint, problem: str) -> None:
-    _problems[plugin_name(entry)] = problem
-    warnings.warn(f"hook plugin {entry} is left out: {problem}", HookPluginWarning, stacklevel=4)
-
-
 def _name_the_culprit(
     outcome: pluggy.Result[Any], hook_name: str, impls: Sequence[pluggy.HookImpl], _: Mapping[str, object]
 ) -> None:
-    """Say whose implementation raised or exited. An error that it raised on purpose stays as it is."""
+    """Name the plugin that raised or exited. An error of `zoo_core.errors` stays as it is."""
     error = outcome.exception
     if not isinstance(error, Exception | SystemExit) or isinstance(error, ZooError):
         return

@@ -1,7 +1,7 @@
-"""The hooks: what pluggy plugins can implement, each marked with `zoo_core.hooks.hookimpl`.
+"""The hooks that plugins can implement, with functions marked `zoo_core.hooks.hookimpl`.
 
-An implementation may leave out arguments that it does not need. One that raises is named in the error; an error of
-`zoo_core.errors`, which is what it should raise on purpose, reaches the user as it is.
+An implementation may omit arguments that it does not need. On purpose it raises errors of
+`zoo_core.errors`, which reach the user unchanged; any other error names the plugin.
 """
 
 from __future__ import annotations
@@ -25,49 +25,49 @@ hookspec = pluggy.HookspecMarker("zoo_core")
 
 @hookspec(firstresult=True)
 def zoo_fetch_weights(request: FetchRequest) -> Path | None:
-    """Bring weights from one place to a verified local file.
+    """Fetch weights from one source to a verified local file, and return its path.
 
-    Called for each place that a default config names, in order; the first path returned is used. Return None for a
-    scheme that is not yours, or, with ``request.local_only``, for a file that is not on disk: no socket may be opened
-    then. Raise `zoo_core.weights.transfer.request.UnavailableError` where the next place should be tried, another
-    `WeightsError` where nothing should.
+    Called for each source that a default config names, in order; the first path is used. Return
+    None for a scheme that is not yours, or, with ``request.local_only``, for a file that is not on
+    disk: do not open a socket then. Raise `zoo_core.weights.transfer.request.UnavailableError` to
+    have the next source tried, another `WeightsError` to end the search.
 
-    The sources in `zoo_core.weights.sources` are implementations, registered by core itself.
+    `zoo_core.weights.sources` has core's implementations.
     """
     raise NotImplementedError
 
 
 @hookspec
 def zoo_before_create(found: FoundModel, pretrained: bool, options: dict[str, Any]) -> None:
-    """Called by `create_model` once the name is resolved, before anything of the model's plugin is imported.
+    """Change the options of a model, or forbid it, before its plugin is imported.
 
-    Change `options`, the constructor's keyword arguments, in place: a site's defaults; or raise an error of
-    `zoo_core.errors` to forbid the model: a site's policy. ``options["pretrained_cfg"]`` is the default config.
+    Called by `create_model` with the resolved name. Change `options`, the constructor's keyword
+    arguments, in place for a site's defaults; raise an error of `zoo_core.errors` for a site's
+    policy. ``options["pretrained_cfg"]`` is the default config.
     """
 
 
 @hookspec
 def zoo_after_create(found: FoundModel, pretrained: bool, model: nn.Module) -> None:
-    """Called by `create_model` with the finished model, or its feature extractor: to record, or to change in place."""
+    """Record a finished model or feature extractor of `create_model`, or change it in place."""
 
 
 @hookspec(firstresult=True)
 def zoo_adapt_state_dict(
     state_dict: Mapping[str, Tensor], model: nn.Module, pretrained_cfg: PretrainedCfg
 ) -> dict[str, Tensor] | None:
-    """Give a file's tensors the names that the model has, before channels and classes are adapted.
+    """Rename a file's tensors to the model's names, before channels and classes are adapted.
 
-    Called for every state dict that is loaded. Return a new dict, or None where the names are not of your layout; the
-    first dict returned is used. `zoo_core.hooks.wrapped` is an implementation, for models saved inside a wrapper.
+    Called for every state dict that is loaded. Return a new dict, or None for other layouts; the
+    first dict returned is used. Without one, `zoo_core.weights.loading.unwrap` takes prefixes of wrappers off.
     """
     raise NotImplementedError
 
 
 @hookspec
 def zoo_add_commands() -> Mapping[str, str]:
-    """Add commands to ``zoo``: a name, to the module that has ``add_parser(subparsers)`` and ``run(args) -> int``.
+    """Add commands to ``zoo``: a name, to its module, of the form that `zoo_core.cli.commands` has.
 
-    Asked for when ``zoo`` is called with a command that it does not have itself, or for help. A name that is taken
-    already is refused.
+    Called for help and for a command that is not built in. A name that is taken is refused.
     """
     raise NotImplementedError

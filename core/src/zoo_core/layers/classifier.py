@@ -1,7 +1,6 @@
 """The head of a network: global pooling, dropout and a linear classifier."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
@@ -128,29 +127,3 @@ def create_classifier(
     if pool.is_identity():
         raise OptionError(f"global_pool {pool_type!r} needs num_classes=0: a linear classifier wants pooled features")
     return pool, nn.Linear(num_features * pool.feat_mult(), num_classes)
-
-
-def renew_classifier(net: Any, classifier: str, num_classes: int, pool_type: str | None) -> None:
-    """Give a network a fresh classifier, and fresh pooling where a kind is named.
-
-    What `zoo_core.network.Network.reset_classifier` does in a network that was made with
-    `create_classifier`.
-
-    Args:
-        net: the network, of whose device and dtype the classifier will be.
-        classifier: its dotted name, as in the default config; beside it is the pooling,
-            `global_pool`.
-        num_classes: as for `create_classifier`.
-        pool_type: as for `create_classifier`; None for the kind that there is.
-
-    Raises:
-        OptionError: as `create_classifier` does; nothing has changed then.
-    """
-    parent, _, name = classifier.rpartition(".")
-    holder = net.get_submodule(parent)
-    pool_type = holder.global_pool.pool_type if pool_type is None else pool_type
-    pool, linear = create_classifier(net.num_features, num_classes, pool_type)
-    holder.global_pool = pool
-    setattr(holder, name, linear.to(next(net.parameters())))
-    net.num_classes = num_classes
-    net.head_hidden_size = net.num_features * pool.feat_mult()

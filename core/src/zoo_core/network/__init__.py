@@ -1,7 +1,9 @@
 """The contract of networks. Part of the plugin API.
 
 - `contract`: what every network offers;
-- `foreign`: adapts a module that knows nothing of Zoo, imported when it is used.
+- `foreign`: adapts a module that knows nothing of Zoo, imported when it is used;
+- `infer`: reads facts of a default config off a network;
+- `meta`: runs a network for its shapes alone.
 """
 
 from typing import Any

@@ -1,11 +1,12 @@
 """The contract of a network, and what follows from it.
 
-A network of Zoo writes one walk over its stages, `Network.forward_stages`, and its head. Everything else that reads
-feature maps (`forward_features`, `forward_intermediates`, the wrappers of `zoo_core.features`) calls that walk.
+A network of Zoo writes one walk over its stages, `Network.forward_stages`, and its head. Everything
+else that reads feature maps (`forward_features`, `forward_intermediates`, the wrappers of
+`zoo_core.features`) calls that walk.
 """
 
-# TorchScript compiles these annotations and knows `typing`'s names only. Files with a forward import no annotations
-# from the future: torch.fx copies a forward's into its graph, where TorchScript cannot read strings.
+# TorchScript compiles these annotations and knows the names of `typing` only. A file with a forward
+# imports no annotations from the future: torch.fx copies them, and TorchScript reads no strings.
 import warnings
 from typing import TYPE_CHECKING, Any, List, Optional, Tuple, Union  # noqa: UP035
 
@@ -15,28 +16,35 @@ from torch import Tensor, nn
 from zoo_core.errors import FeatureError, OptionError
 from zoo_core.features.indices import feature_indices
 from zoo_core.features.prune import drop_after
+from zoo_core.layers.classifier import create_classifier
 
 
 class Network(nn.Module):
     """Base of the families' networks.
 
-    A subclass sets the attributes below in its ``__init__``, and writes `forward_stages`, `forward_head`,
-    `reset_classifier` and `get_classifier`. Where layers start otherwise than PyTorch's do, it writes `init_module`
-    too, and ends its ``__init__`` with ``self.init_layers()``.
+    A subclass names its classifier, sets the other attributes below in its ``__init__``, and writes
+    `forward_stages` and `forward_head`. Where layers start otherwise than PyTorch's do, it writes
+    `init_module` too, and ends its ``__init__`` with ``self.init_layers()``.
 
     Attributes:
+        classifier_name: of the class: the dotted name of the module that yields the logits,
+            ``"head.fc"``. Beside it is the pooling, ``global_pool``, as
+            `zoo_core.layers.create_classifier` makes both. A network with another head writes
+            `get_classifier` and `reset_classifier` itself.
         num_classes: width of the logits; 0 without a classifier.
         num_features: channels of the last feature map.
         head_hidden_size: width of what `forward_head` returns with ``pre_logits=True``.
         num_stages: how many feature maps the network has: ``len(feature_info)``.
-        feature_info: one dict per feature map: ``num_chs`` (channels), ``reduction`` (input size over its size),
-            ``module`` (the dotted name of what yields it).
-        final_norm: the dotted name of the norm that the whole walk ends with; None in a network that has none.
+        feature_info: one dict per feature map: ``num_chs`` (channels), ``reduction`` (input size
+            over its size), ``module`` (the dotted name of what yields it).
+        final_norm: the dotted name of the norm that the whole walk ends with; None in a network
+        that has none.
     """
 
     final_norm: Optional[str] = None  # noqa: UP045 - for TorchScript
 
     if TYPE_CHECKING:  # TorchScript would read these annotations, and cannot
+        classifier_name: str
         num_classes: int
         num_features: int
         head_hidden_size: int
@@ -48,7 +56,8 @@ class Network(nn.Module):
 
         Args:
             x: images, (batch, in_chans, height, width).
-            taps: the indices of the feature maps to collect, each once; they come back in ascending order.
+            taps: the indices of the feature maps to collect, each once; they come back in ascending
+            order.
             last: the last stage to run. ``num_stages`` runs everything, a final norm included.
 
         Returns:
@@ -60,13 +69,31 @@ class Network(nn.Module):
         """Pool the features and classify: (batch, num_features, h, w) to (batch, num_classes)."""
         raise NotImplementedError
 
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a fresh one for `num_classes` (0: none), and the pooling where one is named."""
-        raise NotImplementedError
-
+    @torch.jit.ignore
     def get_classifier(self) -> nn.Module:
-        """The module that yields the logits; `nn.Identity` where there is none."""
-        raise NotImplementedError
+        """Return the module that yields the logits; `nn.Identity` where there is none."""
+        return self.get_submodule(self.classifier_name)
+
+    @torch.jit.ignore
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace the classifier by a fresh one, and the pooling where one is named.
+
+        Args:
+            num_classes: width of the logits; 0 for no classifier.
+            global_pool: as `zoo_core.layers.create_classifier` takes it; None keeps the kind that
+            there is.
+
+        Raises:
+            OptionError: as `create_classifier` does; nothing has changed then.
+        """
+        parent, _, name = self.classifier_name.rpartition(".")
+        head: Any = self.get_submodule(parent)
+        kind = head.global_pool.pool_type if global_pool is None else global_pool
+        pool, classifier = create_classifier(self.num_features, num_classes, kind)
+        head.global_pool = pool
+        setattr(head, name, classifier.to(next(self.parameters())))
+        self.num_classes = num_classes
+        self.head_hidden_size = self.num_features * pool.feat_mult()
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Images to the unpooled features: (batch, num_features, height / 32, width / 32)."""
@@ -92,14 +119,16 @@ class Network(nn.Module):
         Args:
             x: images, (batch, in_chans, height, width).
             indices: which maps, in the order wanted; an int n means the last n, None all.
-            norm: apply the final norm to the last map. Where the last map is its output already, that is how it comes;
-                a network without one (`final_norm` is None) warns that its maps stay as they are.
+            norm: apply the final norm to the last map. Where the last map is its output already,
+                that is how it comes; a network without one (`final_norm` is None) warns that its
+                maps stay as they are.
             stop_early: run no stage past the last wanted map.
             output_fmt: only ``"NCHW"``.
             intermediates_only: return the maps alone.
 
         Raises:
-            FeatureError: for an index out of range, or a format that a network of convolutions does not have.
+            FeatureError: for an index out of range, or a format that a network of convolutions does
+            not have.
         """
         if output_fmt != "NCHW":
             raise FeatureError(f"output_fmt {output_fmt!r}: feature maps are 'NCHW'")
@@ -116,7 +145,7 @@ class Network(nn.Module):
 
     @torch.jit.ignore
     def init_weights(self) -> None:
-        """Draw every parameter and fill every buffer anew, in place: each module by itself, then `init_layers`."""
+        """Draw every parameter and fill every buffer anew, in place; ends with `init_layers`."""
         for module in self.modules():
             if callable(reset := getattr(module, "reset_parameters", None)):
                 reset()
@@ -124,17 +153,17 @@ class Network(nn.Module):
 
     @torch.jit.ignore
     def init_layers(self) -> None:
-        """Start layers otherwise than they start by themselves, where the paper says so; ends a constructor."""
+        """Initialise layers otherwise than PyTorch does, where the paper says so."""
         for module in self.modules():
             self.init_module(module)
 
     @torch.jit.ignore
     def init_module(self, module: nn.Module) -> None:
-        """Start one module otherwise than it starts by itself. For families to override; does nothing here."""
+        """Initialise one module otherwise than PyTorch does. For families to override."""
 
     @torch.jit.ignore
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Recompute each stage's blocks in the backward pass instead of keeping their activations."""
+        """Recompute each stage's blocks in the backward pass to save their activations' memory."""
         for module in self.modules():
             if module is not self and hasattr(module, "grad_checkpointing"):
                 module.grad_checkpointing = enable  # type: ignore[assignment] # a plain attribute
@@ -146,18 +175,18 @@ class Network(nn.Module):
 
     @torch.jit.ignore
     def prune_stages(self, last: int) -> None:
-        """Drop every module past the feature map `last`, without changing a container that another network shares."""
+        """Drop every module past the feature map `last`; other networks keep shared containers."""
         drop_after(self, self.feature_info[last]["module"])
 
     @torch.jit.ignore
     def prune_intermediate_layers(
         self, indices: int | list[int] | tuple[int, ...] = 1, prune_norm: bool = False, prune_head: bool = True
     ) -> list[int]:
-        """Drop every module past the last of the maps `indices`, as for `forward_intermediates`; return their indices.
+        """Drop every module past the last of the maps `indices`; return their indices.
 
-        The final norm and the head come after the maps and are dropped with what precedes them, `prune_norm` and
-        `prune_head` or not, when the last stage goes; with every stage kept, `prune_head` drops the classifier, and
-        the pooling where the network can be without.
+        The final norm and the head come after the maps and are dropped with what precedes them,
+        `prune_norm` and `prune_head` or not, when the last stage goes; with every stage kept,
+        `prune_head` drops the classifier, and the pooling where the network can be without.
         """
         wanted = feature_indices(indices, self.num_stages)
         if (last := max(wanted)) < self.num_stages - 1 or prune_norm:

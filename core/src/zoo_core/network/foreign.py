@@ -1,4 +1,4 @@
-"""A network whose modules another class builds, as ``zoo new --from`` writes it around a class that knows no Zoo."""
+"""A network whose modules another class builds, which knows no Zoo; see ``zoo new --from``."""
 
 import dataclasses
 import re
@@ -8,38 +8,39 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from zoo_core.building.meta import on_meta
 from zoo_core.errors import OptionError
 from zoo_core.features.prune import drop_child, own_child
 from zoo_core.layers.stage import Stage, checkpoint_block
 from zoo_core.network.contract import Network
+from zoo_core.network.meta import on_meta
 
 _measured: dict[tuple[type, Any], list[tuple[int, int]]] = {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Which of the other class's modules do what, by name."""
+    """The parts that the other class's modules play, by name."""
 
     image_size: tuple[int, int]
-    """Height and width of images that it takes."""
+    """Height and width of its images, in pixels."""
     first_conv: str
     classifier: str
     """A linear layer."""
     maps: tuple[str, ...]
     """The modules that yield feature maps."""
     parts: tuple[tuple[str, ...], ...]
-    """The modules up to each map, those after the last, and those of the head, in the order in which they run."""
+    """The modules up to each map, those after the last, and those of the head, each in the order
+    of the forward."""
     layouts: tuple[tuple[str, int, int], ...] = ()
-    """Of what those modules yield: "NCHW", "NHWC" or "NLC", height and width; empty where all are NCHW. Others are made
-    feature maps by the modules ``to_map_0``, ``to_map_1``, ... in the walk."""
+    """For each map "NCHW", "NHWC" or "NLC", its height and width; empty where all are NCHW. In
+    the walk, the modules ``to_map_0``, ``to_map_1``, ... turn the others into feature maps."""
 
 
 class ForeignNetwork(Network):
-    """Takes over what another class builds: its modules by their names, so that state dicts fit, and how it draws them.
+    """A network of the modules that another class builds, under their names in state dicts.
 
-    A subclass sets `plan`, and writes `forward_stages` and `forward_head` in the terms of those modules.
-    The first convolution and the classifier are replaced where other channels or classes are asked for.
+    A subclass sets `plan`, and writes `forward_stages` and `forward_head` in the terms of those
+    modules. The first convolution and the classifier are replaced for other channels or classes.
     """
 
     plan: ClassVar[Plan]
@@ -49,12 +50,12 @@ class ForeignNetwork(Network):
 
         Args:
             cfg: the configuration, the subclass's first argument.
-            build: makes the other class's module, for that configuration.
+            build: returns the other class's module, for that configuration.
             num_classes: width of the logits; 0 for no classifier.
             in_chans: channels of the images.
 
         Raises:
-            OptionError: for a number that is not one.
+            OptionError: for a negative number of classes.
         """
         super().__init__()
         if num_classes < 0:
@@ -83,7 +84,7 @@ class ForeignNetwork(Network):
         self.num_features = self.feature_info[-1]["num_chs"]
 
     def _take_over(self, other: nn.Module) -> None:
-        """The other module's children, in the order in which they run, and its own parameters and buffers."""
+        """Register the other module's children, in the forward's order, and its own tensors."""
         order = list(dict.fromkeys(name.partition(".")[0] for part in self.plan.parts for name in part))
         children = {name: child for name, child in other._modules.items() if child is not None}
         for name in [*order, *(name for name in children if name not in order)]:
@@ -102,7 +103,7 @@ class ForeignNetwork(Network):
                 self._put(name, _stage(module))
 
     def _map_modules(self) -> list[str]:
-        """The modules that yield the feature maps."""
+        """Return the names of the modules that yield the feature maps."""
         converted = [f"to_map_{index}" for index in range(len(self.plan.maps))]
         return [to if hasattr(self, to) else name for to, name in zip(converted, self.plan.maps, strict=True)]
 
@@ -111,7 +112,7 @@ class ForeignNetwork(Network):
         setattr(self.get_submodule(parent), child, module)
 
     def _measure(self) -> list[tuple[int, int]]:
-        """Channels and reduction of each map, by a walk on the meta device."""
+        """Return channels and reduction of each map, from a walk on the meta device."""
         was = self.training
         self.eval()
         with on_meta(self), torch.device("meta"), torch.no_grad():
@@ -122,14 +123,11 @@ class ForeignNetwork(Network):
 
     def init_weights(self) -> None:
         """Draw everything anew as the other class does, which only its constructor knows."""
-        drawn = self._drawn_anew()
-        for mine, fresh in zip(self.modules(), drawn.modules(), strict=True):
-            _copy_own(mine, fresh)
-
-    def _drawn_anew(self) -> "ForeignNetwork":
         make: Any = type(self)
-        fresh: ForeignNetwork = make(self.foreign_cfg, num_classes=self.num_classes, in_chans=self.in_chans)
-        return fresh
+        drawn = make(self.foreign_cfg, num_classes=self.num_classes, in_chans=self.in_chans)
+        with torch.no_grad():
+            for mine, fresh in zip(_tensors(self), _tensors(drawn), strict=True):
+                mine.copy_(fresh)
 
     @torch.jit.ignore
     def set_grad_checkpointing(self, enable: bool = True) -> None:
@@ -144,7 +142,7 @@ class ForeignNetwork(Network):
 
     @torch.jit.ignore
     def prune_stages(self, last: int) -> None:
-        """See `Network.prune_stages`; the other class may have registered its modules in any order."""
+        """See `Network.prune_stages`. The other class may have registered modules in any order."""
         parts = self.plan.parts
         kept = {*(name for part in parts[: last + 1] for name in part), *self._map_modules()[: last + 1]}
         later = {name for part in parts[last + 1 :] for name in part} - kept
@@ -154,7 +152,7 @@ class ForeignNetwork(Network):
             _drop(self, name)
 
     def get_classifier(self) -> nn.Module:
-        """The linear layer, or the identity without classes."""
+        """Return the linear layer, or the identity without classes."""
         return self.get_submodule(self.plan.classifier)
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
@@ -169,32 +167,30 @@ class ForeignNetwork(Network):
         self._put(self.plan.classifier, _linear(self.head_hidden_size, num_classes).to(next(self.parameters())))
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """Regular expressions that order parameters by depth: the part up to the first map, then each part."""
+        """Regular expressions that order parameters by depth: one for the parts up to each map."""
         keys = [key for key, _ in self.named_parameters()]
-        patterns = [
-            "|".join(rf"{name.replace('.', chr(92) + '.')}\." for name in part) for part in self.plan.parts[:-1]
-        ]
-        held = [pattern for pattern in patterns if pattern and _matches(pattern, keys)]
+        patterns = ["|".join(re.escape(f"{name}.") for name in part) for part in self.plan.parts[:-1]]
+        held = [pattern for pattern in patterns if pattern and any(re.match(pattern, key) for key in keys)]
         blocks = [(f"^(?:{pattern})", (index,)) for index, pattern in enumerate(held[1:])]
         return {"stem": f"^(?:{held[0]})", "blocks": blocks or f"^(?:{held[0]})"}
 
 
 class ToMap(nn.Module):
-    """Makes a feature map, (batch, channels, height, width), of an activation in another layout."""
+    """A layer that turns an activation of another layout into an NCHW feature map."""
 
     def __init__(self, layout: str, height: int, width: int) -> None:
         super().__init__()
         self.layout, self.height, self.width = layout, height, width
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, height, width, channels), or (batch, height * width, channels), to the map."""
+        """(batch, height, width, channels) or (batch, height * width, channels) to the map."""
         if self.layout == "NHWC":
             return x.permute(0, 3, 1, 2)
         return x.transpose(1, 2).reshape(x.shape[0], -1, self.height, self.width)
 
 
 class _Whole(Stage):
-    """Recomputed as one: a layer that works in place must not get what another kept for its gradient."""
+    """A stage that is recomputed as one, for layers that work in place on others' activations."""
 
     @torch.jit.unused
     def _forward_checkpointed(self, x: Tensor) -> Tensor:
@@ -223,13 +219,13 @@ def _drop(root: nn.Module, path: str) -> None:
     if rest:
         _drop(own_child(root, name), rest)
     elif isinstance(root, nn.Sequential | nn.ModuleList):
-        root._modules[name] = nn.Identity()  # the others keep their places
+        root._modules[name] = nn.Identity()  # the others keep their indices
     else:
         drop_child(root, name)
 
 
 def _first(module: nn.Module) -> nn.Module:
-    """The module that sees the input of a sequence first."""
+    """Return the module that sees the input of a sequence first."""
     while isinstance(module, nn.Sequential) and len(module):
         module = module[0]
     return module
@@ -245,11 +241,5 @@ def _linear(features: int, num_classes: int) -> nn.Module:
     return nn.Linear(features, num_classes) if num_classes else nn.Identity()
 
 
-def _copy_own(mine: nn.Module, fresh: nn.Module) -> None:
-    with torch.no_grad():
-        for name, tensor in (*mine.named_parameters(recurse=False), *mine.named_buffers(recurse=False)):
-            tensor.copy_(getattr(fresh, name))
-
-
-def _matches(pattern: str, keys: list[str]) -> bool:
-    return any(re.match(pattern, key) for key in keys)
+def _tensors(net: nn.Module) -> list[Tensor]:
+    return [*net.parameters(), *net.buffers()]

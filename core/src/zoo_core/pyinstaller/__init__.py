@@ -1,4 +1,4 @@
-"""PyInstaller's way to the hook beside this file: an entry point of the group ``pyinstaller40`` names `hook_dirs`."""
+"""The hook of PyInstaller, which the entry point ``pyinstaller40`` leads to: `hook-zoo_core`."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from pathlib import Path
 
 
 def hook_dirs() -> list[str]:
-    """The directories that hold PyInstaller hooks."""
+    """The directories of PyInstaller hooks."""
     return [str(Path(__file__).parent)]

@@ -1,8 +1,8 @@
 # ruff: noqa: N999 - PyInstaller looks for a hook under this name
-"""What a frozen app needs of Zoo: its lazily imported modules, and every installed plugin, which nothing imports.
+"""The parts of Zoo for a frozen app: lazily imported modules, and every installed plugin.
 
-A plugin takes part in the app with its entry points (metadata), its manifest and weights (data), and its modules.
-``ZOO_PLUGINS`` and ``ZOO_DISABLE_PLUGINS``, set while freezing, say which plugins go in.
+No import leads to a plugin: its metadata (entry points), data (manifest, weights) and modules are
+collected. ``ZOO_PLUGINS`` and ``ZOO_DISABLE_PLUGINS``, set while freezing, select plugins.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Everything between a default config and a verified file on disk, and from the file to a state dict.
+"""Weights: from a default config to a verified file, and from the file to the network.
 
-==============  ====================================================================================================
-`fetch`         default config to a verified local file; where a config's weights may be, in which order
-`request`       what a source of weights is asked
-`sources`       the sources: local files, ``https:``, the Hub, and a mirror; each an implementation of a pluggy hook
-`download`      one URL to one verified file: resumed, retried, renamed
-`cache`         the folder where fetched files live, and what is known of each
-`verify`        SHA-256, and which one a file ought to have
-`hub`           repositories of models: read their ``config.json``, save and push them
-`read`          file to state dict
-`licence`       the notice for weights that are not for every use
-==============  ====================================================================================================
+============  ====================================================================================
+`fetch`       finds the file of a default config: asks each source on disk, then over the network
+`licence`     shows the notice of weights that forbid commercial use
+`sources`     where a file can be: local files and packages, URLs, the Hub, a mirror
+`cache`       Zoo's cache folder: addresses, files with their receipts, hashes
+`transfer`    downloads
+`hub`         repositories of the Hub: their config, their client, saving and uploading
+`files`       reads a file: safetensors, what `torch.save` writes, archives
+`loading`     puts a state dict into a network: adapts, checks, fills
+`unpickle`    converts a trusted pickle that is refused, as a command
+============  ====================================================================================
 """

@@ -18,12 +18,12 @@ _shown: set[str] = set()
 
 
 def is_non_commercial(licence: str | None) -> bool:
-    """Whether a licence's identifier (SPDX, as in ``cc-by-nc-4.0``) forbids commercial use."""
+    """Return whether a licence (by SPDX, such as ``cc-by-nc-4.0``) forbids commercial use."""
     return bool(licence and re.search(r"(^|[-_ ])(nc|non-?commercial)([-_ ]|$)", licence.lower()))
 
 
 def notice_licence(cfg: PretrainedCfg, cache_dir: Path) -> None:
-    """Say, the first time that such weights are used on this machine, that their licence forbids commercial use."""
+    """Warn once on this machine of weights whose licence forbids commercial use."""
     name = ".".join(part for part in (cfg.architecture, cfg.tag) if part)
     if not is_non_commercial(cfg.license) or name in _shown:
         return

@@ -215,9 +215,9 @@ map_aligned(Path({str(path)!r}), {str(cache)!r})
     assert main(["cache", "list", "--cache-dir", str(cache)]) == 0
     assert re.search(r"aligned/.* +1\.\d KB +leftover", capsys.readouterr().out)
     with FileLock(copies(cache)[0].with_name("net.safetensors.lock")):  # somebody is writing
-        assert main(["cache", "prune", "--cache-dir", str(cache)]) == 0
+        assert main(["cache", "remove", "--cache-dir", str(cache)]) == 0
         assert left.exists()
-    assert main(["cache", "prune", "--cache-dir", str(cache)]) == 0
+    assert main(["cache", "remove", "--cache-dir", str(cache)]) == 0
     assert not left.exists()
     assert len(copies(cache)) == 1
 
@@ -241,7 +241,7 @@ def test_the_copy_is_listed_verified_and_pruned(
     assert "net.safetensors" in capsys.readouterr().out
     assert main(["cache", "verify"]) == 0
     assert "1 of 1 files are as they were fetched" in capsys.readouterr().out
-    assert main(["cache", "prune", "net"]) == 0
+    assert main(["cache", "remove", "net"]) == 0
     assert not copies(tmp_path / "cache")
 
 

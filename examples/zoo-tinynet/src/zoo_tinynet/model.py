@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from zoo_core import OptionError
-from zoo_core.layers import Stage, create_act, create_classifier, renew_classifier
+from zoo_core.layers import Stage, create_act, create_classifier
 from zoo_core.network import Network
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class TinyNet(Network):
         OptionError: for an option's value that is not one of these.
     """
 
+    classifier_name = "fc"
     final_norm = "norm"
 
     def __init__(
@@ -94,14 +95,6 @@ class TinyNet(Network):
         """Pool and classify: (batch, num_features, h, w) to (batch, num_classes)."""
         x = self.drop(self.global_pool(x))
         return x if pre_logits else self.fc(x)
-
-    def get_classifier(self) -> nn.Module:
-        """The linear layer, or the identity without classes."""
-        return self.fc
-
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a fresh one, and the pooling where one is named."""
-        renew_classifier(self, "fc", num_classes, global_pool)
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Return patterns that order parameters by depth: the stem, each block (coarse: stage)."""

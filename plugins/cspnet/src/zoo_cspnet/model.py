@@ -6,7 +6,7 @@ from typing import Any, List, Tuple  # noqa: UP035 - TorchScript knows no others
 import torch
 from torch import Tensor, nn
 from zoo_core import OptionError
-from zoo_core.layers import ClassifierHead, ConvNormAct, create_aa, drop_path_rates, renew_classifier
+from zoo_core.layers import ClassifierHead, ConvNormAct, create_aa, drop_path_rates
 from zoo_core.network import Network
 
 from zoo_cspnet.blocks import BottleneckBlock, DarkBlock, EdgeBlock
@@ -31,6 +31,8 @@ class CspNet(Network):
     Raises:
         OptionError: for an option's value that is not one of these.
     """
+
+    classifier_name = "head.fc"
 
     def __init__(
         self,
@@ -120,16 +122,6 @@ class CspNet(Network):
         """Pool and classify: (batch, num_features, h, w) to (batch, num_classes)."""
         logits: Tensor = self.head(x, pre_logits)
         return logits
-
-    @torch.jit.ignore
-    def get_classifier(self) -> nn.Module:
-        """The linear layer, or the identity without classes."""
-        return self.head.fc
-
-    @torch.jit.ignore
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a fresh one, and the pooling where one is named."""
-        renew_classifier(self, "head.fc", num_classes, global_pool)
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:

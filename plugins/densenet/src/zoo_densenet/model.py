@@ -9,7 +9,7 @@ from typing import Any, List, Tuple  # noqa: UP035 - TorchScript knows no others
 import torch
 from torch import Tensor, nn
 from zoo_core import OptionError
-from zoo_core.layers import create_aa, create_classifier, get_norm_act_layer, renew_classifier
+from zoo_core.layers import create_aa, create_classifier, get_norm_act_layer
 from zoo_core.network import Network
 
 from zoo_densenet.blocks import DenseBlock, DenseLayer, transition
@@ -36,6 +36,7 @@ class DenseNet(Network):
         OptionError: for a stem, norm, activation or pooling that does not exist.
     """
 
+    classifier_name = "classifier"
     final_norm = "features.norm5"  # which yields the last feature map
 
     def __init__(
@@ -105,16 +106,6 @@ class DenseNet(Network):
         """Pool the features and classify: (batch, num_features, h, w) to (batch, num_classes)."""
         x = self.head_drop(self.global_pool(x))
         return x if pre_logits else self.classifier(x)
-
-    @torch.jit.ignore
-    def get_classifier(self) -> nn.Module:
-        """The module that yields the logits; `nn.Identity` where there is none."""
-        return self.classifier
-
-    @torch.jit.ignore
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a fresh one, and the pooling where one is named."""
-        renew_classifier(self, "classifier", num_classes, global_pool)
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:

@@ -23,7 +23,12 @@ DELETED = "(the file is deleted)"
 
 SUPER = "        super().__init__()\n        if cfg.width"
 READY = "        self.init_weights()\n"
-RENEW = '        renew_classifier(self, "fc", num_classes, global_pool)\n'
+GROUPS = "    def group_matcher("
+RESET = """\
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        known = self.num_classes
+        super().reset_classifier(num_classes, global_pool)
+"""
 HEAD = "        x = self.drop(self.global_pool(x))\n"
 
 
@@ -208,14 +213,16 @@ FAULTS = {
         "reset-classifier",
         "num_classes is",
         MODEL,
-        RENEW,
-        f"        known = self.num_classes\n{RENEW}        self.num_classes = known\n",
+        *before(GROUPS, f"{RESET}        self.num_classes = known\n\n"),
     ),
     "classifier left on the CPU": Fault(
         "reset-classifier",
         "on the CPU",
         MODEL,
-        *after(RENEW, "        self.fc = nn.Linear(self.num_features, num_classes) if num_classes else self.fc\n"),
+        *before(
+            GROUPS,
+            f"{RESET}        if num_classes:\n            self.fc = nn.Linear(self.num_features, num_classes)\n\n",
+        ),
     ),
     "parameter that nothing uses": Fault(
         "training", "spare.weight", MODEL, *before(READY, "        self.spare = nn.Linear(2, 2)\n")

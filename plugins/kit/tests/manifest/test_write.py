@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch  # noqa: F401 - while sys.path has the standard library only
 import zoo_core as zoo
-import zoo_core.building.infer
+import zoo_core.network.infer
 from zoo_core.cli.main import main
 from zoo_core.errors import PluginError
 from zoo_kit.manifest.write import families_of, manifest_texts, write_manifest

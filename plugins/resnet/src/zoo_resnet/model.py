@@ -17,7 +17,6 @@ from zoo_core.layers import (
     get_aa_layer,
     get_norm_layer,
     is_avg_pool,
-    renew_classifier,
 )
 from zoo_core.network import Network
 
@@ -48,6 +47,8 @@ class ResNet(Network):
     Raises:
         OptionError: for an option's value that is not one of these.
     """
+
+    classifier_name = "fc"
 
     def __init__(
         self,
@@ -193,16 +194,6 @@ class ResNet(Network):
         if self.drop_rate > 0.0:
             x = F.dropout(x, p=self.drop_rate, training=self.training)
         return x if pre_logits else self.fc(x)
-
-    @torch.jit.ignore
-    def get_classifier(self) -> nn.Module:
-        """The linear layer, or the identity without classes."""
-        return self.fc
-
-    @torch.jit.ignore
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a fresh one, and the pooling where one is named."""
-        renew_classifier(self, "fc", num_classes, global_pool)
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:

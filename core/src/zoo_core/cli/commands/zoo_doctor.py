@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.cli.parser import add_json_option, examples
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the command's parser."""
     parser = subparsers.add_parser(
         "doctor",
         help="find what is wrong with the installed plugins",
@@ -23,7 +21,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what is installed and what is wrong with it; 1 when something is."""
+    """Returns 1 if it finds a problem."""
     from zoo_core.cli.commands import zoo_plugins
     from zoo_core.cli.output import print_json
     from zoo_core.discovery.doctor import describe, examine, versions
@@ -32,13 +30,8 @@ def run(args: argparse.Namespace) -> int:
     index = current_index()
     problems = examine(index)
     if args.json:
-        print_json(
-            {
-                "versions": versions(),
-                "plugins": describe(index),
-                "problems": [dataclasses.asdict(problem) for problem in problems],
-            }
-        )
+        found = [problem._asdict() for problem in problems]
+        print_json({"versions": versions(), "plugins": describe(index), "problems": found})
         return int(bool(problems))
     print(", ".join(f"{name} {version}" for name, version in versions().items()) + "\n")
     zoo_plugins.run(args)

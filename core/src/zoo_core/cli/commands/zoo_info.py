@@ -1,11 +1,17 @@
-"""``zoo info``: what a model is, by its plugin's manifest and default config, and where asked for its network."""
+"""``zoo info``: a model's plugin, tags and default config, and on request its network."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.cli.output import print_fields, print_json, print_table
-from zoo_core.cli.parser import add_input_size_option, add_json_option, examples, foreign_code
+from zoo_core.cli.output import format_bytes, print_fields, print_json, print_table
+from zoo_core.cli.parser import (
+    add_input_size_option,
+    add_json_option,
+    add_model_argument,
+    examples,
+    foreign_code,
+)
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import OptionError
 
@@ -15,7 +21,6 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the command's parser."""
     parser = subparsers.add_parser(
         "info",
         help="show what a model is, what it expects, and where its weights come from",
@@ -27,7 +32,7 @@ def add_parser(subparsers: Any) -> None:
             "zoo info resnet50 --input-size 320x480",
         ),
     )
-    parser.add_argument("name", metavar="NAME", help="the model, such as resnet50 or resnet50.a1_in1k")
+    add_model_argument(parser, help="the model, such as resnet50 or resnet50.a1_in1k")
     parser.add_argument(
         "--build", action="store_true", help="count parameters and list feature maps; no memory, no weights"
     )
@@ -36,7 +41,6 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what is known of the model."""
     from zoo_core.registry import find_model, find_pretrained_cfg
     from zoo_core.weights.fetch import cached_path
 
@@ -47,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         "name": args.name,
         "architecture": found.architecture,
         "tag": found.tag,
-        "tags": found.manifest.tags(found.architecture) if found.manifest else [],
+        "tags": found.manifest.tags(found.architecture),
         "family": found.family,
         "distribution": found.distribution,
         "constructor": found.constructor,
@@ -58,36 +62,34 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({**described, "config": cfg.to_dict() if cfg else None, **({"network": built} if built else {})})
         return 0
-    # A plugin of one constructor publishes no default config: nothing is known then, and nothing made up.
+    # A plugin of one constructor publishes no default config: nothing is known then.
     facts = config_fields(cfg) if cfg else [("input", "not stated by its plugin"), ("weights", "none")]
-    print_fields([*described_fields(described), *facts], title=args.name)
+    size, on_disk = size_on_disk(described)
+    fields = [
+        ("architecture", found.architecture),
+        ("tag", found.tag),
+        ("all tags", ", ".join(described["tags"])),
+        ("size", size),
+        ("on disk", on_disk),
+        ("family", found.family),
+        ("plugin", found.distribution),
+        ("constructor", found.constructor),
+    ]
+    print_fields([*fields, *facts], title=args.name)
     if built:
         print()
         print_network(built)
     return 0
 
 
-def described_fields(described: dict[str, Any]) -> list[tuple[str, object]]:
-    """What discovery knows of a model, in a person's words."""
-    return [
-        ("architecture", described["architecture"]),
-        ("tag", described["tag"]),
-        ("all tags", ", ".join(described["tags"])),
-        ("size", size_of(described["bytes"], exact=described["on_disk"])),
-        ("on disk", "yes" if described["on_disk"] else "no"),
-        ("family", described["family"]),
-        ("plugin", described["distribution"]),
-        ("constructor", described["constructor"]),
-    ]
-
-
-def size_of(size: int | None, *, exact: bool) -> str | None:
-    """Bytes in a person's words."""
-    return None if size is None else f"{'' if exact else 'about '}{size / 1e6:,.1f} MB"
+def size_on_disk(described: dict[str, Any]) -> tuple[str | None, str]:
+    """The size of weights, "about" if it is not of a file, and whether there is a file."""
+    size, exact = described["bytes"], described["on_disk"]
+    return size and f"{'' if exact else 'about '}{format_bytes(size)}", "yes" if exact else "no"
 
 
 def config_fields(cfg: PretrainedCfg) -> list[tuple[str, object]]:
-    """A default config in a person's words, None where it says nothing."""
+    """The (name, value) pairs of a default config, in words; None for unknown values."""
     channels, height, width = cfg.input_size
     papers = (cfg.paper_ids,) if isinstance(cfg.paper_ids, str) else cfg.paper_ids or ()
     return [
@@ -109,18 +111,19 @@ def config_fields(cfg: PretrainedCfg) -> list[tuple[str, object]]:
 
 
 def build(name: str, cfg: PretrainedCfg | None, input_size: tuple[int, int] | None) -> dict[str, Any]:
-    """Build the network on the meta device, where tensors have shapes and no values, and say what it is.
+    """Build and describe the network on the meta device, where tensors have shapes and no values.
 
     Returns:
-        ``parameters``; ``input_size`` as (channels, height, width); ``feature_maps``, one dict each with ``module``,
-        ``channels``, ``reduction``, ``height`` and ``width`` (None for tokens), empty where the network declares none.
+        ``parameters``; ``input_size`` as (channels, height, width); ``feature_maps``, one dict each
+        with ``module``, ``channels``, ``reduction``, ``height`` and ``width`` (None for tokens),
+        empty if the network declares none.
 
     Raises:
-        OptionError: for an image size that the network does not take.
+        OptionError: for an image size that the network does not accept.
     """
     import torch
 
-    import zoo_core
+    from zoo_core.create import create_model
 
     cfg = cfg or PretrainedCfg()
     size = (cfg.input_size[0], *(input_size or cfg.input_size[1:]))
@@ -128,7 +131,7 @@ def build(name: str, cfg: PretrainedCfg | None, input_size: tuple[int, int] | No
         fixed, asked = (" x ".join(map(str, each[1:])) for each in (cfg.input_size, size))
         raise OptionError(f"{name!r} takes images of {fixed} alone, not of {asked}")
     with foreign_code(f"cannot build {name!r}"):
-        net = zoo_core.create_model(name, device="meta")
+        net = create_model(name, device="meta")
     network: dict[str, Any] = {
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "input_size": size,
@@ -136,7 +139,7 @@ def build(name: str, cfg: PretrainedCfg | None, input_size: tuple[int, int] | No
     }
     if getattr(net, "feature_info", None):
         with foreign_code(f"{name!r} cannot take images of {' x '.join(map(str, size))}"):
-            extractor = zoo_core.create_model(name, features_only=True, device="meta").eval()
+            extractor = create_model(name, features_only=True, device="meta").eval()
             maps = extractor(torch.empty(1, *size, device="meta"))
             values = maps.values() if isinstance(maps, dict) else maps
             network["feature_maps"] = [
@@ -148,7 +151,7 @@ def build(name: str, cfg: PretrainedCfg | None, input_size: tuple[int, int] | No
 
 
 def _sides(shape: Sequence[int], channels: int) -> dict[str, int | None]:
-    """Height and width of a map of shape NCHW, NHWC or NLC, told apart by where its channels are."""
+    """Height and width of a map, NCHW, NHWC or NLC: the position of its channels says which."""
     sides = shape[2:] if shape[1] == channels and len(shape) == 4 else shape[1:-1]
     return {"height": sides[0], "width": sides[1]} if len(sides) == 2 else {"height": None, "width": None}
 

@@ -1,4 +1,4 @@
-"""``zoo list``: names of models, from the plugins' manifests alone."""
+"""``zoo list``: names of models, from manifests alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the command's parser."""
     parser = subparsers.add_parser(
         "list",
         help="list the models that installed plugins offer",
@@ -39,7 +38,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the names; 1 when there is none, as grep."""
+    """Returns 1 if there is no name, as grep does."""
     from zoo_core.registry import list_families, list_models
 
     if args.families:
@@ -67,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def print_long(names: list[str], *, as_json: bool) -> None:
-    """Print what is known of each set of weights, from the default configs and the caches' folders."""
-    from zoo_core.cli.commands.zoo_info import size_of
+    """Print a row for each set of weights, from its default config and the caches."""
+    from zoo_core.cli.commands.zoo_info import size_on_disk
     from zoo_core.cli.output import print_json, print_table
     from zoo_core.errors import ZooError
     from zoo_core.registry import get_pretrained_cfg
@@ -78,20 +77,17 @@ def print_long(names: list[str], *, as_json: bool) -> None:
         try:
             if cfg := get_pretrained_cfg(name):
                 rows.append(describe_weights(name, cfg))
-        except ZooError as error:  # one plugin's mistake, which must not hide what the others offer
+        except ZooError as error:  # a fault of one plugin must not hide the others' rows
             print_warning(error)
     if as_json:
         print_json(rows)
         return
-    for row in rows:
-        row["bytes"] = size_of(row["bytes"], exact=row["on_disk"])
-        row["on_disk"] = "yes" if row["on_disk"] else "no"
-        row["paper"] = ", ".join(row["paper"])
-    print_table(("weights", "size", "on disk", "licence", "origin", "paper"), [list(row.values()) for row in rows])
+    cells = [(row["name"], *size_on_disk(row), row["license"], row["origin"], ", ".join(row["paper"])) for row in rows]
+    print_table(("weights", "size", "on disk", "licence", "origin", "paper"), cells)
 
 
 def describe_weights(name: str, cfg: PretrainedCfg) -> dict[str, Any]:
-    """Where one set of weights comes from, how many bytes it has, and whether they are on this machine."""
+    """The size, presence on this machine, licence, origin and papers of one set of weights."""
     from zoo_core.weights.fetch import cached_path
 
     file = cached_path(cfg)

@@ -1,4 +1,4 @@
-"""``zoo plugins``: what is installed, in which version, and whether it works."""
+"""``zoo plugins``: the installed plugins, their versions and states."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the command's parser."""
     parser = subparsers.add_parser(
         "plugins",
         help="list the installed plugins",
@@ -22,7 +21,6 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one row per entry point."""
     from zoo_core.cli.output import print_json, print_table
     from zoo_core.discovery.doctor import describe
     from zoo_core.registry import current_index
@@ -30,12 +28,11 @@ def run(args: argparse.Namespace) -> int:
     rows = describe(current_index())
     if args.json:
         print_json(rows)
-        return 0
-    if not rows:
+    elif rows:
+        columns = ("distribution", "version", "offers", "models", "state", "path")
+        print_table(columns, [_cells(row) for row in rows])
+    else:
         print("no plugins are installed; try: pip install zoo-resnet")
-        return 0
-    columns = ("distribution", "version", "offers", "models", "state", "path")
-    print_table(columns, [_cells(row) for row in rows])
     return 0
 
 

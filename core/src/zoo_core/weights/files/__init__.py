@@ -1,6 +1,6 @@
-"""From a file on disk to a state dict.
+"""A file of weights on disk into what it holds.
 
-`detect` tells formats apart, `read` opens one; `safetensors` and `torch_file` are the two formats; `rehearsal` examines
-a pickle and `unpickle` converts a trusted one; `mapping`, `aligned` and `installed` decide what is mapped instead of
-copied; `complete` tells a whole file from one that ends early.
+`detect` tells formats apart; `read` reads any of them; `safetensors` and `torch_file` are the two
+formats, `archive` is a zip or tar around one; `rehearsal` examines a pickle; `mapping`, `aligned`
+and `installed` are for files that are mapped instead of copied.
 """

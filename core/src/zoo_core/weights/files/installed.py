@@ -1,4 +1,4 @@
-"""Which files of a package an installer put in their place: those, it replaces and never rewrites."""
+"""Tell a package's files that an installer put there: it replaces them, and never rewrites them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def is_installed(path: Path, inside: str) -> bool:
-    """Whether an installer keeps a record of the file; it has none of an editable package, whose files people edit.
+    """Return whether an installer recorded the file; it does not for an editable package.
 
     Args:
         path: the file.
@@ -17,7 +17,8 @@ def is_installed(path: Path, inside: str) -> bool:
     """
     site = path.parents[inside.count("/")]
     package = inside.partition("/")[0]
-    # Mostly distribution and package have one name. Reading the records of all others takes some milliseconds.
+    # Mostly distribution and package have one name. Reading the records of all others takes some
+    # milliseconds.
     records = sorted(site.glob("*.dist-info/RECORD"), key=lambda record: not record.parent.name.startswith(package))
     return any(_lists(record, f"{inside},".encode()) for record in records)
 

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 Buffer = mmap.mmap | bytearray
 
 ALIGNMENT = 16
-"""Kernels round differently on tensors that start at other than a multiple of this many bytes: those are copied."""
+"""Bytes. Kernels round differently on tensors that start at no multiple of it: those are copied."""
 
 
 def map_file(file: IO[bytes]) -> Buffer:
-    """The open file's bytes, private to this process: what is written to them does not reach the file.
+    """Return the open file's bytes, private to this process: writing never changes the file.
 
-    Pages are shared with every process that maps the file until something writes to them (MAP_PRIVATE).
+    Pages are shared with every process that maps the file until something writes to them
+    (MAP_PRIVATE).
 
     Raises:
         OSError: when it cannot be read.
@@ -33,7 +34,7 @@ def map_file(file: IO[bytes]) -> Buffer:
 
 
 def tensor_of(buffer: Buffer, offset: int, dtype: torch.dtype, shape: Sequence[int], count: int) -> Tensor:
-    """The tensor of `count` numbers at `offset`: a view of the buffer, or a copy where it lies misaligned."""
+    """Return the tensor of `count` numbers at `offset`: a view, or a copy if it lies misaligned."""
     if not count:
         return torch.empty(shape, dtype=dtype)
     if offset % dtype.itemsize:

@@ -1,13 +1,14 @@
 """Read a safetensors file, copied into memory or mapped without copying, and write one.
 
-The format: eight bytes of header length (little-endian), a JSON header of names to dtype, shape and offsets, the data.
-The safetensors library reads and checks the header (0.3 ms for a ResNet-50; the same in Python takes 0.5).
+The format: eight bytes of header length (little-endian), a JSON header of names to dtype, shape and
+offsets, the data. The safetensors library reads and checks the header (0.3 ms for a ResNet-50; the
+same in Python takes 0.5).
 
-A mapped tensor is a private view of the file: pages are shared with every process that maps the file until something
-writes to the tensor, which then gets its own copy of the page (MAP_PRIVATE), so training never changes the file. But a
-file that is changed in place changes the tensors, and one that is truncated kills the process that touches them
-(SIGBUS). So only files that nobody changes in place may be mapped, see `zoo_core.weights.loading.load`.
-safetensors' own ``load_file`` always maps.
+A mapped tensor is a private view of the file (MAP_PRIVATE): processes share its pages until one
+writes to the tensor and gets its own copy of the page, so training never changes the file. But a
+file that is changed in place changes the tensors, and one that is truncated kills the process that
+touches them (SIGBUS). So only files that nobody changes in place may be mapped, see
+`zoo_core.weights.loading.load`. safetensors' own ``load_file`` always maps.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from zoo_core.weights.files.mapping import Buffer
 
 REMEDY = "copy or download it again (`zoo cache verify` looks after the files of the cache)"
-"""What to do about a file that is damaged."""
+"""The remedy for a damaged file."""
 _DTYPES = {
     "BOOL": torch.bool,
     "U8": torch.uint8,
@@ -58,7 +59,7 @@ _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
 class Layout(NamedTuple):
-    """Where the tensors of a file lie."""
+    """The offsets of the tensors in a file."""
 
     path: Path
     """For messages."""
@@ -69,23 +70,24 @@ class Layout(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Of the data, in bytes."""
+        """Bytes of the data."""
         return max((begin + count * dtype.itemsize for _, dtype, _, begin, count in self.entries[-1:]), default=0)
 
     def misaligned(self, shift: int = 0) -> int:
-        """Bytes of tensors that would lie misaligned if the data were `shift` bytes further on."""
+        """Return the bytes of tensors that lie misaligned with the data moved by `shift` bytes."""
         start = self.start + shift
         return sum(count * dtype.itemsize for _, dtype, _, begin, count in self.entries if (start + begin) % ALIGNMENT)
 
     def best_shift(self) -> int:
-        """By how many bytes to move the data so that as few as can be lie misaligned."""
+        """Return by how many bytes to move the data so that the fewest lie misaligned."""
         return min(range(0, ALIGNMENT, 4), key=self.misaligned)
 
     def tensors(self, buffer: Buffer) -> dict[str, Tensor]:
-        """The tensors of a file that is in `buffer`.
+        """Return the tensors of a file that is in `buffer`.
 
         Raises:
-            WeightsError: when the file has become shorter, or a tensor is of a shape that no tensor can have.
+            WeightsError: when the file has become shorter, or a tensor is of a shape that no tensor
+                can have.
         """
         if len(buffer) < self.start + self.size:
             raise WeightsError(f"{self.path} was truncated while it was read: {REMEDY}")
@@ -99,16 +101,17 @@ class Layout(NamedTuple):
 
 
 def read_tensorfile(path: str | os.PathLike[str], *, mapped: bool = False) -> dict[str, Tensor]:
-    """The tensors of a safetensors file.
+    """Return the tensors of a safetensors file.
 
     Args:
         path: the file.
-        mapped: map it instead of reading it into memory; tensors that lie misaligned are copied all the same, see
-            `zoo_core.weights.files.aligned`.
+        mapped: map it instead of reading it into memory; tensors that lie misaligned are copied all
+            the same, see `zoo_core.weights.files.aligned`.
 
     Raises:
         OSError: when it cannot be read.
-        WeightsError: for a file that safetensors' own reader would refuse: truncated, overlapping, of an unknown dtype.
+        WeightsError: for a file that safetensors' own reader would refuse: truncated, overlapping,
+            of an unknown dtype.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -124,18 +127,19 @@ def read_tensorfile(path: str | os.PathLike[str], *, mapped: bool = False) -> di
 
 
 def layout_of(file: IO[bytes], path: Path) -> Layout:
-    """Where the tensors of an open safetensors file lie; `path` is its name.
+    """Return the layout of an open safetensors file; `path` is its name.
 
     Raises:
         WeightsError: as `read_tensorfile`.
     """
-    # The library opens by name. One of the open file itself is right also when somebody replaces the file meanwhile.
+    # The library opens by name. This name stays right if somebody replaces the file meanwhile.
     own = Path(f"/dev/fd/{file.fileno()}")
     entries = []
     position = 0
     try:
         with safe_open(own if own.exists() else path, framework="pt") as opened:
-            # The library has checked that the tensors fill the data without a gap, so sizes say where each one lies.
+            # The library has checked that the tensors fill the data without a gap, so sizes say
+            # where each one lies.
             for name in opened.offset_keys():
                 part = opened.get_slice(name)
                 shape, dtype = part.get_shape(), _DTYPES.get(part.get_dtype())
@@ -155,10 +159,10 @@ def layout_of(file: IO[bytes], path: Path) -> Layout:
 
 
 def tensorfile_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
-    """The content of a safetensors file, its data aligned, so that it can be mapped as it is.
+    """Return the content of a safetensors file with aligned data, which can be mapped as it is.
 
-    ``safetensors.torch.save`` needs NumPy, which nothing else here does, and refuses tensors that share memory; here
-    each is written by itself.
+    ``safetensors.torch.save`` needs NumPy, which nothing else here does, and refuses tensors that
+    share memory; here each is written by itself.
 
     Raises:
         WeightsError: for a dtype that the format does not have.

@@ -1,8 +1,8 @@
-"""Look into a file of `torch.save` before `torch.load` reads it: whether it is whole, honest, and may be mapped.
+"""Examine a file of `torch.save` before it is read: whether it is whole, honest, and mappable.
 
-The zip, since PyTorch 1.6, holds ``<root>/data.pkl``, a pickle of the object, whose tensors are references, and
-``<root>/data/<key>``, the bytes of each storage. The older file is five pickles, the fourth of them the object's, and
-the storages behind them, each after its count in eight bytes.
+The zip, since PyTorch 1.6, holds ``<root>/data.pkl``, a pickle of the object in which tensors are
+references, and ``<root>/data/<key>``, the bytes of each storage. The older file is five pickles,
+the fourth of them the object's, and behind them the storages, each after its count in eight bytes.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import zipfile
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from zoo_core.weights.files.mapping import ALIGNMENT
-from zoo_core.weights.files.rehearsal import ALLOWANCE, MULTIPLE, Budget, Rehearsal, Storage, TooMuch
+from zoo_core.weights.files.rehearsal import Budget, Rehearsal, Storage, TooMuch, limit_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _LOCAL_HEADER = 30  # bytes, before a record's name
@@ -25,7 +25,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that torch reads
 
 
 class Findings(NamedTuple):
-    """What is known of a file that `torch.load` may read."""
+    """Facts about a file that `torch.load` may read."""
 
     names: set[str]
     """Of the functions and classes that its pickles ask for."""
@@ -34,16 +34,15 @@ class Findings(NamedTuple):
 
 
 def examine_zip(file: IO[bytes]) -> Findings:
-    """Look into a zip.
+    """Examine a zip.
 
     Raises:
-        pickle.UnpicklingError: naming what it holds that is no weights.
+        pickle.UnpicklingError: naming content that is no weights.
         TooMuch: when it would take far more memory than it has bytes.
         Exception: of any other kind, when it is damaged.
     """
-    size = file.seek(0, os.SEEK_END)
     with zipfile.ZipFile(file) as archive:
-        records = whole_records(archive, size)
+        records = whole_records(archive)
         root = records[0].filename.partition("/")[0]
         sizes = {record.filename: record.file_size for record in records}
 
@@ -53,17 +52,18 @@ def examine_zip(file: IO[bytes]) -> Findings:
             return Storage(count * item_size, item_size)
 
         byte_order = archive.read(f"{root}/byteorder") if f"{root}/byteorder" in sizes else b"little"
-        rehearsal = Rehearsal(io.BytesIO(archive.read(f"{root}/data.pkl")), Budget(size), storage)
+        budget = Budget(file.seek(0, os.SEEK_END))
+        rehearsal = Rehearsal(io.BytesIO(archive.read(f"{root}/data.pkl")), budget, storage)
         rehearsal.load()
     return Findings(rehearsal.names, byte_order == b"little" and _lie_as_in_memory(file, records, f"{root}/data/"))
 
 
-def whole_records(archive: zipfile.ZipFile, size: int) -> list[zipfile.ZipInfo]:
-    """The records of an archive of `size` bytes, of which nothing is hidden and which may be unpacked.
+def whole_records(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Return the records of an archive that hides nothing and may be unpacked.
 
     Raises:
         TooMuch: when they are far larger than the archive.
-        zipfile.BadZipFile: when they are not as torch, or anybody, writes them.
+        zipfile.BadZipFile: when neither torch nor a packer writes such records.
     """
     records = archive.infolist()
     if len({record.filename.lower() for record in records}) < len(records):
@@ -72,13 +72,14 @@ def whole_records(archive: zipfile.ZipFile, size: int) -> list[zipfile.ZipInfo]:
         raise zipfile.BadZipFile("it does not begin with a record")
     if any(record.compress_type not in _METHODS for record in records):
         raise zipfile.BadZipFile("a record is compressed in a way that torch cannot read")
-    if sum(record.file_size for record in records) > ALLOWANCE + MULTIPLE * size:
+    size = archive.fp.seek(0, os.SEEK_END) if archive.fp else 0
+    if sum(record.file_size for record in records) > limit_of(size):
         raise TooMuch
     return records
 
 
 def _lie_as_in_memory(file: IO[bytes], records: Sequence[zipfile.ZipInfo], folder: str) -> bool:
-    """Whether the storages are uncompressed, and begin where kernels expect them."""
+    """Return whether the storages are uncompressed, and begin where kernels expect them."""
     for record in records:
         if record.compress_type != zipfile.ZIP_STORED or record.compress_size != record.file_size:
             return False
@@ -90,12 +91,12 @@ def _lie_as_in_memory(file: IO[bytes], records: Sequence[zipfile.ZipInfo], folde
 
 
 def examine_pickle(file: IO[bytes]) -> Findings:
-    """Look into the older file; errors as those of `examine_zip`."""
+    """Examine the older file; raises as `examine_zip` does."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     budget = Budget(size)
     storages: dict[Any, Storage] = {}
-    roots: dict[Any, int] = {}
+    roots: dict[Any, int] = {}  # without those that are parts of another
 
     def storage(item_size: int, key: Any, count: int, view: Any) -> Storage:
         if key not in storages:
@@ -110,19 +111,12 @@ def examine_pickle(file: IO[bytes]) -> Findings:
             raise ValueError("a part of a storage lies outside it")
         return storages.setdefault(view_key, Storage(length * item_size, item_size))
 
-    before = [Rehearsal(file, budget) for _ in range(3)]
-    magic, *_ = [each.load() for each in before]
+    pickles = [Rehearsal(file, budget, storage if place == 3 else None) for place in range(5)]
+    magic, *_, keys = [each.load() for each in pickles]
     if magic != _MAGIC:
         raise ValueError("it is a pickle, but not one that torch.save wrote")
-    rehearsal = Rehearsal(file, budget, storage)
-    rehearsal.load()
-    _check_storages(Rehearsal(file, budget).load(), roots, size - file.tell())
-    return Findings(rehearsal.names.union(*(each.names for each in before)))
-
-
-def _check_storages(keys: Any, roots: Mapping[Any, int], left: int) -> None:
-    """Raise unless each storage is there once, in the `left` bytes behind the pickles."""
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(map(str, roots)):
         raise ValueError("its storages are not those that its tensors lie in")
-    if sum(roots.values()) + 8 * len(roots) > left:
+    if sum(roots.values()) + 8 * len(roots) > size - file.tell():
         raise EOFError("it ends before its last storage")
+    return Findings(set().union(*(each.names for each in pickles)))

@@ -1,5 +1,6 @@
 """Model repositories of the Hugging Face Hub.
 
-`hub_config` reads a repository's ``config.json`` and `model_args` checks the options in it; `repository` saves and
-uploads one, with the `card` that describes it; `client` talks to the Hub.
+`locations` has URLs and the client's cache folder; `hub_config` reads a repository's
+``config.json``, whose options `model_args` checks; `repository` saves and uploads one with its
+`card`; `client` is the Hub's own client.
 """

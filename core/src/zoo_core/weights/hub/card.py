@@ -1,4 +1,4 @@
-"""The model card of a repository: what the Hub shows, and people read first."""
+"""The model card of a repository, which the Hub shows first."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def model_card(config: Mapping[str, Any], made_with: Mapping[str, Any], parameters: int) -> str:
-    """A ``README.md`` with the Hub's metadata.
+    """Return a ``README.md`` with the Hub's metadata.
 
     Args:
         config: the repository's ``config.json``.
-        made_with: what the model carries of its making, see `zoo_core.create_model`.
-        parameters: how many numbers the model has.
+        made_with: the model's record of its making, see `zoo_core.create_model`.
+        parameters: the count of the model's numbers.
     """
     cfg, architecture = config["pretrained_cfg"], config["architecture"]
     started_from = made_with.get("weights") or {}
@@ -61,5 +61,5 @@ def _origin(weights: Mapping[str, Any]) -> str | None:
 
 
 def _cell(value: object) -> str:
-    """A text in one line of a table."""
+    """Return a text in one line, for a table."""
     return " ".join(str(value).replace("|", "\\|").split())

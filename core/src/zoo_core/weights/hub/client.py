@@ -1,4 +1,4 @@
-"""The Hub's client, huggingface_hub, wrapped in one place; and its errors as ours."""
+"""The Hub's client, huggingface_hub, with its errors turned into ours."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import WeightsError
+from zoo_core.weights.hub.locations import endpoint
 from zoo_core.weights.transfer.request import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def download_file(repo: str, revision: str, filename: str, *, cache: Path, name: str, progress: bool = True) -> Path:
-    """A repository's file in the client's cache; asked for anew on the Hub, unless `revision` is a commit.
+    """Return a repository's file in the client's cache, updated unless `revision` is a commit.
 
     Raises:
         NotFoundError: when the repository has no such file.
@@ -25,8 +26,7 @@ def download_file(repo: str, revision: str, filename: str, *, cache: Path, name:
     """
     from huggingface_hub import hf_hub_download
 
-    from zoo_core import __version__
-    from zoo_core.weights.sources.hub import endpoint
+    from zoo_core._version import __version__
 
     with _errors_as_ours(name, f"{filename} of {repo}@{revision}", cache), _bars(progress):
         path = hf_hub_download(
@@ -42,7 +42,7 @@ def download_file(repo: str, revision: str, filename: str, *, cache: Path, name:
 
 
 def upload_folder(repo: str, folder: Path, *, token: str | None, private: bool | None, message: str) -> str:
-    """Send a folder's files to a repository, which is made if it does not exist; returns the address of the commit.
+    """Upload a folder's files to a repository, made if need be; return the address of the commit.
 
     Raises:
         WeightsError: without the client, or when the Hub refuses.
@@ -58,7 +58,6 @@ def _api(token: str | None) -> HfApi:
         from huggingface_hub import HfApi
     except ImportError as error:
         raise WeightsError("sending to the Hub needs its client: pip install 'zoo-core[hub]'") from error
-    from zoo_core.weights.sources.hub import endpoint
 
     return HfApi(endpoint=endpoint(), token=token, library_name="zoo-core")
 
@@ -67,7 +66,7 @@ def _api(token: str | None) -> HfApi:
 def _errors_as_ours(name: str, what: str, cache: Path) -> Iterator[None]:
     from huggingface_hub import errors
 
-    from zoo_core.weights.transfer.cache import NO_SPACE, no_space, unwritable
+    from zoo_core.weights.cache.entry import NO_SPACE, no_space, unwritable
 
     try:
         yield
@@ -98,7 +97,7 @@ def _errors_as_ours(name: str, what: str, cache: Path) -> Iterator[None]:
 
 @contextmanager
 def _bars(shown: bool) -> Iterator[None]:
-    """The client's progress bars, off where they are not wanted."""
+    """Switch the client's progress bars off unless they are `shown`."""
     from huggingface_hub.utils import (  # type: ignore[attr-defined] # documented, and not in its __all__
         are_progress_bars_disabled,
         disable_progress_bars,

@@ -1,7 +1,7 @@
 """The ``config.json`` of a repository, on the Hub or in a folder: found, read and checked.
 
-It is timm's: ``architecture``, ``num_classes``, ``pretrained_cfg``, ``label_names`` and ``model_args``. What Zoo adds
-lies under ``zoo``: the qualified name of the architecture.
+It is timm's: ``architecture``, ``num_classes``, ``pretrained_cfg``, ``label_names`` and
+``model_args``. Zoo adds the qualified name of the architecture, under ``zoo``.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import ConfigError, ModelNameError, WeightsError
-from zoo_core.names import parse_model_name
-from zoo_core.weights.address import is_commit, key_of, parse_url, split_reference
+from zoo_core.names import ModelName, parse_model_name
+from zoo_core.weights.cache.address import key_of, parse_url
+from zoo_core.weights.cache.entry import Entry, cache_folder, store
+from zoo_core.weights.cache.paths import is_file, user_path
+from zoo_core.weights.cache.verify import is_commit
+from zoo_core.weights.files.detect import WEIGHT_SUFFIXES
+from zoo_core.weights.hub import locations
+from zoo_core.weights.hub.locations import CONFIG_FILE, WEIGHT_FILES, split_reference
 from zoo_core.weights.hub.model_args import MOST_CLASSES
-from zoo_core.weights.paths import is_file, user_path
-from zoo_core.weights.sources import hub
-from zoo_core.weights.transfer.cache import Entry, cache_folder, store
-from zoo_core.weights.transfer.request import UnavailableError
+from zoo_core.weights.transfer.request import UnavailableError, offline_variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from os import PathLike
 
-CONFIG_FILE = "config.json"
-WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".ckpt")
-"""What a folder's file of weights ends in, where it has another name than a repository's."""
 SOURCE_FIELDS = frozenset({"url", "file", "hf_hub_id", "hf_hub_filename", "sha256"})
 """Fields of a default config that say where weights are: here the repository itself, whatever the config says."""
 _FIELDS = frozenset(field.name for field in dataclasses.fields(PretrainedCfg)) - SOURCE_FIELDS - {"architecture", "tag"}
@@ -49,16 +49,18 @@ class HubModel:
     `zoo_core.weights.hub.model_args`."""
 
 
-def read_hub_config(ref: str, *, cache_dir: str | PathLike[str] | None = None) -> HubModel:
+def read_hub_config(ref: str | ModelName, *, cache_dir: str | PathLike[str] | None = None) -> HubModel:
     """Read a model name's repository: ``hf-hub:org/repo[@revision]`` or ``local-dir:path``.
 
     On the Hub the branch is looked up anew, so that a new commit is noticed; the weights are then those of that commit.
 
     Raises:
-        WeightsError: for a repository that cannot be had, or is none of an image model.
+        ConfigError: for a config that cannot be used, such as one of no image model.
+        WeightsError: for a repository that cannot be had.
         ModelNameError: for a malformed reference.
     """
     name = parse_model_name(ref)
+    ref = str(name)
     if name.path is None:
         raise WeightsError(f"{ref!r} is no repository: expected 'hf-hub:org/repo[@revision]' or 'local-dir:path'")
     if name.scheme == "local-dir":
@@ -77,10 +79,8 @@ def fetch_config(ref: str, location: str, *, cache_dir: str | PathLike[str] | No
     Raises:
         WeightsError: when there is neither.
     """
-    from zoo_core.weights.fetch import offline_variable
-
     repo, revision = split_reference(location)
-    hub_cache = hub.hub_cache_folder(Path(cache_dir) if cache_dir else None)
+    hub_cache = locations.hub_cache_folder(Path(cache_dir) if cache_dir else None)
     folder = cache_folder(cache_dir)
     failure = None
     variable = offline_variable()
@@ -89,15 +89,15 @@ def fetch_config(ref: str, location: str, *, cache_dir: str | PathLike[str] | No
             if find_spec("huggingface_hub"):
                 from zoo_core.weights.hub.client import download_file
 
-                path = download_file(repo, revision, "config.json", cache=hub_cache, name=ref)
+                path = download_file(repo, revision, CONFIG_FILE, cache=hub_cache, name=ref)
                 return path, path.parent.name
             return _download(ref, repo, revision, folder)
         except UnavailableError as error:
             failure = error
-    snapshot = hub.snapshot_path(hub_cache, repo, revision, "config.json")
+    snapshot = locations.snapshot_path(hub_cache, repo, revision, CONFIG_FILE)
     if snapshot.is_file():
         return snapshot, snapshot.parent.name
-    url = parse_url(hub.file_url(repo, revision, "config.json")).url
+    url = parse_url(locations.file_url(repo, revision, CONFIG_FILE)).url
     entry = Entry(folder, key_of(url))
     receipt = entry.read_receipt()
     if entry.path.is_file() and not (receipt and receipt.url != url):
@@ -113,8 +113,8 @@ def fetch_config(ref: str, location: str, *, cache_dir: str | PathLike[str] | No
 def _download(ref: str, repo: str, revision: str, folder: Path) -> tuple[Path, str]:
     from zoo_core.weights.transfer.http import get_small
 
-    url = parse_url(hub.file_url(repo, revision, "config.json")).url
-    content, headers = get_small(url, ref, hub.authorization())
+    url = parse_url(locations.file_url(repo, revision, CONFIG_FILE)).url
+    content, headers = get_small(url, ref, locations.authorization())
     commit = headers.get("X-Repo-Commit", "")
     commit = commit if is_commit(commit) else revision
     return store(content, folder, key_of(url), url=url, commit=commit).path, commit
@@ -122,11 +122,11 @@ def _download(ref: str, repo: str, revision: str, folder: Path) -> tuple[Path, s
 
 def _weights_in(folder: Path, ref: str) -> Path | None:
     """The folder's file of weights: under a repository's usual names, else the only one; None where there is none."""
-    usual = [path for name in hub.WEIGHT_FILES if is_file(path := folder / name)]
+    usual = [path for name in WEIGHT_FILES if is_file(path := folder / name)]
     found = usual[:1] or sorted(path for path in folder.iterdir() if path.suffix in WEIGHT_SUFFIXES and is_file(path))
     if len(found) > 1:
         names = ", ".join(path.name for path in found[:5])
-        raise WeightsError(f"{ref} holds several files of weights: {names}; call the one to load {hub.WEIGHT_FILES[0]}")
+        raise WeightsError(f"{ref} holds several files of weights: {names}; call the one to load {WEIGHT_FILES[0]}")
     return found[0] if found else None
 
 
@@ -140,14 +140,14 @@ def _read(path: Path, ref: str) -> dict[str, Any]:
             raise ValueError(f"it is larger than {_LARGEST_CONFIG:,} bytes")
         config = json.loads(content)
     except RecursionError as error:
-        raise WeightsError(f"{ref}: {path} cannot be read: it is nested too deep") from error
+        raise ConfigError(f"{ref}: {path} cannot be read: it is nested too deep") from error
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{ref}: {path} cannot be read: {error}") from error
+        raise ConfigError(f"{ref}: {path} cannot be read: {error}") from error
     if not isinstance(config, dict) or not isinstance(config.get("architecture"), str):
-        raise WeightsError(f"{ref}: {path} names no architecture; it is no repository of an image model")
+        raise ConfigError(f"{ref}: {path} names no architecture; it is no repository of an image model")
     for key in ("pretrained_cfg", "model_args"):
         if not isinstance(config.get(key) or {}, dict):
-            raise WeightsError(f"{ref}: {path} cannot be used: its {key} is no object")
+            raise ConfigError(f"{ref}: {path} cannot be used: its {key} is no object")
     return config
 
 
@@ -163,9 +163,9 @@ def _parse(config: Mapping[str, Any], ref: str, source: Mapping[str, Any]) -> Hu
     try:
         cfg = PretrainedCfg.from_dict({**known, **source, "architecture": config["architecture"]})
     except ConfigError as error:
-        raise WeightsError(f"{ref}: its {CONFIG_FILE} cannot be used: {error}") from error
-    if not 0 <= cfg.num_classes <= MOST_CLASSES:
-        raise WeightsError(f"{ref}: its {CONFIG_FILE} cannot be used: no classifier has {cfg.num_classes:,} classes")
+        raise ConfigError(f"{ref}: its {CONFIG_FILE} cannot be used: {error}") from error
+    if cfg.num_classes > MOST_CLASSES:
+        raise ConfigError(f"{ref}: its {CONFIG_FILE} cannot be used: no classifier has {cfg.num_classes:,} classes")
     return HubModel(
         architecture=config["architecture"],
         qualified=_qualified(config),

@@ -12,7 +12,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import WeightsError
+from zoo_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -36,16 +36,16 @@ def checked_options(model_args: Mapping[str, Any], ref: str, reserved: Collectio
         reserved: options that are the caller's alone: of the builder and of `create_model`.
 
     Raises:
-        WeightsError: naming the first option that a repository may not set, or its value that no network has.
+        ConfigError: naming the first option that a repository may not set, or its value that no network has.
     """
     for name, value in model_args.items():
         if name in reserved or not name.isidentifier():
-            raise WeightsError(
+            raise ConfigError(
                 f"{ref}: its config.json sets {name[:64]!r} in model_args, and a repository may set options of the "
                 "network alone"
             )
         if not _is_sane(value):
-            raise WeightsError(
+            raise ConfigError(
                 f"{ref}: its config.json sets {name!r} to {_shown(value)}, which is no option of a network: expected "
                 f"numbers up to {_LARGEST:,}, short names, and lists of those (there, up to {_LARGEST_IN_A_LIST:,})"
             )
@@ -54,7 +54,7 @@ def checked_options(model_args: Mapping[str, Any], ref: str, reserved: Collectio
 
 @contextmanager
 def modules_limited(ref: str) -> Iterator[None]:
-    """Raise `WeightsError` where more than `MOST_MODULES` are registered in this thread, as in no network there is."""
+    """Raise `ConfigError` where more than `MOST_MODULES` are registered in this thread, as in no network there is."""
     from torch.nn.modules.module import register_module_module_registration_hook
 
     here, count = threading.get_ident(), 0
@@ -63,7 +63,7 @@ def modules_limited(ref: str) -> Iterator[None]:
         nonlocal count
         count += threading.get_ident() == here
         if count > MOST_MODULES:
-            raise WeightsError(f"{ref}: its config.json asks for a network of more than {MOST_MODULES:,} modules")
+            raise ConfigError(f"{ref}: its config.json asks for a network of more than {MOST_MODULES:,} modules")
 
     hook = register_module_module_registration_hook(look)
     try:

@@ -1,8 +1,9 @@
 """Save a model as a repository: on the Hub, or in a folder.
 
-A repository holds the weights as safetensors, a model card, and a ``config.json`` that Zoo, timm and the image
-pipelines of transformers read. It says what is true of this model, and nothing of the weights that it may have started
-from: those were somebody else's, under another licence perhaps, and measured on other data.
+A repository holds the weights as safetensors, a model card, and a ``config.json`` that Zoo, timm
+and the image pipelines of transformers read. It says what is true of this model, and nothing of the
+weights that it may have started from: those were somebody else's, under another licence perhaps,
+and measured on other data.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from zoo_core.building.infer import derived_fields
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import OptionError, WeightsError
+from zoo_core.network.infer import completed
+from zoo_core.weights.cache.entry import write_atomically
 from zoo_core.weights.files.safetensors import tensorfile_of
 from zoo_core.weights.hub.card import model_card
-from zoo_core.weights.hub.hub_config import CONFIG_FILE, SOURCE_FIELDS
+from zoo_core.weights.hub.hub_config import SOURCE_FIELDS
+from zoo_core.weights.hub.locations import CONFIG_FILE, WEIGHT_FILES
 from zoo_core.weights.hub.model_args import checked_options
 from zoo_core.weights.loading.adapt import names_of
-from zoo_core.weights.sources.hub import WEIGHT_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,11 +72,11 @@ class Details(TypedDict, total=False):
 def save_for_hub(model: nn.Module, path: str | PathLike[str], **details: Unpack[Details]) -> None:
     """Write a folder that ``local-dir:path``, a Hub repository, timm and transformers read.
 
-    >>> save_for_hub(net, "digits", label_names=[str(n) for n in range(10)], input_size=(32, 32), license="mit")
+    >>> save_for_hub(net, "digits", label_names=[*"0123456789"], input_size=(32, 32), license="mit")
 
     Args:
-        model: made by `create_model`; its weights are those of now. The options that it was made with are written, so
-            that the same network comes back.
+        model: made by `create_model`; its weights are those of now. The options that it was made
+            with are written, so that the same network comes back.
         path: the folder, made if it does not exist. A model card that lies there already stays.
         details: see `Details`.
 
@@ -86,11 +88,11 @@ def save_for_hub(model: nn.Module, path: str | PathLike[str], **details: Unpack[
     card = model_card(config, getattr(model, "made_with", {}), sum(p.numel() for p in model.parameters()))
     folder = Path(path)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / WEIGHT_FILES[0], tensorfile_of(model.state_dict()))
-        _write(folder / CONFIG_FILE, (json.dumps(config, indent=2, allow_nan=False) + "\n").encode())
+        # Whole or not at all: the model may be mapped from the file that is replaced.
+        write_atomically(folder / WEIGHT_FILES[0], tensorfile_of(model.state_dict()))
+        write_atomically(folder / CONFIG_FILE, (json.dumps(config, indent=2, allow_nan=False) + "\n").encode())
         if not (folder / CARD_FILE).exists():
-            _write(folder / CARD_FILE, card.encode())
+            write_atomically(folder / CARD_FILE, card.encode())
     except OSError as error:
         raise WeightsError(f"{folder} cannot be written: {error.strerror or error}") from error
 
@@ -126,12 +128,11 @@ def push_to_hub(
 
 def describe(model: nn.Module, details: Details) -> dict[str, Any]:
     """The ``config.json`` of a model."""
-    from zoo_core import __version__
+    from zoo_core._version import __version__
 
     if unknown := sorted(details.keys() - Details.__annotations__.keys()):
         raise OptionError(f"save_for_hub has no option {unknown[0]!r}; it has {', '.join(Details.__annotations__)}")
-    given = getattr(model, "pretrained_cfg", None)
-    cfg = given if isinstance(given, PretrainedCfg) else PretrainedCfg.from_dict(given or {})
+    cfg = PretrainedCfg.from_dict(getattr(model, "pretrained_cfg", None) or {})
     if not cfg.architecture:
         raise WeightsError(f"a {type(model).__name__} without an architecture in its pretrained_cfg cannot be saved")
     # An option may have moved the convolution that the published weights name.
@@ -139,7 +140,7 @@ def describe(model: nn.Module, details: Details) -> dict[str, Any]:
     cfg = cfg.overlaid(
         {key: None for key in ("first_conv", "classifier") if not {*names_of(getattr(cfg, key))} <= modules}
     )
-    cfg = cfg.overlaid(derived_fields(model, cfg))
+    cfg = completed(model, cfg)
     made_with: Mapping[str, Any] = getattr(model, "made_with", {})
     num_classes, channels = int(getattr(model, "num_classes", cfg.num_classes)), _in_channels(model, cfg)
     cfg = _as_it_is_now(model, cfg, num_classes, channels, details.get("input_size"))
@@ -184,7 +185,7 @@ def _as_it_is_now(
         changed = {name: (channels, *size[1:]) for name in sizes if (size := getattr(cfg, name))}
         changed |= {key: (sum(value) / len(value),) * channels for key, value in (("mean", cfg.mean), ("std", cfg.std))}
         cfg = cfg.overlaid(changed)
-    return cfg.overlaid(derived_fields(model, cfg))
+    return completed(model, cfg)
 
 
 def _labels(cfg: PretrainedCfg, num_classes: int, details: Details) -> tuple[Sequence[str], Mapping[str, str]]:
@@ -214,16 +215,6 @@ def _model_args(options: Mapping[str, Any], channels: int) -> dict[str, Any]:
             ) from error
     # Whoever reads the channels off the input's size needs no option; timm does not.
     return checked_options({**written, **({"in_chans": channels} if channels != 3 else {})}, "save_for_hub", ())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: the model may be mapped from the one that it replaces."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _in_channels(model: nn.Module, cfg: PretrainedCfg) -> int:

@@ -1,6 +1,6 @@
-"""From a state dict to a model.
+"""A state dict into a network.
 
-`load` has the steps; `adapt` fits channels and classes; `assign` fills the tensors; `checkpoint` is for files of a
-training run; `plain` takes tensors as plain
-numbers, whatever class or device they were saved with.
+`state_dict` finds it in a file; `unwrap` takes wrappers' prefixes off the names; `load` has the steps
+for a default config's weights; `plain` makes plain tensors; `adapt` fits channels and classes;
+`assign` checks and fills the network's tensors; `checkpoint` is for files of a training.
 """

@@ -1,32 +1,32 @@
-"""Fit weights to another count of channels or classes: functions of a state dict, which is never changed in place."""
+"""Fit a state dict to another count of channels or classes, without changing it in place."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
 from zoo_core.errors import WeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zoo_core.config import PretrainedCfg
+    import torch
+    from torch import Tensor
 
-StateDict = dict[str, Tensor]
+    from zoo_core.config import PretrainedCfg
+    from zoo_core.weights.loading.state_dict import StateDict
 
 
 def adapt_input_conv(weight: Tensor, in_chans: int, channels: int = 3) -> Tensor:
-    """A first convolution's weight for images of `in_chans` channels.
+    """Return a first convolution's weight for images of `in_chans` channels.
 
-    The response to an image that repeats the weights' channels stays what it was: one channel takes the sum over the
-    channels, more channels take the weights in turn, scaled by ``channels / in_chans``.
+    The response to an image that repeats the weights' channels stays what it was: one channel takes
+    the sum over the channels, more channels take the weights in turn, scaled by ``channels /
+    in_chans``.
 
     Args:
-        weight: (out, n, height, width), n a multiple of `channels` where a stem reshapes its input first (space to
-            depth), its channels innermost.
+        weight: (out, n, height, width), n a multiple of `channels` where a stem reshapes its input
+            first (space to depth), its channels innermost.
         in_chans: channels of the images to come.
         channels: channels of the images that the weights were trained on.
 
@@ -48,7 +48,7 @@ def adapt_input_conv(weight: Tensor, in_chans: int, channels: int = 3) -> Tensor
 
 
 def adapt_first_convs(state_dict: StateDict, cfg: PretrainedCfg, shapes: Mapping[str, torch.Size]) -> StateDict:
-    """Adapt every first convolution that the config names to the input channels that the network's `shapes` have."""
+    """Adapt the config's first convolutions to the input channels of the network's `shapes`."""
     adapted = dict(state_dict)
     for name in names_of(cfg.first_conv):
         key = f"{name}.weight"
@@ -67,10 +67,10 @@ def adapt_first_convs(state_dict: StateDict, cfg: PretrainedCfg, shapes: Mapping
 def adapt_classifiers(
     state_dict: StateDict, cfg: PretrainedCfg, shapes: Mapping[str, torch.Size]
 ) -> tuple[StateDict, set[str]]:
-    """Fit every classifier that the config names to the classes that the network's `shapes` have.
+    """Fit every classifier in the config to the classes of the network's `shapes`.
 
-    Rows of a label offset are cut off; a classifier for other classes is left out, so that the network keeps a fresh
-    one; one that the network does not have is left out too.
+    Cut off the rows of a label offset. Leave out a classifier for other classes, so that the
+    network keeps a fresh one, and one that the network does not have.
 
     Returns:
         The state dict, and the network's keys that are to be drawn afresh.
@@ -96,5 +96,5 @@ def adapt_classifiers(
 
 
 def names_of(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
-    """The modules that a field of a default config names: none, one or several."""
+    """Return the module names in a field of a default config: none, one or several."""
     return () if value is None else (value,) if isinstance(value, str) else tuple(value)

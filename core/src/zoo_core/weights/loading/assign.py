@@ -1,26 +1,29 @@
-"""The places of a network that a state dict fills, and setting them all at once."""
+"""The slots of a network for the tensors of a state dict, and filling them all at once."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from zoo_core.building.deferred import give
 from zoo_core.errors import WeightsError, nearest
+from zoo_core.weights.loading.unwrap import WRAPPER_PREFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
 
 _COUNTER = "num_batches_tracked"
 # torch's own, and that of its batch norms, which only adds a counter to old state dicts.
 _PLAIN_LOADERS = (nn.Module._load_from_state_dict, nn.modules.batchnorm._NormBase._load_from_state_dict)
 _SHOWN = 4
-WRAPPER_PREFIXES = ("module.", "_orig_mod.")
-"""What DistributedDataParallel and torch.compile put before every name."""
+
+
+Give = Callable[[Tensor, Tensor], object]
+"""Overwrites its first argument by its second, of the same shape."""
 
 
 class Slot(NamedTuple):
@@ -34,14 +37,14 @@ class Slot(NamedTuple):
 
 
 class Slots(dict[str, Slot]):
-    """Key of the state dict to slot, in the state dict's order; a shared tensor has several."""
+    """Key of the state dict to slot, in its order; a shared tensor has several."""
 
     modules: list[nn.Module]
-    """Every module of the network, once for each place it has."""
+    """Every module of the network, once for each path to it."""
 
 
-def slots(net: nn.Module) -> Slots:
-    """The slots of `net`."""
+def slots_of(net: nn.Module) -> Slots:
+    """Return the slots of `net`."""
     found = Slots()
     found.modules = []
     _collect_slots(net, "", found)
@@ -49,7 +52,7 @@ def slots(net: nn.Module) -> Slots:
 
 
 def _collect_slots(module: nn.Module, dot: str, found: Slots) -> None:
-    # `named_modules` builds a generator per level for every module; this walk takes a fifth of its time.
+    # `named_modules` builds a generator per level for every module, and takes five times as long.
     found.modules.append(module)
     for name, parameter in module._parameters.items():
         if parameter is not None:
@@ -62,52 +65,53 @@ def _collect_slots(module: nn.Module, dot: str, found: Slots) -> None:
             _collect_slots(child, f"{dot}{name}.", found)
 
 
-def loads_itself(places: Slots) -> bool:
-    """Whether a module takes part in loading its state dict, which filling its slots would pass over."""
-    kinds = {type(module) for module in places.modules}
+def loads_itself(slots: Slots) -> bool:
+    """Return whether a module takes part in loading: filling the slots is not enough then."""
+    kinds = {type(module) for module in slots.modules}
     return any(
         kind._load_from_state_dict not in _PLAIN_LOADERS or kind.set_extra_state is not nn.Module.set_extra_state
         for kind in kinds
-    ) or any(module._load_state_dict_pre_hooks or module._load_state_dict_post_hooks for module in places.modules)
+    ) or any(module._load_state_dict_pre_hooks or module._load_state_dict_post_hooks for module in slots.modules)
 
 
 def check_fit(
-    places: Mapping[str, Slot],
+    slots: Mapping[str, Slot],
     state_dict: Mapping[str, Tensor],
     *,
     may_miss: Iterable[str] = (),
     strict: bool = True,
     source: str = "the weights",
 ) -> None:
-    """Raise unless every tensor has its place and every place its tensor.
+    """Raise unless every tensor has its slot and every slot its tensor.
 
     Args:
-        places: the network's slots.
+        slots: the network's.
         state_dict: the tensors.
         may_miss: keys of the network that need no tensor. Counters of old batch norms never do.
-        strict: False lets keys be missing or too many, as long as some fit and none only has a prefix too many;
-            shapes and kinds of numbers must fit all the same.
-        source: what to call the weights in the message.
+        strict: False lets keys be missing or too many, as long as some fit and none has only a
+            prefix too many; shapes and kinds of numbers must fit all the same.
+        source: the weights, for the message.
 
     Raises:
-        WeightsError: naming missing, unexpected and misfit keys, each group compactly, with the nearest names.
+        WeightsError: naming missing, unexpected and misfit keys, each group compactly, with the
+            nearest names.
     """
     misfit = [
-        f"{key} is {tuple(tensor.shape)}, the network's {tuple(places[key].tensor.shape)}"
+        f"{key} is {tuple(tensor.shape)}, the network's {tuple(slots[key].tensor.shape)}"
         for key, tensor in state_dict.items()
-        if key in places and tensor.shape != places[key].tensor.shape
+        if key in slots and tensor.shape != slots[key].tensor.shape
     ]
     uncast = [
-        f"{key} is {tensor.dtype}, the network's {places[key].tensor.dtype}"
+        f"{key} is {tensor.dtype}, the network's {slots[key].tensor.dtype}"
         for key, tensor in state_dict.items()
-        if key in places and not _can_become(tensor.dtype, places[key].tensor.dtype)
+        if key in slots and not _can_become(tensor.dtype, slots[key].tensor.dtype)
     ]
     skipped = set(may_miss)
     missing = [
-        key for key, slot in places.items() if key not in state_dict and key not in skipped and slot.name != _COUNTER
+        key for key, slot in slots.items() if key not in state_dict and key not in skipped and slot.name != _COUNTER
     ]
-    unexpected = [key for key in state_dict if key not in places]
-    behind = [] if strict else _behind_a_prefix(places, state_dict, missing, unexpected)
+    unexpected = [key for key in state_dict if key not in slots]
+    behind = [] if strict else _behind_a_prefix(slots, state_dict, missing, unexpected)
     if not strict and len(unexpected) < len(state_dict):
         missing = unexpected = []
     if not (missing or unexpected or misfit or uncast or behind):
@@ -130,7 +134,7 @@ def check_fit(
 
 @functools.cache
 def _can_become(dtype: torch.dtype, other: torch.dtype) -> bool:
-    """Whether numbers of one dtype can be copied into another, by torch and without losing an imaginary part."""
+    """Return whether torch can copy one dtype into another, keeping imaginary parts."""
     if dtype == other:
         return True
     if dtype.is_complex and not other.is_complex:
@@ -143,17 +147,18 @@ def _can_become(dtype: torch.dtype, other: torch.dtype) -> bool:
 
 
 def _behind_a_prefix(
-    places: Mapping[str, Slot], state_dict: Mapping[str, Tensor], missing: list[str], unexpected: list[str]
+    slots: Mapping[str, Slot], state_dict: Mapping[str, Tensor], missing: list[str], unexpected: list[str]
 ) -> list[str]:
-    """The unexpected keys that are missing ones behind a prefix: a known wrapper's, or one that accounts for them all.
+    """Return the unexpected keys that are missing ones behind a prefix.
 
-    To pass over them would fill one half of a network and leave the other as it was, without a word.
+    The prefix is a known wrapper's, or accounts for all missing keys. To ignore these keys would
+    fill one half of a network and leave the other as it was, without a word.
     """
     lacking = set(missing)
     found: dict[str, list[str]] = {}
     for key in unexpected:
         for end in (key[at + 1 :] for at, letter in enumerate(key) if letter == "."):
-            if end in lacking and state_dict[key].shape == places[end].tensor.shape:
+            if end in lacking and state_dict[key].shape == slots[end].tensor.shape:
                 found.setdefault(key.removesuffix(end), []).append(key)
     return [
         key for prefix, keys in found.items() if prefix in WRAPPER_PREFIXES or len(keys) == len(lacking) for key in keys
@@ -166,32 +171,31 @@ def _some(keys: list[str]) -> str:
 
 
 def fill(
-    places: Mapping[str, Slot],
+    slots: Mapping[str, Slot],
     state_dict: Mapping[str, Tensor],
     *,
-    assign: bool = False,
+    give: Give = Tensor.copy_,
 ) -> None:
-    """Put tensors that fit into their places.
+    """Put tensors that fit into their slots.
 
     Args:
-        places: the network's slots.
+        slots: the network's.
         state_dict: the tensors, each of its slot's shape.
-        assign: give the slot the tensor's own memory where nobody can tell that from copying, see
-            `zoo_core.building.deferred`.
+        give: overwrites a slot's tensor by the state dict's.
     """
     with torch.no_grad():
-        for key, slot in places.items():
+        for key, slot in slots.items():
             if key in state_dict:
-                give(slot.tensor, state_dict[key], share=assign)
+                give(slot.tensor, state_dict[key])
             elif slot.name == _COUNTER:
                 slot.tensor.zero_()
 
 
 @contextmanager
-def unchanged_if_it_fails(places: Slots) -> Iterator[None]:
-    """Give every module the tensors and the values back that it had, if what is done meanwhile raises."""
+def unchanged_if_it_fails(slots: Slots) -> Iterator[None]:
+    """Restore the tensors and values of every module if the body raises."""
     registries: list[dict[str, Any]] = [
-        each for module in places.modules for each in (module._parameters, module._buffers)
+        each for module in slots.modules for each in (module._parameters, module._buffers)
     ]
     before = [dict(registry) for registry in registries]
     tensors = {id(tensor): tensor for held in before for tensor in held.values() if tensor is not None}
@@ -206,11 +210,3 @@ def unchanged_if_it_fails(places: Slots) -> Iterator[None]:
             for key, tensor in tensors.items():
                 tensor.copy_(values[key])
         raise
-
-
-def unwrapped(state_dict: Mapping[str, Tensor], prefixes: Sequence[str]) -> dict[str, Tensor]:
-    """A state dict without those of the prefixes that lead all its names, in whatever order they stand."""
-    names = dict(state_dict)
-    while prefix := next((p for p in prefixes if names and all(name.startswith(p) for name in names)), ""):
-        names = {name.removeprefix(prefix): tensor for name, tensor in names.items()}
-    return names

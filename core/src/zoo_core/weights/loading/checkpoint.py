@@ -1,32 +1,32 @@
-"""Checkpoints of a training: into a model that exists already, and to go on from where it stopped."""
+"""Checkpoints of a training: load one into a model, or resume from it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo_core.errors import WeightsError
-from zoo_core.weights.files.read import read_file, read_state_dict, select_state_dict
-from zoo_core.weights.loading.assign import check_fit, slots
-from zoo_core.weights.loading.load import put
+from zoo_core.weights.files.read import read_file
+from zoo_core.weights.loading.assign import check_fit, slots_of
+from zoo_core.weights.loading.load import FilterFn, put
 from zoo_core.weights.loading.plain import plain_tensors
+from zoo_core.weights.loading.state_dict import read_state_dict, select_state_dict
 
-FilterFn = Callable[[dict[str, Tensor], nn.Module], dict[str, Tensor]]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class Resumable(Protocol):
-    """What has a state to restore: an optimiser, a gradient scaler, a schedule."""
+    """An object with a state to restore: an optimiser, a gradient scaler, a schedule."""
 
     def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
-        """Take the state over."""
+        """Restore the state."""
 
 
 def load_state_dict(path: str | os.PathLike[str], use_ema: bool = True) -> dict[str, Tensor]:
-    """The state dict in a file, its moving average where it has one (`zoo_core.weights.files.read`)."""
+    """Return the state dict in a file; with `use_ema` its moving average where it has one."""
     return read_state_dict(path, use_ema=use_ema)
 
 
@@ -38,13 +38,14 @@ def load_checkpoint(
     strict: bool = True,
     filter_fn: FilterFn | None = None,
 ) -> None:
-    """Load a file into a model as it is: nothing is adapted, every parameter keeps its identity.
+    """Load a file into a model: nothing is adapted, every parameter keeps its identity.
 
     For other classes or channels, `create_model` takes ``checkpoint_path``.
 
     Args:
         model: whose values are replaced.
-        path: safetensors, or what `torch.save` wrote: a state dict or a training checkpoint around one.
+        path: safetensors, or what `torch.save` wrote: a state dict or a training checkpoint around
+            one.
         use_ema: of a training checkpoint, take the exponential moving average where there is one.
         strict: False lets keys be missing or too many.
         filter_fn: ``(state_dict, model) -> state_dict`` with the model's keys.
@@ -55,7 +56,7 @@ def load_checkpoint(
     state_dict = read_state_dict(path, use_ema=use_ema)
     if filter_fn is not None:
         state_dict = filter_fn(state_dict, model)
-    put(model, slots(model), state_dict, strict=strict, source=f"the weights in {os.fspath(path)}")
+    put(model, slots_of(model), state_dict, strict=strict, source=f"the weights in {os.fspath(path)}")
 
 
 def resume_checkpoint(
@@ -64,20 +65,21 @@ def resume_checkpoint(
     optimizer: Resumable | None = None,
     loss_scaler: Resumable | None = None,
 ) -> int | None:
-    """Restore a training: the model's weights (not their average), the optimiser, the scaler of mixed precision.
+    """Resume a training: restore the model's weights (not their average), optimiser, and scaler.
 
     Args:
         model: whose values are replaced.
-        path: a checkpoint with ``state_dict``, and ``optimizer``, ``amp_scaler`` and ``epoch`` where they were saved.
-        optimizer: takes ``optimizer`` over.
-        loss_scaler: takes ``amp_scaler`` over.
+        path: a checkpoint with ``state_dict``, and ``optimizer``, ``amp_scaler`` and ``epoch``
+            where they were saved.
+        optimizer: restored from ``optimizer``.
+        loss_scaler: restored from ``amp_scaler``.
 
     Returns:
-        The epoch to go on with, or None when the checkpoint does not say.
+        The epoch to go on with, or None for a checkpoint without one.
 
     Raises:
-        WeightsError: when the file cannot be read, does not fit the model, or lacks a state that is asked for; nothing
-            has changed then.
+        WeightsError: when the file cannot be read, does not fit the model, or lacks a wanted state;
+            nothing has changed then.
     """
     path = Path(path)
     loaded = read_file(path)
@@ -90,12 +92,12 @@ def resume_checkpoint(
             raise WeightsError(
                 f"{path} has no state of the {key!r}: it holds weights alone; load_checkpoint loads those"
             )
-    places, source = slots(model), f"the weights in {path}"
+    slots, source = slots_of(model), f"the weights in {path}"
     state_dict = plain_tensors(state_dict, source)
-    check_fit(places, state_dict, source=source)
+    check_fit(slots, state_dict, source=source)
     for key, taker in wanted:
         taker.load_state_dict(loaded[key])
-    put(model, places, state_dict, source=source)
+    put(model, slots, state_dict, source=source)
     epoch = loaded.get("epoch") if isinstance(loaded, Mapping) else None
     if epoch is None:
         return None

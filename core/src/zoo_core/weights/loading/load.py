@@ -1,53 +1,53 @@
-"""Load weights into a network: read, adapt, check, and only then fill, so that a failed load changes nothing."""
+"""Load weights into a network: read, adapt, check, then fill. A failed load changes nothing."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
+from torch._C import DisableTorchFunction  # the builder's deferral need not look at a file's tensors
 
-from zoo_core.building.deferred import unseen
-from zoo_core.building.infer import derived_fields
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import WeightsError
 from zoo_core.hooks.manager import hook_manager
+from zoo_core.network.infer import completed
+from zoo_core.weights.cache.entry import cache_folder
 from zoo_core.weights.fetch import fetch_weights
 from zoo_core.weights.files.installed import is_installed
-from zoo_core.weights.files.read import read_state_dict
 from zoo_core.weights.loading.adapt import adapt_classifiers, adapt_first_convs
 from zoo_core.weights.loading.assign import (
+    Give,
     Slots,
     check_fit,
     fill,
     loads_itself,
-    slots,
+    slots_of,
     unchanged_if_it_fails,
 )
 from zoo_core.weights.loading.plain import plain_tensors
+from zoo_core.weights.loading.state_dict import StateDict, read_state_dict
+from zoo_core.weights.loading.unwrap import unwrapped_for
 from zoo_core.weights.sources import local
 from zoo_core.weights.sources.url import torch_checkpoints
-from zoo_core.weights.transfer.cache import cache_folder
 from zoo_core.weights.transfer.request import split_source
 
 if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-StateDict = dict[str, Tensor]
 FilterFn = Callable[[StateDict, nn.Module], StateDict]
 
 
 def load_pretrained(
     model: nn.Module,
-    pretrained_cfg: PretrainedCfg | dict[str, Any] | None = None,
+    pretrained_cfg: PretrainedCfg | Mapping[str, Any] | None = None,
     *,
     filter_fn: FilterFn | None = None,
     strict: bool = True,
     cache_dir: str | os.PathLike[str] | None = None,
     mmap: bool | None = None,
-    assign: bool = False,
+    give: Give = Tensor.copy_,
 ) -> None:
     """Load the weights that a default config names, adapted to the model's channels and classes.
 
@@ -58,38 +58,42 @@ def load_pretrained(
         strict: False lets keys be missing or too many.
         cache_dir: where downloads are kept, by default the platform's cache folder.
         mmap: map the file instead of copying it; by default only one in a cache or a package.
-        assign: let the model take the memory of the file's tensors where it is still being built, instead of copying.
+        give: overwrites a tensor of the model by one of the file; the builder shares memory where
+            nobody can tell.
 
     Raises:
-        WeightsError: when there are no weights, or they cannot be read or do not fit; the model is as it was then.
+        ConfigError: for a default config that cannot be.
+        WeightsError: when there are no weights, or they cannot be read or do not fit; the model is
+            as it was then.
     """
-    cfg = _as_cfg(model.pretrained_cfg if pretrained_cfg is None else pretrained_cfg)  # type: ignore[arg-type]
-    if derived := derived_fields(model, cfg):
-        cfg = dataclasses.replace(cfg, **derived)
+    cfg = completed(model, _cfg_of(model, pretrained_cfg))
     path = fetch_weights(cfg, cache_dir=cache_dir)
     mapped = _is_ours(cfg, path, cache_folder(cache_dir)) if mmap is None else mmap
-    with unseen():
+    with DisableTorchFunction():
         state_dict = read_state_dict(path, mapped=mapped, cache_dir=cache_dir)
     if filter_fn is not None:
-        state_dict = plain_tensors(filter_fn(dict(state_dict), model), f"the filtered weights of {path}")
+        filtered = filter_fn(dict(state_dict), model)
+        with DisableTorchFunction():
+            state_dict = plain_tensors(filtered, f"the filtered weights of {path}")
     adapt = hook_manager().hook.zoo_adapt_state_dict
-    state_dict = adapt(state_dict=state_dict, model=model, pretrained_cfg=cfg) or state_dict
-    load_adapted(model, state_dict, cfg, strict=strict, assign=assign, source=f"the weights in {path}")
+    state_dict = adapt(state_dict=state_dict, model=model, pretrained_cfg=cfg) or unwrapped_for(model, state_dict)
+    load_adapted(model, state_dict, cfg, strict=strict, give=give, source=f"the weights in {path}")
 
 
 def load_custom_pretrained(
     model: nn.Module,
-    pretrained_cfg: PretrainedCfg | dict[str, Any] | None = None,
+    pretrained_cfg: PretrainedCfg | Mapping[str, Any] | None = None,
     *,
     load_fn: Callable[[nn.Module, str], object] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> None:
-    """Load weights that are no state dict: fetch the file that a default config names, and let the network read it.
+    """Load weights that are no state dict: fetch a default config's file for the network to read.
 
     Args:
         model: whose values are replaced.
         pretrained_cfg: by default the model's own ``pretrained_cfg``.
-        load_fn: ``(model, path)`` reads the file; by default the model's own ``load_pretrained(path)``.
+        load_fn: ``(model, path)`` reads the file; by default the model's own
+            ``load_pretrained(path)``.
         cache_dir: as for `load_pretrained`.
 
     Raises:
@@ -99,8 +103,7 @@ def load_custom_pretrained(
         raise WeightsError(
             f"{type(model).__name__} has no load_pretrained(path), which the weights of its config need: give load_fn"
         )
-    cfg = _as_cfg(model.pretrained_cfg if pretrained_cfg is None else pretrained_cfg)  # type: ignore[arg-type]
-    path = str(fetch_weights(cfg, cache_dir=cache_dir))
+    path = str(fetch_weights(_cfg_of(model, pretrained_cfg), cache_dir=cache_dir))
     if load_fn is None:
         model.load_pretrained(path)  # type: ignore[operator] # looked at above
     else:
@@ -113,54 +116,55 @@ def load_adapted(
     cfg: PretrainedCfg,
     *,
     strict: bool = True,
-    assign: bool = False,
+    give: Give = Tensor.copy_,
     source: str = "the weights",
 ) -> None:
-    """Adapt a state dict to the model's channels and classes, check that it fits, and fill the model with it."""
-    places = slots(model)
-    with unseen():
+    """Adapt a state dict to the model's channels and classes, and put it into the model."""
+    slots = slots_of(model)
+    with DisableTorchFunction():
         state_dict = plain_tensors(state_dict, source)
-        shapes = {key: slot.tensor.shape for key, slot in places.items()}
+        shapes = {key: slot.tensor.shape for key, slot in slots.items()}
     state_dict = adapt_first_convs(state_dict, cfg, shapes)
     state_dict, fresh = adapt_classifiers(state_dict, cfg, shapes)
-    put(model, places, state_dict, may_miss=fresh, strict=strict, assign=assign, source=source)
+    put(model, slots, state_dict, may_miss=fresh, strict=strict, give=give, source=source)
 
 
 def put(
     model: nn.Module,
-    places: Slots,
+    slots: Slots,
     state_dict: StateDict,
     *,
     may_miss: Iterable[str] = (),
     strict: bool = True,
-    assign: bool = False,
+    give: Give = Tensor.copy_,
     source: str = "the weights",
 ) -> None:
-    """Check that a state dict fits, and only then put it into the model's slots; arguments as for `load_adapted`.
+    """Check that a state dict fits, then put it into the model; arguments as for `load_adapted`.
 
-    Modules that have something to say in their own loading (a hook, an override) are loaded by torch's
-    ``load_state_dict``.
+    Modules that have something to say in their own loading (a hook, an override) are loaded by
+    torch's ``load_state_dict``.
     """
-    by_itself = loads_itself(places)
+    by_itself = loads_itself(slots)
     extra = {k: v for k, v in state_dict.items() if by_itself and str(k).endswith("_extra_state")}
-    with unseen():
+    with DisableTorchFunction():
         plain = plain_tensors({key: value for key, value in state_dict.items() if key not in extra}, source)
-        check_fit(places, plain, may_miss=may_miss, strict=strict, source=source)
+        check_fit(slots, plain, may_miss=may_miss, strict=strict, source=source)
     if not by_itself:
-        fill(places, plain, assign=assign)
+        fill(slots, plain, give=give)
         return
-    kept = {key: value for key, value in plain.items() if key in places}
+    kept = {key: value for key, value in plain.items() if key in slots}
     try:
-        with unchanged_if_it_fails(places):
+        with unchanged_if_it_fails(slots):
             model.load_state_dict({**kept, **extra}, strict=False)
     except Exception as error:  # a module's own loading may raise whatever it likes
         raise WeightsError(f"{source} cannot be loaded by {type(model).__name__}: {str(error)[:500]}") from error
 
 
 def _is_ours(cfg: PretrainedCfg, path: Path, cache: Path) -> bool:
-    """Whether files there are replaced by renaming and never rewritten: in a cache, or where an installer put them.
+    """Return whether the file is one of a cache or an installer, which rename and never rewrite.
 
-    torch.hub's folder does not count: people put files there by hand. Nor does a path that a person names.
+    torch.hub's folder does not count: people put files there by hand. Nor does a path that a person
+    names.
     """
     if path.is_relative_to(cache):
         return True
@@ -172,9 +176,5 @@ def _is_ours(cfg: PretrainedCfg, path: Path, cache: Path) -> bool:
     return path.parent != torch_checkpoints()
 
 
-def _as_cfg(cfg: PretrainedCfg | dict[str, Any]) -> PretrainedCfg:
-    if isinstance(cfg, PretrainedCfg):
-        return cfg
-    if not isinstance(cfg, dict):
-        raise WeightsError(f"expected a default config, not {type(cfg).__name__}: {cfg!r}")
-    return PretrainedCfg.from_dict(cfg)
+def _cfg_of(model: nn.Module, given: PretrainedCfg | Mapping[str, Any] | None) -> PretrainedCfg:
+    return PretrainedCfg.from_dict(model.pretrained_cfg if given is None else given)  # type: ignore[arg-type]

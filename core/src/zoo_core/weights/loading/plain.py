@@ -1,4 +1,4 @@
-"""Take the tensors of a state dict as they can be put into a network: plain numbers in memory, without gradients."""
+"""Plain tensors of a state dict: numbers in memory, without gradients, which a network can hold."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def plain_tensors(state_dict: Mapping[Any, Any], source: str) -> dict[str, Tensor]:
-    """The state dict with tensors that have no gradient and whose negation or conjugation is done.
+    """Return the state dict with tensors that have no gradient, their negation or conjugation done.
 
     Args:
         state_dict: anything by name.
-        source: what to call the weights in the message.
+        source: the weights, for the message.
 
     Raises:
-        WeightsError: naming the first entry that is no plain tensor, or not named by a string, and what it is.
+        WeightsError: naming the first entry that is no plain tensor, or whose name is no string.
     """
     return {_named(key, source): _plain(key, value, source) for key, value in state_dict.items()}
 
@@ -43,13 +43,13 @@ def _plain(key: str, value: Any, source: str) -> Tensor:
     ):
         return value.resolve_conj().resolve_neg() if value.is_neg() or value.is_conj() else value
     raise WeightsError(
-        f"{source} have {key!r}, which is {kind_of(value)}; expected a plain tensor: "
+        f"{source} have {key!r}, which is {_kind_of(value)}; expected a plain tensor: "
         "convert it (to_dense(), dequantize(), to_padded_tensor(0.0)) and save it again"
     )
 
 
-def kind_of(value: Any) -> str:
-    """What a value is, in words."""
+def _kind_of(value: Any) -> str:
+    """Return what a value is, in words."""
     if not isinstance(value, Tensor):
         return f"of type {type(value).__name__}"
     if value.is_nested:

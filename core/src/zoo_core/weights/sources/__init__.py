@@ -1,4 +1,5 @@
-"""Where weights come from: one module per source, each an implementation of the hook ``zoo_fetch_weights``."""
+"""The sources of weights: one module each, an implementation of the hook ``zoo_fetch_weights``.
 
-MODULES = tuple(f"zoo_core.weights.sources.{name}" for name in ("local", "url", "hub", "mirror"))
-"""The sources that ship with Zoo. Other packages add theirs through the entry-point group ``zoo_core.hooks``."""
+`local`: files and packages. `url`: http and https. `hub`: the Hugging Face Hub. `mirror`: a server
+in front of both. Other packages add sources by the entry-point group ``zoo_core.hooks``.
+"""

@@ -9,8 +9,9 @@ from urllib.parse import unquote
 
 from zoo_core.errors import WeightsError
 from zoo_core.hooks import hookimpl
-from zoo_core.weights.paths import is_file, stays_inside, user_path
-from zoo_core.weights.transfer.verify import Expected, sha256_of
+from zoo_core.weights.cache.entry import store
+from zoo_core.weights.cache.paths import is_file, stays_inside, user_path
+from zoo_core.weights.cache.verify import Expected, sha256_of
 
 if TYPE_CHECKING:
     from zoo_core.weights.transfer.request import FetchRequest
@@ -20,10 +21,10 @@ SCHEMES = ("", "file", "package")
 
 @hookimpl(trylast=True)
 def zoo_fetch_weights(request: FetchRequest) -> Path | None:
-    """The file itself, its hash compared where one is expected."""
+    """Return the file itself, compared with the expected hash."""
     if request.scheme not in SCHEMES:
         return None
-    path = locate(request)
+    path = _locate(request)
     if not is_file(path):
         raise WeightsError(f"{request.name}: there is no file {path} (from {request.source!r})")
     if request.sha256 and not Expected(request.sha256, "config").matches(actual := sha256_of(path)):
@@ -33,13 +34,21 @@ def zoo_fetch_weights(request: FetchRequest) -> Path | None:
     return path
 
 
-def locate(request: FetchRequest) -> Path:
-    """Where the file is or would be."""
+def paths_of(request: FetchRequest) -> list[Path]:
+    """Return the file's path; nothing for a package that is not installed."""
+    try:
+        return [_locate(request)]
+    except WeightsError:
+        return []
+
+
+def _locate(request: FetchRequest) -> Path:
     if request.scheme == "package":
         return _in_package(request)
     if request.scheme == "file":
         location = request.location
-        # Both file:relative/path and the standard's file://host/absolute/path, whose host is this machine.
+        # Both file:relative/path and the standard's file://host/absolute/path, whose host is this
+        # machine.
         return user_path(unquote("/" + location[2:].partition("/")[2]) if location.startswith("//") else location)
     return user_path(request.source)
 
@@ -54,32 +63,17 @@ def _in_package(request: FetchRequest) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None:
         raise WeightsError(f"{request.name}: its weights are in the package {package!r}, which is not installed")
-    folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
-    found = [path for folder in folders if is_file(path := folder / inside)]
-    if found:
-        return found[0]
-    if not folders:
+    paths = [Path(folder) / inside for folder in spec.submodule_search_locations or ()]
+    if not paths:
         raise WeightsError(f"{request.name}: {package!r} is a module without a folder, it cannot hold {inside!r}")
-    return _unzipped(spec.loader, folders[0] / inside, request) or folders[0] / inside
+    found = next(filter(is_file, paths), None)
+    return found or _unzipped(spec.loader, paths[0], request) or paths[0]
 
 
 def _unzipped(loader: object, path: Path, request: FetchRequest) -> Path | None:
-    """A copy in the cache of a file that lies in a zipped package."""
-    get_data = getattr(loader, "get_data", None)
-    if get_data is None:
-        return None
+    """Copy a file out of a zipped package into the cache."""
     try:
-        content = get_data(str(path))
-    except OSError:
+        content = loader.get_data(str(path))  # type: ignore[attr-defined] # a part of the protocol that few loaders lack
+    except (AttributeError, OSError):
         return None
-    from zoo_core.weights.transfer.cache import store
-
     return store(content, request.cache_dir, f"package/{request.location}", url=request.source).path
-
-
-def places(request: FetchRequest) -> list[Path]:
-    """Where the file would be; nowhere for another scheme or a package that is not installed."""
-    try:
-        return [locate(request)] if request.scheme in SCHEMES else []
-    except WeightsError:
-        return []

@@ -1,7 +1,8 @@
 """A mirror, as an example of a source that a third party could add: ``ZOO_MIRROR=https://mirror.example/zoo``.
 
-A mirror has the layout of ``wget --force-directories``, and of Zoo's own cache: what is at ``https://host/path`` is at
-``$ZOO_MIRROR/host/path``, the Hub's files included. What it does not have is fetched from where it is published.
+A mirror has the layout of ``wget --force-directories``, which is that of Zoo's cache, too: it
+serves the file of ``https://host/path`` at ``$ZOO_MIRROR/host/path``, also for the Hub's files. The
+publisher serves what the mirror lacks.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from zoo_core.hooks import hookimpl
-from zoo_core.weights.address import key_of, split_reference
+from zoo_core.weights.cache.address import key_of
+from zoo_core.weights.cache.entry import Entry
 from zoo_core.weights.sources import hub, url
-from zoo_core.weights.transfer.cache import Entry
 from zoo_core.weights.transfer.request import NotFoundError
 
 if TYPE_CHECKING:
@@ -24,15 +25,14 @@ if TYPE_CHECKING:
 
 @hookimpl(tryfirst=True)
 def zoo_fetch_weights(request: FetchRequest) -> Path | None:
-    """The mirror's file, kept and verified as if it came from its publisher; None where the mirror has none."""
+    """Fetch the mirror's file, verified and kept as its publisher's; None if it has none."""
     mirror = os.environ.get("ZOO_MIRROR", "").rstrip("/")
-    if not mirror or request.local_only:  # what is cached, the sources themselves find
+    if not mirror or request.local_only:  # the other sources find what is cached
         return None
     if request.scheme in url.SCHEMES:
         urls, expected = [request.source], url.expected_of(request)
-    elif request.scheme == hub.SCHEME:
-        reference = split_reference(request.location)
-        urls, expected = [hub.file_url(*reference, name) for name in hub.file_names(request)], hub.expected_of(request)
+    elif request.scheme in hub.SCHEMES:
+        urls, expected = [hub.url_of(request, name) for name in hub.file_names(request)], hub.expected_of(request)
     else:
         return None
     from zoo_core.weights.transfer.download import download

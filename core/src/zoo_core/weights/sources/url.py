@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from zoo_core.errors import WeightsError
 from zoo_core.hooks import hookimpl
-from zoo_core.weights.address import parse_url
-from zoo_core.weights.paths import is_file
-from zoo_core.weights.transfer.cache import Entry, verified
-from zoo_core.weights.transfer.verify import Expected, hash_in_name
+from zoo_core.weights.cache.address import parse_url
+from zoo_core.weights.cache.entry import Entry, verified
+from zoo_core.weights.cache.paths import is_file
+from zoo_core.weights.cache.verify import Expected, hash_in_name
 
 if TYPE_CHECKING:
     from zoo_core.weights.transfer.request import FetchRequest
@@ -22,11 +22,12 @@ SCHEMES = ("http", "https")
 
 @hookimpl(trylast=True)
 def zoo_fetch_weights(request: FetchRequest) -> Path | None:
-    """The file from a cache, else downloaded."""
+    """Return the file from a cache, or download it."""
     if request.scheme not in SCHEMES:
         return None
-    address, entry, expected = parse_url(request.source), entry_of(request), expected_of(request)
-    for path in places(request):
+    address, expected = parse_url(request.source), expected_of(request)
+    entry = Entry(request.cache_dir, address.key)
+    for path in paths_of(request):
         if is_file(path) and verified(entry, path, expected, url=address.url):
             return path
     if request.local_only:
@@ -36,28 +37,21 @@ def zoo_fetch_weights(request: FetchRequest) -> Path | None:
     return download(request.source, entry, expected, name=request.name, progress=request.progress)
 
 
-def places(request: FetchRequest) -> list[Path]:
-    """Zoo's cache, and torch.hub's for a file whose hash is known: there, the name alone could mean another file.
+def paths_of(request: FetchRequest) -> list[Path]:
+    """Return the file's path in Zoo's cache and, where its hash is known, in torch.hub's.
 
-    Nowhere for another scheme, or a URL that is refused.
+    In torch.hub's folder the name alone could mean another file. A refused URL has no place.
     """
-    if request.scheme not in SCHEMES:
-        return []
     try:
-        own, name = entry_of(request).path, parse_url(request.source).file_name
+        address = parse_url(request.source)
     except WeightsError:
         return []
-    in_hub = torch_checkpoints() / name
-    return [own, in_hub] if expected_of(request) and in_hub.parent == torch_checkpoints() else [own]
-
-
-def entry_of(request: FetchRequest) -> Entry:
-    """The URL's place in Zoo's cache."""
-    return Entry(request.cache_dir, parse_url(request.source).key)
+    own, theirs = Entry(request.cache_dir, address.key).path, torch_checkpoints() / address.file_name
+    return [own, theirs] if expected_of(request) and theirs.parent == torch_checkpoints() else [own]
 
 
 def expected_of(request: FetchRequest) -> Expected | None:
-    """The hash that the config names, else the one in the file's name."""
+    """Return the hash in the config, else the one in the file's name."""
     if request.sha256:
         return Expected(request.sha256, "config")
     in_name = hash_in_name(parse_url(request.source).file_name)
@@ -65,7 +59,7 @@ def expected_of(request: FetchRequest) -> Expected | None:
 
 
 def torch_checkpoints() -> Path:
-    """The folder where torch.hub keeps what it downloads; torch itself is not imported to learn it."""
+    """Return the folder of torch.hub's downloads, without importing torch."""
     if hub := sys.modules.get("torch.hub"):
         return Path(hub.get_dir()) / "checkpoints"
     caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"

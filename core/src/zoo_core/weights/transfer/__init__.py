@@ -1,5 +1,5 @@
-"""From a URL to a verified file in the cache.
+"""Transfer of weights from a URL into the cache.
 
-`request` is what a source of weights is asked; `http` opens and retries connections; `download` resumes and renames;
-`cache` is the folder and its receipts, `inventory` lists it; `verify` compares hashes.
+`request` is the argument of every source of weights; `http` opens connections; `download` resumes,
+verifies and renames.
 """

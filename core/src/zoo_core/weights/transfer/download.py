@@ -1,4 +1,4 @@
-"""One URL to one verified file of the cache: one transfer at a time, resumed, retried, hashed, renamed."""
+"""One URL into one verified file of the cache: resumed, repeated, hashed, renamed."""
 
 from __future__ import annotations
 
@@ -11,24 +11,22 @@ import stat
 from typing import TYPE_CHECKING
 
 from zoo_core.errors import WeightsError
-from zoo_core.weights.address import is_commit, parse_url
+from zoo_core.weights.cache.address import parse_url
+from zoo_core.weights.cache.entry import NO_SPACE, Entry, Receipt, no_space, unwritable, verified
+from zoo_core.weights.cache.verify import Expected, is_commit, is_sha256
 from zoo_core.weights.files import detect
-from zoo_core.weights.files.complete import incompleteness, refusal
-from zoo_core.weights.transfer.cache import NO_SPACE, Entry, Receipt, no_space, unwritable, verified
-from zoo_core.weights.transfer.http import PassingError, back_off, open_url, read_body
+from zoo_core.weights.transfer.http import PassingError, open_url, read_body, retried
 from zoo_core.weights.transfer.request import UnavailableError
-from zoo_core.weights.transfer.verify import CHUNK_BYTES, Expected, is_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from hashlib import _Hash
+    from io import BufferedRandom
     from pathlib import Path
-    from typing import BinaryIO
 
     from requests import Response
 
 _log = logging.getLogger("zoo_core")
-_HEAD_BYTES = 512
 _NAMED_BY = {"config": "config", "name": "file name", "hub": "Hub repository"}
 
 
@@ -42,24 +40,26 @@ def download(
     progress: bool = True,
     mirror: str | None = None,
 ) -> Path:
-    """Bring a URL into the cache.
+    """Fetch a URL into the cache.
 
-    The content goes to a ``.part`` beside its place and is renamed once it is verified. Who finds another process or
-    thread at it waits, and uses its file. A transfer that was cut off, killed or not, goes on where it was if the
-    server has ranges and still the same file.
+    The content goes to a ``.part`` beside its path and is renamed once it is verified. While
+    another process or thread transfers the same file, wait for it and use its file. A transfer that
+    was cut off or killed goes on at the same byte if the server has ranges, and still the same
+    file.
 
     Args:
         url: what to fetch, and what the file stands for.
-        entry: its place in the cache.
-        expected: the hash that it must have; None for the one that the Hub names in its answer, if it does.
+        entry: the file's place in the cache.
+        expected: the hash that it must have; None for the one in the Hub's answer, if there is one.
         name: the model's name, for messages.
         headers: for the request.
         progress: show a bar, on a terminal.
         mirror: a URL to fetch it from instead.
 
     Raises:
-        UnavailableError: when the server cannot be reached, does not have the file, or fails again and again.
-        WeightsError: for a file that is not what it should be, or a cache that is full or cannot be written.
+        UnavailableError: when the server cannot be reached, lacks the file, or fails again and
+            again.
+        WeightsError: for a wrong file, or a cache that is full or cannot be written.
     """
     from filelock import FileLock
 
@@ -78,7 +78,8 @@ def download(
                     entry.path,
                     published,
                 )
-            return _Transfer(source, published, entry, expected, name, dict(headers or {}), progress).run()
+            transfer = _Transfer(source, published, entry, expected, name, headers or {}, progress)
+            return retried(transfer.attempt, source, name, lambda: _size(entry.part_path))
     except OSError as error:
         if error.errno in NO_SPACE:
             entry.part_path.unlink(missing_ok=True)
@@ -91,28 +92,21 @@ class _Transfer:
     """One download, under its lock."""
 
     url: str
-    """Where the bytes come from."""
+    """The source of the bytes."""
     published: str
     """What they stand for."""
     entry: Entry
     expected: Expected | None
     name: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     progress: bool
 
-    def run(self) -> Path:
-        """Attempt until it succeeds, or has failed too often without getting anywhere."""
-        failures = 0
-        while True:
-            before = _size(self.entry.part_path)
-            try:
-                return self._attempt()
-            except PassingError as problem:
-                got_somewhere = _size(self.entry.part_path) - before >= CHUNK_BYTES
-                failures = 1 if got_somewhere else failures + 1
-                back_off(problem, failures, self.url, self.name)
+    def attempt(self) -> Path:
+        """Transfer what is missing, verify the whole, and put it in place.
 
-    def _attempt(self) -> Path:
+        Raises:
+            PassingError: for a failure after which the next attempt goes on with the part.
+        """
         part, begun = self.entry.part_path, self._begun()
         have = _size(part) if begun else 0
         headers = dict(self.headers)
@@ -133,29 +127,31 @@ class _Transfer:
                 validator=_validator(response),
                 commit=_commit(response),
             )
-            digest = hashlib.sha256()
             if response.status_code != 416:
-                self._check_space(start, total)
+                needed = (total or 0) - start
+                if shutil.disk_usage(part.parent).free < needed:
+                    raise no_space(self.entry.folder, self.entry.path.name, needed)
                 self.entry.write_receipt(receipt)
             with _open_part(part, start) as file:
-                _hash_rest(digest, file)
+                digest = hashlib.file_digest(file, "sha256")
                 if response.status_code != 416:
                     self._receive(response, file, digest, total)
         if start and self.expected and not self.expected.matches(digest.hexdigest()):
-            # The server's file may have changed under the part. Only a whole transfer is evidence against it.
+            # The server's file may have changed under the part. Only a whole transfer is evidence
+            # against it.
             part.unlink()
-            return self._attempt()
+            return self.attempt()
         return self._finish(digest.hexdigest(), receipt)
 
     def _begun(self) -> Receipt | None:
-        """The receipt of a part of this very file, which a hash or a validator can tell from another."""
+        """Return the receipt of a part of this file; None if no hash or validator can tell it."""
         receipt = self.entry.read_receipt()
         if receipt is None or (receipt.mirror or receipt.url) != self.url or receipt.url != self.published:
             return None
         return receipt if receipt.validator or self.expected else None
 
     def _goes_on(self, begun: Receipt | None, response: Response, have: int, total: int | None) -> bool:
-        """Whether a part and the rest of an answer make one file. Where a hash will tell, it is left to the hash."""
+        """Return whether a part and the answer make one file; True where the hash will tell."""
         if response.status_code == 416 and total != have:
             return False
         if self.expected or not have:
@@ -164,85 +160,65 @@ class _Transfer:
             return False
         return begun.validator == _validator(response)
 
-    def _receive(self, response: Response, file: BinaryIO, digest: _Hash, total: int | None) -> None:
+    def _receive(self, response: Response, file: BufferedRandom, digest: _Hash, total: int | None) -> None:
         """Append the answer's body to the part, and to the hash."""
         from tqdm import tqdm
 
-        start = file.tell()
         bar = tqdm(
             desc=self.name,
             total=total,
-            initial=start,
+            initial=file.tell(),
             unit="B",
             unit_scale=True,
             unit_divisor=1024,
             disable=None if self.progress else True,  # None: unless it is a terminal
         )
         with bar:
-            unchecked = True
             for packet in read_body(response):
+                small = file.tell() < detect.HEAD_BYTES
                 file.write(packet)
                 digest.update(packet)
                 bar.update(len(packet))
-                if unchecked and file.tell() >= _HEAD_BYTES:
-                    unchecked = self._check_head(file)
+                if small and file.tell() >= detect.HEAD_BYTES:
+                    self._check_head(file)
             file.flush()
             os.fsync(file.fileno())
-            received = file.tell()
-        if total is not None and received != total:
-            raise PassingError(f"the connection was cut at {received:,} of {total:,} bytes")
-        if unchecked:
-            self._check_head(file)
+        if total is not None and file.tell() != total:
+            raise PassingError(f"the connection was cut at {file.tell():,} of {total:,} bytes")
+        self._check_head(file)
 
-    def _check_head(self, file: BinaryIO) -> bool:
-        """Refuse what is no weights while it is small; where a hash is expected, only what surely is none.
-
-        Returns:
-            False: it need not be checked again.
-        """
+    def _check_head(self, file: BufferedRandom) -> None:
+        """Refuse what is no weights early; with an expected hash, only the certain cases."""
         position = file.tell()
         file.seek(0)
-        head = file.read(_HEAD_BYTES)
+        head = file.read(detect.HEAD_BYTES)
         file.seek(position)
-        if reason := detect.not_weights(head) if self.expected else refusal(head):
+        if reason := detect.not_weights(head, known_only=self.expected is None):
             self.entry.part_path.unlink(missing_ok=True)
             raise UnavailableError(f"{self.name}: {self.url} answers with {reason}")
-        return False
 
     def _finish(self, sha256: str, receipt: Receipt) -> Path:
         """Compare the hash, and put the file in its place."""
+        part = self.entry.part_path
         if self.expected is None:
-            if reason := incompleteness(self.entry.part_path):
-                self.entry.part_path.unlink()
+            if reason := detect.incompleteness(part):
+                part.unlink()
                 raise UnavailableError(f"{self.name}: {self.url} answers with a file that is not whole: {reason}")
             _log.warning("%s: %s is unverified: nothing names its hash; a config can, as sha256", self.name, self.url)
         elif not self.expected.matches(sha256):
-            self.entry.part_path.replace(self.entry.rejected_path)
+            part.replace(self.entry.rejected_path)
             raise WeightsError(
                 f"{self.name}: {self.url} has SHA-256 {sha256}, but its {_NAMED_BY[self.expected.named_by]} says "
                 f"{self.expected.sha256}; it is not used, and kept aside as {self.entry.rejected_path}"
             )
-        self.entry.part_path.replace(self.entry.path)
-        status = self.entry.path.stat()
-        self.entry.write_receipt(
-            dataclasses.replace(
-                receipt,
-                size=status.st_size,
-                mtime_ns=status.st_mtime_ns,
-                sha256=sha256,
-                verified_by=self.expected.named_by if self.expected else None,
-            )
-        )
+        part.replace(self.entry.path)
+        verified_by = self.expected.named_by if self.expected else None
+        self.entry.write_receipt(dataclasses.replace(receipt, verified_by=verified_by).of(self.entry.path, sha256))
         return self.entry.path
-
-    def _check_space(self, start: int, total: int | None) -> None:
-        needed = (total or 0) - start
-        if shutil.disk_usage(self.entry.part_path.parent).free < needed:
-            raise no_space(self.entry.folder, self.entry.path.name, needed)
 
 
 def _size(part: Path) -> int:
-    """Bytes of a part; none of what is no file of its own, but a link to another."""
+    """Return the bytes of a part; 0 for a link to another file."""
     try:
         status = part.lstat()
     except FileNotFoundError:
@@ -250,8 +226,8 @@ def _size(part: Path) -> int:
     return status.st_size if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 else 0
 
 
-def _open_part(part: Path, start: int) -> BinaryIO:
-    """Open a part to go on with, or a new one in its place, to read and write; never follow a link."""
+def _open_part(part: Path, start: int) -> BufferedRandom:
+    """Open a part to read and write, a new one if `start` is 0; never follow a link."""
     if not start:
         part.unlink(missing_ok=True)
     new = 0 if start else os.O_CREAT | os.O_EXCL
@@ -259,20 +235,12 @@ def _open_part(part: Path, start: int) -> BinaryIO:
     return open(os.open(part, flags, 0o666), "r+b")  # noqa: PTH123 - pathlib has no flags
 
 
-def _hash_rest(digest: _Hash, file: BinaryIO) -> None:
-    """Feed what is left of an open file to a running hash, and stay at its end."""
-    while chunk := file.read(CHUNK_BYTES):
-        digest.update(chunk)
-
-
 def _range_of(response: Response, have: int) -> tuple[int, int | None]:
-    """Where the body starts in the file, and the whole file's size if the server says it, in bytes."""
+    """Return the body's offset in the file, and the file's size if the server says it."""
     # bytes 100-199/200, bytes */200
     span, _, whole = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
-    if response.status_code == 416:
-        return have, int(whole) if whole.isdigit() else None
-    if response.status_code == 206:
-        if span.partition("-")[0] != str(have):
+    if response.status_code in (206, 416):
+        if response.status_code == 206 and span.partition("-")[0] != str(have):
             raise PassingError(f"the server sends another range than the one asked for: {span}")
         return have, int(whole) if whole.isdigit() else None
     length = response.headers.get("Content-Length", "")
@@ -281,13 +249,13 @@ def _range_of(response: Response, have: int) -> tuple[int, int | None]:
 
 
 def _validator(response: Response) -> str | None:
-    """What tells this version of the file from another: a strong ETag, else the date."""
+    """Return what tells this version of the file from another: a strong ETag, else the date."""
     etag = response.headers.get("ETag", "")
     return etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
 
 
 def _linked_hash(response: Response) -> Expected | None:
-    """The content hash that the Hub gives with the redirect to where a large file is."""
+    """Return the content hash that the Hub gives with the redirect to a large file's storage."""
     etag = _first_header(response, "X-Linked-Etag").strip('"')
     return Expected(etag, "hub") if is_sha256(etag) else None
 

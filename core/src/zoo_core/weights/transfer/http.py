@@ -1,4 +1,4 @@
-"""HTTP by requests. Failures are classified as passing, missing (another source may have it), or final."""
+"""Requests over HTTP. A failure is passing, missing (for another source to try), or final."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import time
 from concurrent.futures import Future
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, TypeVar
 
 import requests
 from urllib3.exceptions import HTTPError
 
-from zoo_core.weights.address import parse_url
+from zoo_core.weights.cache.address import parse_url
 from zoo_core.weights.transfer.request import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from requests import PreparedRequest, Response
 
@@ -25,39 +25,42 @@ TIMEOUT_S = (10.0, 60.0)
 ANSWER_S = 120.0
 """Until a server, and those that it redirects to, have sent their headers whole."""
 LEAST_PROGRESS = (60_000, 60.0)
-"""Bytes that must come in so many seconds; a slower transfer is broken off, to be resumed later."""
+"""Bytes that must come in so many seconds; a slower transfer is broken off, and resumed later."""
 LONGEST_WAIT_S = 120.0
-"""A server that asks for more is not waited for."""
+"""The longest wait for a server that asks to come back later."""
 PASSING_STATUS = (408, 425, 429, 500, 502, 503, 504)
 ATTEMPTS = 5
 FIRST_BACKOFF_S = 0.5
 PACKET_BYTES = 1 << 16  # small, as what was not written yet when a connection is cut is lost
+CHUNK_BYTES = 1 << 20
+"""Bytes after which a transfer that failed has made progress."""
 LARGEST_SMALL_FILE = 10_000_000
 """Bytes of a file that is kept in memory, such as a repository's config."""
+_T = TypeVar("_T")
 
 
 class PassingError(Exception):
-    """A failure that may be gone on another attempt."""
+    """A failure that another attempt may not meet."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
         super().__init__(reason)
         self.wait_s = wait_s
-        """What the server asked for, in seconds."""
+        """The wait that the server asked for, in seconds."""
 
 
 @contextmanager
 def open_url(url: str, name: str, headers: Mapping[str, str] | None = None) -> Iterator[Response]:
-    """Ask for a URL and yield the streamed answer: 200, 206, or 416 to a range. Read its body by `read_body`.
+    """Yield the streamed answer of a URL: 200, 206, or 416 to a range. `read_body` reads its body.
 
     Proxies and netrc are as requests has them.
 
     Raises:
         PassingError: for what may pass, while the body is read, too.
-        NotFoundError: where there is no such file.
-        UnavailableError: for everything else.
-        WeightsError: for a URL that is refused, see `zoo_core.weights.address.parse_url`.
+        NotFoundError: for a missing file.
+        UnavailableError: for every other failure.
+        WeightsError: for a URL that is refused, see `zoo_core.weights.cache.address.parse_url`.
     """
-    from zoo_core import __version__
+    from zoo_core._version import __version__
 
     url = parse_url(url).url
     if requests.Request("GET", url).prepare().url != url:
@@ -81,7 +84,8 @@ def open_url(url: str, name: str, headers: Mapping[str, str] | None = None) -> I
     ) as error:
         raise PassingError(_innermost(error)) from error
     except (requests.exceptions.RequestException, ValueError) as error:
-        # urllib3 and http.client raise various ValueErrors for headers and redirects that make no sense.
+        # urllib3 and http.client raise various ValueErrors for headers and redirects that make no
+        # sense.
         raise UnavailableError(f"{name}: {url} cannot be fetched: {error}") from error
 
 
@@ -95,7 +99,7 @@ class _Session(requests.Session):
         return target
 
     def rebuild_method(self, prepared_request: PreparedRequest, response: Response) -> None:
-        """Follow a redirect, unless it leads from HTTPS to what anybody on the way can change."""
+        """Follow a redirect, but not from HTTPS to HTTP, which anybody on the way can change."""
         if response.url.startswith("https:") and str(prepared_request.url).startswith("http:"):
             raise requests.exceptions.InvalidURL(f"it redirects from HTTPS to HTTP: {prepared_request.url}")
         super().rebuild_method(prepared_request, response)
@@ -104,7 +108,8 @@ class _Session(requests.Session):
 def _answer(session: requests.Session, url: str, headers: Mapping[str, str]) -> Response:
     """Send the request and wait for the headers of the answer, up to `ANSWER_S` seconds.
 
-    requests limits the time between two bytes, not that of all. So another thread waits, and is left if need be.
+    requests limits the time between two bytes, not that of all. So another thread waits, and is
+    left if need be.
     """
     outcome: Future[Response] = Future()
 
@@ -118,18 +123,12 @@ def _answer(session: requests.Session, url: str, headers: Mapping[str, str]) -> 
     try:
         return outcome.result(ANSWER_S)
     except TimeoutError:
-        outcome.add_done_callback(_close)
+        outcome.add_done_callback(lambda late: None if late.exception() else late.result().close())
         raise PassingError(f"the server did not answer within {ANSWER_S:.0f} s") from None
 
 
-def _close(late: Future[Response]) -> None:
-    """Close an answer that nobody waits for any more."""
-    if late.exception() is None:
-        late.result().close()
-
-
 def read_body(response: Response) -> Iterator[bytes]:
-    """The answer's body in packets of at most `PACKET_BYTES`, each as soon as it has come.
+    """Yield the answer's body in packets of at most `PACKET_BYTES`, each as soon as it has come.
 
     Raises:
         PassingError: for a transfer that is slower than `LEAST_PROGRESS`.
@@ -161,67 +160,80 @@ def read_body(response: Response) -> Iterator[bytes]:
 
 
 def get_small(url: str, name: str, headers: Mapping[str, str]) -> tuple[bytes, Mapping[str, str]]:
-    """A small file's content and the headers of the first answer, which on the Hub are those that say something.
+    """Return a small file's content and the headers of the first answer, which the Hub fills.
 
     Raises:
         UnavailableError: when it cannot be had, or is larger than `LARGEST_SMALL_FILE`.
     """
-    failures = 0
-    while True:
-        try:
-            with open_url(url, name, headers) as response:
-                if response.status_code != 200:
-                    raise UnavailableError(f"{name}: {url} answers {response.status_code} to a plain request")
-                content = bytearray()
-                for packet in read_body(response):
-                    content += packet
-                    if len(content) > LARGEST_SMALL_FILE:
-                        raise UnavailableError(f"{name}: {url} is larger than {LARGEST_SMALL_FILE:,} bytes")
-                return bytes(content), (response.history or [response])[0].headers
-        except PassingError as problem:
-            failures += 1
-            back_off(problem, failures, url, name)
+
+    def attempt() -> tuple[bytes, Mapping[str, str]]:
+        with open_url(url, name, headers) as response:
+            if response.status_code != 200:
+                raise UnavailableError(f"{name}: {url} answers {response.status_code} to a plain request")
+            content = bytearray()
+            for packet in read_body(response):
+                content += packet
+                if len(content) > LARGEST_SMALL_FILE:
+                    raise UnavailableError(f"{name}: {url} is larger than {LARGEST_SMALL_FILE:,} bytes")
+            return bytes(content), (response.history or [response])[0].headers
+
+    return retried(attempt, url, name)
 
 
-def back_off(problem: PassingError, failures: int, url: str, name: str) -> None:
-    """Sleep before the next attempt.
+def retried(attempt: Callable[[], _T], url: str, name: str, size: Callable[[], int] = lambda: 0) -> _T:
+    """Return the result of `attempt`; after a `PassingError` repeat it, with growing waits.
+
+    Args:
+        attempt: opens the URL.
+        url: for messages.
+        name: the model's, for messages.
+        size: how many bytes the file on disk has; the count starts again where an attempt has added
+            `CHUNK_BYTES`.
 
     Raises:
-        UnavailableError: after the last one.
+        UnavailableError: after `ATTEMPTS` failures without progress.
     """
-    if failures >= ATTEMPTS:
-        raise UnavailableError(
-            f"{name}: {url} cannot be reached: {problem} ({failures} attempts). "
-            "Check the network and the proxy, or name a mirror with ZOO_MIRROR"
-        ) from problem
-    time.sleep(FIRST_BACKOFF_S * 2 ** (failures - 1) if problem.wait_s is None else problem.wait_s)
+    failures = 0
+    while True:
+        before = size()
+        try:
+            return attempt()
+        except PassingError as problem:
+            failures = 1 if size() - before >= CHUNK_BYTES else failures + 1
+            if failures >= ATTEMPTS:
+                raise UnavailableError(
+                    f"{name}: {url} cannot be reached: {problem} ({failures} attempts). "
+                    "Check the network and the proxy, or name a mirror with ZOO_MIRROR"
+                ) from problem
+            time.sleep(FIRST_BACKOFF_S * 2 ** (failures - 1) if problem.wait_s is None else problem.wait_s)
 
 
 def _check_status(response: Response, url: str, name: str) -> None:
-    status = response.status_code
+    status, reason = response.status_code, f"{response.status_code} {response.reason}"
     if status in (200, 206, 416):
         return
     if status in PASSING_STATUS:
-        _raise_passing(response, url, name)
+        wait_s = _seconds(response.headers.get("Retry-After"))
+        if wait_s is not None and wait_s > LONGEST_WAIT_S:
+            raise UnavailableError(
+                f"{name}: {url}: the server answers {reason}, and asks to come back in {wait_s:.0f} s"
+            )
+        raise PassingError(f"the server answers {reason}", wait_s)
     if status in (404, 410):
         raise NotFoundError(f"{name}: {url} does not exist ({status})")
     if status in (401, 403):
         raise UnavailableError(
             f"{name}: {url} refuses access ({status}): credentials go into ~/.netrc, the Hub's into HF_TOKEN"
         )
-    raise UnavailableError(f"{name}: {url} answers {status} {response.reason}")
-
-
-def _raise_passing(response: Response, url: str, name: str) -> NoReturn:
-    reason = f"the server answers {response.status_code} {response.reason}"
-    wait_s = _seconds(response.headers.get("Retry-After"))
-    if wait_s is not None and wait_s > LONGEST_WAIT_S:
-        raise UnavailableError(f"{name}: {url}: {reason}, and asks to come back in {wait_s:.0f} s")
-    raise PassingError(reason, wait_s)
+    raise UnavailableError(f"{name}: {url} answers {reason}")
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """A Retry-After header, seconds or a date, in seconds from now."""
+    """Return a Retry-After header, seconds or a date, in seconds from now.
+
+    urllib3's `Retry` reads it too, but cuts what is longer than six hours, and fails on a date that
+    is none.
+    """
     if not retry_after:
         return None
     if retry_after.strip().isdigit():
@@ -233,7 +245,7 @@ def _seconds(retry_after: str | None) -> float | None:
 
 
 def _innermost(error: BaseException) -> str:
-    """What went wrong at the bottom of the layers of requests and urllib3, in a line."""
+    """Return the message at the bottom of the layers of requests and urllib3, in a line."""
     while True:
         first = error.args[0] if error.args else None
         inner = getattr(error, "reason", None) or first

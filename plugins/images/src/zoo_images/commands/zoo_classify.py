@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.cli.output import print_json, print_table
-from zoo_core.cli.parser import add_input_size_option, add_json_option, examples, foreign_code, positive
+from zoo_core.cli.parser import (
+    add_input_size_option,
+    add_json_option,
+    add_model_argument,
+    examples,
+    foreign_code,
+    positive,
+)
 from zoo_core.errors import OptionError
 
 if TYPE_CHECKING:
@@ -26,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
             "zoo classify resnet50 photo.jpg --json",
         ),
     )
-    parser.add_argument("name", metavar="NAME", help="the model, such as test_resnet.digits")
+    add_model_argument(parser, help="the model, such as test_resnet.digits")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files")
     parser.add_argument("--top", type=positive, default=3, metavar="K", help="how many classes per image (default: 3)")
     add_input_size_option(parser)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.cli.output import print_json, print_table
-from zoo_core.cli.parser import add_input_size_option, add_json_option, examples
+from zoo_core.cli.parser import add_input_size_option, add_json_option, add_model_argument, examples
 from zoo_core.errors import WeightsError, ZooError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def add_parser(subparsers: Any) -> None:
             "zoo features resnet50 photo.jpg --random --json",
         ),
     )
-    parser.add_argument("name", metavar="NAME", help="the model, such as resnet50 or resnet50.a1_in1k")
+    add_model_argument(parser, help="the model, such as resnet50 or resnet50.a1_in1k")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files")
     parser.add_argument(
         "--out-indices", type=int, nargs="+", metavar="I", help="which maps, 0 the largest, -1 the last; default: all"

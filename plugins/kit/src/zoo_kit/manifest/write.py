@@ -118,21 +118,21 @@ def write_manifest(package: str, *, check: bool = False) -> list[Path]:
 
 def _derived(family: Family, architecture: str, cfgs: dict[str, PretrainedCfg]) -> dict[str, dict[str, Any]]:
     """The default configs as JSON, with what follows from the network filled in."""
-    from zoo_core.building.build import building, complete, narrow
-    from zoo_core.building.infer import derived_fields
+    from zoo_core.building.materialise import building, complete
+    from zoo_core.building.narrow import adapt_model_to_state_dict
+    from zoo_core.network.infer import completed
 
     first = next(iter(cfgs.values()))
     with building("meta") as deferral:
         net = family.network_class(family.architectures[architecture], in_chans=first.input_size[0])
         if shapes := family.pruned_shapes(architecture):
-            net = narrow(net, shapes)
+            adapt_model_to_state_dict(net, shapes)
     complete(net, deferral, "meta")
     rows = {}
     for name, cfg in cfgs.items():
-        derived = derived_fields(net, cfg)
+        row = completed(net, cfg).to_json()
         if cfg.has_weights and cfg.size is None and not (cfg.url or "").startswith("package:"):
-            derived["size"] = _bytes_of(net, cfg.num_classes)
-        row = cfg.overlaid(derived).to_json()
+            row["size"] = _bytes_of(net, cfg.num_classes)
         # The key says both, and a table that states them must not make another file than one that does not.
         rows[name] = {key: value for key, value in row.items() if key not in ("architecture", "tag")}
     return rows

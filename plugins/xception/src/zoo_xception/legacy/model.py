@@ -5,7 +5,7 @@ from typing import Any, List, Tuple  # noqa: UP035 - TorchScript knows no others
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
-from zoo_core.layers import check_rate, create_classifier, renew_classifier
+from zoo_core.layers import check_rate, create_classifier
 from zoo_core.network import Network
 
 from zoo_xception.legacy.blocks import Block, SeparableConv
@@ -28,6 +28,8 @@ class Xception(Network):
     Raises:
         OptionError: for an option's value that is not one of these.
     """
+
+    classifier_name = "fc"
 
     def __init__(
         self,
@@ -110,16 +112,6 @@ class Xception(Network):
         if self.drop_rate > 0.0:
             x = F.dropout(x, p=self.drop_rate, training=self.training)
         return x if pre_logits else self.fc(x)
-
-    @torch.jit.ignore
-    def get_classifier(self) -> nn.Module:
-        """The linear layer, or the identity without classes."""
-        return self.fc
-
-    @torch.jit.ignore
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a fresh one, and the pooling where one is named."""
-        renew_classifier(self, "fc", num_classes, global_pool)
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:

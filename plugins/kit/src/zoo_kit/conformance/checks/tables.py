@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.config import PretrainedCfg
 from zoo_core.names import parse_model_name
 from zoo_core.registry import find_model
-from zoo_core.weights.transfer.verify import hash_in_name, is_sha256
+from zoo_core.weights.cache.verify import hash_in_name, is_sha256
 
 from zoo_kit.conformance.check import NotApplicable, check
 from zoo_kit.manifest.write import MODELS_FILE, write_manifest

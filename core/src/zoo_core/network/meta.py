@@ -12,16 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Kept = list[tuple[dict[str, Any], str, Tensor]]
-"""Dict that holds a tensor, its name in there, the tensor."""
+"""For each tensor: the dict that holds it, its name there, the tensor."""
 
 
 def to_meta(model: nn.Module) -> Kept:
-    """Put a tensor of the meta device in the place of each of the model's; a shared one stays shared.
+    """Replace each tensor of the model by one on the meta device; a shared one stays shared.
 
-    Unlike ``model.to("meta")`` it keeps what is tied together, reads no values, and takes along plain attributes.
+    Unlike ``model.to("meta")`` it keeps tied tensors tied, reads no values, and replaces plain
+    attributes, too.
 
     Returns:
-        What was replaced.
+        The tensors that were replaced.
     """
     replaced: Kept = []
     twins: dict[Tensor, Tensor] = {}
@@ -38,7 +39,7 @@ def to_meta(model: nn.Module) -> Kept:
 
 @contextmanager
 def on_meta(model: nn.Module) -> Iterator[None]:
-    """Have the model on the meta device for a while: to run it for its shapes alone."""
+    """A context in which the model is on the meta device: to run it for its shapes alone."""
     replaced = to_meta(model)
     try:
         yield

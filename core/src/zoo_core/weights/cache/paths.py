@@ -1,4 +1,4 @@
-"""Paths that anybody may have written: questions that never raise, and who can write what they lead to."""
+"""Paths that anybody may have written: tests that never raise, and of the right to write."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def user_path(text: str | os.PathLike[str]) -> Path:
-    """A path as a shell takes it; ``~nosuchuser`` is a name like any other, where pathlib raises."""
+    """Return a path as a shell takes it; ``~nosuchuser`` does not raise, as in pathlib."""
     try:
         return Path(os.path.expanduser(text))
     except ValueError:  # a user's name that cannot be asked for
@@ -17,12 +17,12 @@ def user_path(text: str | os.PathLike[str]) -> Path:
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
-    """Whether there is such a file, no pipe or device; False, where pathlib raises, for a name that none can have."""
+    """Return whether there is such a file, no pipe or device; an impossible name does not raise."""
     return os.path.isfile(path)
 
 
 def stays_inside(relative: str) -> bool:
-    """Whether a relative path, its folders separated by slashes, leads to a file inside of where it starts."""
+    """Return whether a relative path, separated by slashes, leads to a file below its start."""
     try:
         relative.encode()
     except UnicodeEncodeError:  # half a character
@@ -33,10 +33,11 @@ def stays_inside(relative: str) -> bool:
 
 
 def only_ours_to_write(*paths: Path) -> bool:
-    """Whether nobody but this user and the administrator can change these files, or put others in their place.
+    """Return whether only this user and the administrator can change or replace these files.
 
-    That takes every folder above them, too. A group of which the user is the only member is the user. Where the system
-    has no such owners and modes (Windows), a user's folders are taken for private.
+    This holds for every folder above them, too. A group whose only member is the user counts as the
+    user. Where the system has no such owners and modes (Windows), a user's folders count as
+    private.
     """
     if not hasattr(os, "geteuid"):
         return True
@@ -51,7 +52,8 @@ def _is_private(path: str) -> bool:
         status = os.stat(path)
         if status.st_uid not in (0, os.geteuid()):
             return False
-        # In a folder with the sticky bit (/tmp) others can write, and not replace what is not theirs.
+        # In a folder with the sticky bit (/tmp) others can write, and not replace what is not
+        # theirs.
         sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
         writers = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
         if writers and not sticky and not (writers == stat.S_IWGRP and _is_own_group(status.st_gid)):
@@ -63,7 +65,7 @@ def _is_private(path: str) -> bool:
 
 @cache
 def _is_own_group(gid: int) -> bool:
-    """Whether a group is the one that many systems give each user: of the user's name, and without other members."""
+    """Return whether a group is the user's own: of the user's name, and without other members."""
     import grp
     import pwd
 

@@ -1,7 +1,8 @@
-"""URLs and Hub references: checked, in one spelling, and their names in the cache.
+"""URLs: checked, in one spelling, and their names in the cache.
 
-Whatever another parser could take for something else is refused here, before anything is looked up or connected to: a
-URL means the same host and path to the cache as to the library that connects, and a name never leaves its folder.
+A URL that parsers could disagree about is refused before anything is looked up or connected to. So
+it means the same host and path to the cache as to the library that connects, and its name never
+leaves the cache folder.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from zoo_core.errors import WeightsError
-from zoo_core.weights.paths import stays_inside
 
 LONGEST_URL = 2000
 """Characters. Longer ones do not fit into a path either."""
@@ -33,12 +33,10 @@ _TAKEN = re.compile(
     r".*\.(receipt|part|lock|rejected|tmp)|aligned|package|sources|(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE
 )
 """Names that mean something else in the cache, or to Windows."""
-_REPOSITORY = re.compile(r"[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?", re.ASCII)
-_REVISION = re.compile(r"[\w.+=,-]+(/[\w.+=,-]+)*", re.ASCII)
 
 
 class Address(NamedTuple):
-    """A URL in the one spelling that is connected to and kept."""
+    """A URL in its one spelling, for the connection and for the cache."""
 
     scheme: str
     host: str
@@ -49,17 +47,17 @@ class Address(NamedTuple):
 
     @property
     def url(self) -> str:
-        """The whole of it, without a fragment."""
+        """The whole URL, without a fragment."""
         port = "" if self.port == _DEFAULT_PORTS[self.scheme] else f":{self.port}"
         return f"{self.scheme}://{self.host}{port}{self.path}{'' if self.query is None else f'?{self.query}'}"
 
     @property
     def key(self) -> str:
-        """The cache's name for it: ``host/path``, safe as a path on every platform.
+        """The name in the cache: ``host/path``, safe as a path on every platform.
 
-        Two addresses have one key only if they are the same. What cannot stand in a path as it is (a query, a name that
-        is too long or taken) is followed by ``%-`` and a hash. Another port than that of HTTPS, and plain HTTP, follow
-        the host: ``host+8080+http``.
+        Two addresses have one key only if they are the same. A part that cannot be a file name (a
+        query, a name that is too long or taken) is followed by ``%-`` and a hash. Another port than
+        that of HTTPS, and plain HTTP, follow the host: ``host+8080+http``.
         """
         port = "" if self.port == _DEFAULT_PORTS[self.scheme] else f"+{self.port}"
         *folders, name = self.path.split("/")[1:]
@@ -75,10 +73,11 @@ class Address(NamedTuple):
 
 
 def parse_url(url: str) -> Address:
-    """Take a URL apart, strictly.
+    """Parse a URL strictly.
 
     Raises:
-        WeightsError: for what is no ``http`` or ``https`` URL with a plain host, or what parsers disagree about.
+        WeightsError: for anything but an ``http`` or ``https`` URL with a plain host, and for a URL
+            that parsers disagree about.
     """
     match = _URL.fullmatch(url)
     if len(url) > LONGEST_URL:
@@ -100,36 +99,12 @@ def parse_url(url: str) -> Address:
 
 
 def key_of(url: str) -> str:
-    """The cache's name for a URL, see `Address.key`."""
+    """Return the name in the cache of a URL, see `Address.key`."""
     return parse_url(url).key
 
 
-def split_reference(location: str) -> tuple[str, str]:
-    """``org/repo@revision`` to repository and revision, which is ``main`` unless it is named.
-
-    Raises:
-        WeightsError: for what cannot be a repository's name, or a branch, tag or commit in it.
-    """
-    repo, at, revision = location.partition("@")
-    if not _REPOSITORY.fullmatch(repo) or ".." in repo:
-        raise WeightsError(f"{location!r} is no Hub repository: expected 'org/repo' or 'org/repo@revision'")
-    if at and not is_revision(revision):
-        raise WeightsError(f"{revision!r} is no branch, tag or commit of the Hub repository {repo}")
-    return repo, revision or "main"
-
-
-def is_revision(text: str) -> bool:
-    """Whether a branch, tag or commit can be named so, and lies in the folder that is named after it."""
-    return len(text) <= 200 and bool(_REVISION.fullmatch(text)) and stays_inside(text)
-
-
-def is_commit(text: str) -> bool:
-    """Whether a text is a whole commit's hash."""
-    return re.fullmatch("[0-9a-f]{40}", text) is not None
-
-
 def _quoted(url: str, text: str, safe: str) -> str:
-    """`text` percent-encoded where it must be, and nowhere else: RFC 3986, 6.2.2."""
+    """Percent-encode `text` where it must be, and nowhere else: RFC 3986, 6.2.2."""
     if _BAD_ESCAPE.search(text):
         raise _refused(url, "a % in it begins no percent-encoded character")
 
@@ -141,7 +116,7 @@ def _quoted(url: str, text: str, safe: str) -> str:
 
 
 def _name_on_disk(segment: str) -> str:
-    """A part of an address as the name of a file or folder; two parts never have one name."""
+    """Return a part of an address as a file name; two parts never have the same one."""
     shown = segment.replace("%20", " ")
     if _PLAIN_NAME.fullmatch(shown) and not _TAKEN.fullmatch(shown):
         return shown

@@ -1,10 +1,10 @@
-"""The one way for a pickle or a tar that is refused: convert it, once and deliberately, into a file without code.
+"""Convert a trusted pickle or tar that is refused, once and deliberately, into a file without code.
 
 ::
 
-    python -m zoo_core.weights.files.unpickle checkpoint.pth checkpoint.safetensors
+    python -m zoo_core.weights.unpickle checkpoint.pth checkpoint.safetensors
 
-This runs whatever the pickle holds. Only for files whose maker you trust.
+This runs any code in the pickle. Only for files whose maker you trust.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from zoo_core.errors import ZooError
 
 
 def convert_trusted(source: Path, target: Path, *, use_ema: bool = True) -> int:
-    """Unpickle `source`, running its code, and write its tensors as safetensors; returns how many they are.
+    """Unpickle `source`, running its code, and write its tensors; return their number.
 
     Raises:
         WeightsError: when the pickle holds no state dict.
     """
     import torch
 
-    from zoo_core.weights.files.read import select_state_dict
     from zoo_core.weights.files.safetensors import tensorfile_of
+    from zoo_core.weights.loading.state_dict import select_state_dict
 
     loaded = torch.load(source, map_location="cpu", weights_only=False)
     if isinstance(loaded, torch.nn.Module):
@@ -36,10 +36,8 @@ def convert_trusted(source: Path, target: Path, *, use_ema: bool = True) -> int:
 
 
 def main() -> int:
-    """The command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m zoo_core.weights.files.unpickle", description=__doc__.splitlines()[0]
-    )
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m zoo_core.weights.unpickle", description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path, help="a pickle whose maker you trust")
     parser.add_argument("target", type=Path, help="the .safetensors file to write")
     args = parser.parse_args()

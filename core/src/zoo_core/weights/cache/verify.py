@@ -1,4 +1,4 @@
-"""SHA-256 of files, and which one a file ought to have."""
+"""SHA-256 of files, and the hashes that names and configs give."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hashlib import _Hash
     from pathlib import Path
 
-CHUNK_BYTES = 1 << 20
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[^/]+$", re.IGNORECASE)
 _DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """The SHA-256 that a file ought to have."""
+    """The SHA-256 that a file must have."""
 
     sha256: str
     """In hex: whole, or its first characters."""
@@ -26,28 +24,21 @@ class Expected:
     """``config``, ``name`` (the file's) or ``hub``."""
 
     def matches(self, sha256: str) -> bool:
-        """Whether a whole hash is the one expected."""
+        """Return whether a whole hash is the one expected."""
         return sha256.startswith(self.sha256.lower())
 
 
 def sha256_of(path: Path) -> str:
-    """The file's SHA-256 in hex."""
-    digest = hashlib.sha256()
-    update_from(digest, path)
-    return digest.hexdigest()
-
-
-def update_from(digest: _Hash, path: Path) -> None:
-    """Feed the file's content to a running hash."""
+    """Return the file's SHA-256 in hex."""
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hash_in_name(name: str) -> str | None:
-    """The first characters of the SHA-256 in a torch-style file name: ``resnet18-f37072fd.pth`` to ``f37072fd``.
+    """Return the first characters of the SHA-256 in a name: of ``net-f37072fd.pth`` ``f37072fd``.
 
-    A number is one only where it has eight digits, as torch writes them, and is no date: ``net-20240131.pth`` has none.
+    A number is a hash only if it has eight digits, as torch writes them, and is no date:
+    ``net-20240131.pth`` has none.
     """
     match = _HASH_IN_NAME.search(name)
     if not match or (match[1].isdigit() and (len(match[1]) != 8 or _DATE.fullmatch(match[1]))):
@@ -56,5 +47,10 @@ def hash_in_name(name: str) -> str | None:
 
 
 def is_sha256(text: str) -> bool:
-    """Whether a text is a whole SHA-256 in hex."""
+    """Return whether a text is a whole SHA-256 in hex."""
     return re.fullmatch("[0-9a-f]{64}", text) is not None
+
+
+def is_commit(text: str) -> bool:
+    """Return whether a text is the whole hash of a commit."""
+    return re.fullmatch("[0-9a-f]{40}", text) is not None

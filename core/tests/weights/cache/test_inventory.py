@@ -1,14 +1,9 @@
-"""``zoo cache`` and ``zoo download``: what is there, whether it is sound, and how it goes away."""
+"""``zoo cache``: the files of the cache listed, verified and removed."""
 
 import argparse
 import hashlib
 import json
 import os
-import signal
-import subprocess
-import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -19,9 +14,8 @@ from zoo_core.cli.commands import zoo_cache as cache_command
 from zoo_core.cli.commands import zoo_download as download_command
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import WeightsError
-from zoo_core.weights.address import key_of
+from zoo_core.weights.cache.address import key_of
 from zoo_core.weights.fetch import fetch_weights
-from zoo_core.weights.transfer.cache import cache_folder
 
 
 def zoo(*argv: str) -> int:
@@ -72,15 +66,15 @@ def test_everything_is_listed_with_its_size(cache: Path, weights: bytes, capsys:
 
 @pytest.mark.usefixtures("filled")
 def test_prune_removes_what_is_of_no_use(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    zoo("cache", "prune", "--dry-run")
+    zoo("cache", "remove", "--dry-run")
     assert "2 files, 20 B would be removed" in capsys.readouterr().out
     assert len(listed(capsys)) == 4
-    zoo("cache", "prune")
+    zoo("cache", "remove")
     assert set(listed(capsys)) == {"densenet.safetensors", "resnet.safetensors"}
-    zoo("cache", "prune", "resnet*")
+    zoo("cache", "remove", "resnet*")
     assert set(listed(capsys)) == {"densenet.safetensors"}
     (cache / "weights" / "mine.safetensors").write_text("put there by somebody else")
-    zoo("cache", "prune", "--all")
+    zoo("cache", "remove", "--all")
     assert [path.name for path in cache.rglob("*") if path.is_file()] == ["mine.safetensors"]
 
 
@@ -109,45 +103,12 @@ def test_files_of_other_caches_are_listed_and_never_removed(
     theirs.write_bytes(weights)
     fetch_weights(PretrainedCfg(url=f"{server.url}/{name}"))
     assert listed(capsys) == {name: "elsewhere"}
-    zoo("cache", "prune", "--all")
+    zoo("cache", "remove", "--all")
     assert listed(capsys) == {}
     assert theirs.exists()
 
 
-def test_the_cache_is_where_the_platform_s_caches_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("ZOO_CACHE")
-    if sys.platform == "linux":
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-        assert cache_folder() == tmp_path / "xdg" / "zoo"
-    assert cache_folder("~/mine") == tmp_path / "home" / "mine"
-
-
-@pytest.fixture
-def repositories(server: Server, weights: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    for name in ("one", "two"):
-        config = json.dumps({"architecture": name}).encode()
-        server.add_repository(f"org/{name}", {"config.json": config, "model.safetensors": weights + name.encode()})
-
-
-@pytest.mark.usefixtures("repositories")
-def test_several_models_are_downloaded_at_once(weights: bytes, capsys: pytest.CaptureFixture[str]) -> None:
-    assert zoo("download", "hf-hub:org/one", "hf-hub:org/two", "--json") == 0
-    paths = json.loads(capsys.readouterr().out)
-    assert Path(paths["hf-hub:org/two"]).read_bytes() == weights + b"two"
-    assert set(paths) == {"hf-hub:org/one", "hf-hub:org/two"}
-
-
-@pytest.mark.usefixtures("repositories")
-def test_one_that_fails_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]) -> None:
-    assert zoo("download", "hf-hub:org/one", "hf-hub:org/none") == 2
-    captured = capsys.readouterr()
-    assert captured.out.startswith("hf-hub:org/one  /")
-    assert captured.err.startswith("zoo: error: hf-hub:org/none: ")
-    assert captured.err.count("\n") == 1
-
-
-@pytest.mark.parametrize("action", [["verify"], ["prune"], ["prune", "--dry-run"], ["list"], ["verify", "--json"]])
+@pytest.mark.parametrize("action", [["verify"], ["remove"], ["remove", "--dry-run"], ["list"], ["verify", "--json"]])
 @pytest.mark.usefixtures("filled")
 def test_a_pattern_that_matches_nothing_is_said(action: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert zoo("cache", *action, "nosuch") == 1
@@ -156,33 +117,3 @@ def test_a_pattern_that_matches_nothing_is_said(action: list[str], capsys: pytes
     assert captured.err.startswith("zoo: error: no file in ")
     assert captured.err.endswith(" matches 'nosuch'; `zoo cache list` shows them\n")
     assert len(listed(capsys)) == 4
-
-
-@pytest.mark.parametrize("jobs", ["0", "-1", "many", "1e3"])
-def test_a_count_of_jobs_that_is_none_is_refused(jobs: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        zoo("download", "hf-hub:org/one", "--jobs", jobs)
-    assert f"'{jobs}' is no whole number from 1 up" in capsys.readouterr().err
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
-def test_an_interrupted_download_ends_at_once(server: Server, large: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    gate = threading.Event()
-    config = json.dumps({"architecture": "one"}).encode()
-    server.add_repository("org/one", {"config.json": config, "model.safetensors": large}, gate=gate)
-    program = (
-        "import sys; sys.modules['huggingface_hub'] = None\n"
-        "from zoo_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    )
-    command = [sys.executable, "-c", program, "download", "hf-hub:org/one"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        while process.poll() is None and not any(line.path.startswith("/cdn/") for line in server.log):
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)  # the server would hold the rest back for good
-    finally:
-        process.kill()
-        gate.set()
-    assert (process.returncode, out, err) == (130, "", "")

@@ -1,15 +1,18 @@
-"""The folder where fetched files live, and what is known of each.
+"""One file in the cache folder, and its receipt.
 
 ::
 
     <cache>/weights/<host>/<path of the URL>            the file
     <cache>/weights/<host>/<path of the URL>.receipt    what is known of it, see `Receipt`
-    ....part  ....lock  ....rejected                    a transfer to resume, its lock, a file with a wrong hash
+    ....part  ....lock                                  a transfer to resume, and its lock
+    ....rejected                                        a file with a wrong hash
 
-``<cache>`` is the argument ``cache_dir``, else the variable ``ZOO_CACHE``, else the platform's cache folder. The layout
-is that of ``wget --force-directories``: ``<cache>/weights`` behind a web server is a mirror for ``ZOO_MIRROR``.
+``<cache>`` is the argument ``cache_dir``, else the variable ``ZOO_CACHE``, else the platform's
+cache folder. The layout is that of ``wget --force-directories``: ``<cache>/weights`` behind a web
+server is a mirror for ``ZOO_MIRROR``.
 
-Names come from `zoo_core.weights.address`, and every path is made by `Entry`, which refuses one that leaves its folder.
+`zoo_core.weights.cache.address` makes the names. `Entry` makes every path, and refuses one that
+leaves the folder.
 """
 
 from __future__ import annotations
@@ -22,11 +25,11 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 from zoo_core.errors import WeightsError
-from zoo_core.weights.paths import only_ours_to_write, stays_inside, user_path
-from zoo_core.weights.transfer.verify import Expected, is_sha256, sha256_of
+from zoo_core.weights.cache.paths import only_ours_to_write, stays_inside, user_path
+from zoo_core.weights.cache.verify import Expected, is_sha256, sha256_of
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The errors of a full disk, a quota, and a limit on a file's size."""
@@ -34,7 +37,7 @@ _LONGEST_RECEIPT = 100_000
 
 
 def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Zoo's cache folder: `cache_dir`, else ``ZOO_CACHE``, else the platform's.
+    """Return Zoo's cache folder: `cache_dir`, else ``ZOO_CACHE``, else the platform's.
 
     Raises:
         WeightsError: for a name that no folder can have.
@@ -66,14 +69,14 @@ class Receipt:
     mtime_ns: int | None = None
     """A file of another size or modification time than the receipt's is hashed again."""
     verified_by: str | None = None
-    """``config``, ``name`` or ``hub``: what named the hash that the file was compared with."""
+    """The source of the hash that the file was compared with: ``config``, ``name`` or ``hub``."""
     path: str | None = None
-    """Where the file is, if not beside the receipt: in another program's cache."""
+    """The file's path, if it is not beside the receipt but in another program's cache."""
     commit: str | None = None
-    """The Hub repository's commit that the file is of."""
+    """The commit of the Hub repository that the file is of."""
 
     def __post_init__(self) -> None:
-        """Refuse what is no receipt: the file may have been damaged, or written by somebody else."""
+        """Refuse what is no receipt: damaged, or written by somebody else."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             kind = int if field.name in ("size", "mtime_ns") else str
@@ -82,15 +85,20 @@ class Receipt:
         if self.sha256 is not None and not is_sha256(self.sha256):
             raise ValueError(f"sha256 of a receipt is {self.sha256!r}")
 
+    def of(self, path: Path, sha256: str) -> Self:
+        """Return the receipt of the whole file at `path`, which has that hash."""
+        status = path.stat()
+        return dataclasses.replace(self, size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=sha256)
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One file's place in the cache."""
+    """The paths of one file of the cache."""
 
     folder: Path
     """The cache folder."""
     key: str
-    """Relative path of the file in ``weights``: of a URL, see `zoo_core.weights.address.key_of`."""
+    """Relative path of the file in ``weights``, see `zoo_core.weights.cache.address.key_of`."""
 
     def __post_init__(self) -> None:
         """Refuse a path outside of the cache, whoever made the key."""
@@ -104,29 +112,29 @@ class Entry:
 
     @property
     def receipt_path(self) -> Path:
-        """What is known of it, as JSON."""
+        """The receipt, as JSON."""
         return self._beside("receipt")
 
     @property
     def part_path(self) -> Path:
-        """The file while it is transferred."""
+        """The file during its transfer."""
         return self._beside("part")
 
     @property
     def lock_path(self) -> Path:
-        """Held by whoever transfers it."""
+        """The lock of the process that transfers it."""
         return self._beside("lock")
 
     @property
     def rejected_path(self) -> Path:
-        """Where a file with a wrong hash is kept for inspection."""
+        """The file with a wrong hash, kept for inspection."""
         return self._beside("rejected")
 
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(f"{self.path.name}.{suffix}")
 
     def read_receipt(self) -> Receipt | None:
-        """The receipt; None where there is none that can be read."""
+        """Return the receipt; None where there is none that can be read."""
         try:
             with self.receipt_path.open("rb") as file:
                 return Receipt(**json.loads(file.read(_LONGEST_RECEIPT)))
@@ -136,14 +144,15 @@ class Entry:
     def write_receipt(self, receipt: Receipt) -> None:
         """Write the receipt, whole or not at all."""
         known = {key: value for key, value in dataclasses.asdict(receipt).items() if value is not None}
-        _write_atomically(self.receipt_path, json.dumps(known, indent=1).encode())
+        write_atomically(self.receipt_path, json.dumps(known, indent=1).encode())
 
 
 def verified(entry: Entry, path: Path, expected: Expected | None, *, url: str) -> bool:
-    """Whether a file on disk has the expected content; where nothing is expected, what was once fetched from `url`.
+    """Return whether a file has the expected content, or without a hash, that fetched from `url`.
 
-    The receipt answers while the file's size and time are what they were, and nobody else could have written either.
-    Otherwise the file is hashed and the receipt renewed, which for a file of another program's cache makes the first.
+    The receipt answers while the file's size and time are the same, and nobody else could have
+    written either. Otherwise hash the file and renew the receipt, or write the first one for a file
+    of another program's cache.
     """
     where = None if path == entry.path else str(path)
     receipt = entry.read_receipt()
@@ -160,37 +169,29 @@ def verified(entry: Entry, path: Path, expected: Expected | None, *, url: str) -
         return False
     if receipt and unchanged and receipt.sha256 == sha256:
         return True
+    renewed = receipt or Receipt(url=url, path=where)
+    if expected:
+        renewed = dataclasses.replace(renewed, url=url, verified_by=expected.named_by)
+    renewed = dataclasses.replace(renewed, size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=sha256)
     with suppress(OSError):  # a cache that can only be read, a shared one for example, serves as well
-        entry.write_receipt(
-            Receipt(
-                url=url,
-                mirror=receipt.mirror if receipt else None,
-                size=status.st_size,
-                sha256=sha256,
-                mtime_ns=status.st_mtime_ns,
-                verified_by=expected.named_by if expected else receipt.verified_by if receipt else None,
-                path=where,
-                commit=receipt.commit if receipt else None,
-            )
-        )
+        entry.write_receipt(renewed)
     return True
 
 
-def store(content: bytes, folder: Path, key: str, *, url: str, **known: Any) -> Entry:
-    """Put a small file that is already in memory into the cache, with its receipt."""
+def store(content: bytes, folder: Path, key: str, *, url: str, commit: str | None = None) -> Entry:
+    """Write a small file that is in memory into the cache, with its receipt."""
     entry = Entry(folder, key)
     try:
-        _write_atomically(entry.path, content)
-        status = entry.path.stat()
+        write_atomically(entry.path, content)
         sha256 = hashlib.sha256(content).hexdigest()
-        entry.write_receipt(Receipt(url=url, size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=sha256, **known))
+        entry.write_receipt(Receipt(url=url, commit=commit).of(entry.path, sha256))
     except OSError as error:
         raise unwritable(folder, error) from error
     return entry
 
 
 def unwritable(folder: Path, error: OSError, variable: str = "ZOO_CACHE") -> WeightsError:
-    """The error for a cache folder that refuses to be written."""
+    """Return the error for a cache folder that cannot be written."""
     return WeightsError(
         f"the cache folder {folder} cannot be written ({error.strerror or error}): "
         f"name another with the variable {variable} or the argument cache_dir"
@@ -198,18 +199,24 @@ def unwritable(folder: Path, error: OSError, variable: str = "ZOO_CACHE") -> Wei
 
 
 def no_space(folder: Path, what: str, needed: int | None = None) -> WeightsError:
-    """The error for a cache that is full; `needed` is in bytes."""
+    """Return the error for a full cache; `needed` is in bytes."""
     free = shutil.disk_usage(folder).free
     needs = f"{needed:,} bytes are needed, {free:,} are free" if needed else f"{free:,} bytes are free"
     return WeightsError(
-        f"no space left for {what} in {folder}: {needs}. Free some (zoo cache prune), "
+        f"no space left for {what} in {folder}: {needs}. Free some (zoo cache remove), "
         "or name another folder with the variable ZOO_CACHE or the argument cache_dir"
     )
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, into a folder that is made if need be.
+
+    Raises:
+        OSError: when it cannot be written; the old file is left then.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A new file ("x") under a name that nobody can foresee: neither another writer's, nor a link to somewhere else.
+    # A new file ("x") under a name that nobody can foresee: neither another writer's, nor a link to
+    # somewhere else.
     temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}.tmp")
     try:
         with temporary.open("xb") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,10 @@ if TYPE_CHECKING:
     from zoo_core.config import PretrainedCfg
 
 
-def derived_fields(net: nn.Module, cfg: PretrainedCfg) -> dict[str, Any]:
-    """``first_conv``, ``classifier`` and ``pool_size`` of `net`, where `cfg` does not state them.
+def completed(net: nn.Module, cfg: PretrainedCfg) -> PretrainedCfg:
+    """Fill in the ``first_conv``, ``classifier`` and ``pool_size`` that `cfg` does not state.
 
-    Costs one walk over the module names and runs nothing, so that it works on the meta device.
+    Walks over the modules' names and runs nothing, so that it works on the meta device.
     """
     fields: dict[str, Any] = {}
     if cfg.first_conv is None and (name := find_first_conv(net)):
@@ -24,16 +25,16 @@ def derived_fields(net: nn.Module, cfg: PretrainedCfg) -> dict[str, Any]:
     if cfg.pool_size is None and (maps := getattr(net, "feature_info", None)):
         reduction = maps[-1]["reduction"]
         fields["pool_size"] = tuple(math.ceil(size / reduction) for size in cfg.input_size[1:])
-    return fields
+    return dataclasses.replace(cfg, **fields) if fields else cfg
 
 
 def find_first_conv(net: nn.Module) -> str | None:
-    """Dotted name of the first convolution in module order, which sees the image's channels."""
+    """Return the name of the first convolution in module order, which sees the images."""
     return next((name for name, module in net.named_modules() if isinstance(module, nn.Conv2d)), None)
 
 
 def find_classifier(net: nn.Module) -> str | None:
-    """Dotted name of what ``net.get_classifier()`` returns, or would if the network had classes."""
+    """Return the name of the classifier, or of what stands in its place without classes."""
     if not callable(get := getattr(net, "get_classifier", None)):
         return None
     classifier = get()

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from zoo_core.building.resolve import default_cfg_for_features as default_cfg_for_features
     from zoo_core.config import PretrainedCfg as PretrainedCfg
     from zoo_core.create import create_model as create_model
+    from zoo_core.errors import OptionError as OptionError
+    from zoo_core.errors import did_you_mean as did_you_mean
+    from zoo_core.errors import look_up as look_up
     from zoo_core.family import Family as Family
     from zoo_core.features.extract import create_feature_extractor as create_feature_extractor
     from zoo_core.features.getter import FeatureGetterNet as FeatureGetterNet
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from zoo_core.features.info import FeatureInfo as FeatureInfo
     from zoo_core.features.stages import FeatureDictNet as FeatureDictNet
     from zoo_core.features.stages import FeatureListNet as FeatureListNet
+    from zoo_core.hooks import hookimpl as hookimpl
     from zoo_core.names import get_arch_name as get_arch_name
     from zoo_core.names import split_model_name_tag as split_model_name_tag
     from zoo_core.network import Network as Network
@@ -58,6 +62,10 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "__version__": "_version",
     "create_model": "create",
+    "OptionError": "errors",
+    "did_you_mean": "errors",
+    "look_up": "errors",
+    "hookimpl": "hooks",
     "build_model_with_cfg": "building.build",
     "default_cfg_for_features": "building.resolve",
     "Family": "family",

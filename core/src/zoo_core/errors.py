@@ -7,7 +7,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from typing import Any
 
 
 class ZooError(Exception):
@@ -68,3 +69,16 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
         return ""
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
     return f". Did you mean {listed}?"
+
+
+def look_up(what: str, name: str, table: Mapping[str, Any]) -> Any:
+    """Return the entry of `table` for `name`, whose case and underscores do not count.
+
+    Raises:
+        OptionError: for a name that the table does not have: ``unknown activation 'rellu'. Did you mean 'relu'?``
+    """
+    squashed = {key.replace("_", ""): value for key, value in table.items()}
+    key = name.lower().replace("_", "")
+    if key not in squashed:
+        raise OptionError(f"unknown {what} {name!r}{did_you_mean(name, table)}")
+    return squashed[key]

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 from zoo_core.errors import OptionError
+from zoo_core.layers import Stage, get_norm_act_layer
 from zoo_core.layers.inplace_abn import InplaceAbn, inplace_abn
-from zoo_core.layers.norm_act import get_norm_act_layer
-from zoo_core.layers.stage import Stage
 
 ACTS = {"leaky_relu": nn.LeakyReLU(0.01), "elu": nn.ELU(), "identity": nn.Identity()}
 

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 from zoo_core import convert_sync_batchnorm, freeze_batch_norm, unfreeze_batch_norm
 from zoo_core.errors import OptionError
-from zoo_core.layers.inplace_abn import InplaceAbn
-from zoo_core.layers.norm_act import BatchNormAct2d
+from zoo_core.layers import BatchNormAct2d, InplaceAbn
 
 
 def model():

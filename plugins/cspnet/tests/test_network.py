@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import nn
 from zoo_core.errors import OptionError
-from zoo_core.layers.inplace_abn import InplaceAbn
-from zoo_core.layers.norm_act import BatchNormAct2d
+from zoo_core.layers import BatchNormAct2d, InplaceAbn
 from zoo_cspnet import FAMILY, cs3darknet_s, cspdarknet53, cspresnet50, darknet17, sedarknet21
 from zoo_cspnet import test_cspnet as tiny
 

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from zoo_core.building.deferred import Deferral
-from zoo_core.network.meta import to_meta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +51,8 @@ def complete(
     on_meta = _place(device).type == "meta"
     deferral.finish(model, draw=not on_meta)
     if on_meta:
+        from zoo_core.network.meta import to_meta  # few models are wanted there
+
         to_meta(model)
     if dtype is not None:
         model.to(dtype=dtype)

@@ -1,5 +1,9 @@
-"""Feature maps: which ones a network has, and the wrappers that make an extractor of any network.
+"""Feature maps: which ones a network has, and the wrappers that turn any network into an extractor.
 
-The life of a wrapper: `indices` reads what is wanted, `info` says what the maps are, `adopt` makes the network itself
-yield maps, less the modules that no wanted map needs, and each wrapper decides how maps are collected and returned.
+- `indices` reads ``out_indices``, `info` describes the maps, `wrap` chooses the wrapper;
+- `stages` (list, dict), `hook`, `getter`, `graph` are the wrappers, `mixin` is the base of all but
+  the last;
+- `prune` drops what no wanted map needs, `capture` collects maps by hooks, `trace` reads a forward
+  by torch.fx;
+- `extract` makes an extractor of any module, by module names.
 """

@@ -1,7 +1,8 @@
-"""Feature maps of a module that is not a `Network`: hooks on the wanted modules, and an early stop.
+"""Feature maps by hooks on the wanted modules, with an early stop.
 
-What is collected belongs to the call, not to the module: concurrent calls from several threads do not mix. The hook is
-one function, permanent and idle outside a collecting call, so copies and pickles of a module carry it along.
+Collected maps belong to the call, not to the module: concurrent calls from several threads do not
+mix. The hook is one function that stays on the module and does nothing outside a collecting call,
+so copies and pickles keep it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from zoo_core.errors import FeatureError, did_you_mean
 Maps = dict[nn.Module, Any]
 
 
-class _Enough(Exception):  # noqa: N818 - no error: it ends a forward whose wanted maps are all there
+class _Enough(Exception):  # noqa: N818 - no error: it ends a forward that has yielded all wanted maps
     """Raised by the hook that collects the last map that a call wants."""
 
     def __init__(self, maps: Maps) -> None:
@@ -26,7 +27,7 @@ class _Enough(Exception):  # noqa: N818 - no error: it ends a forward whose want
 
 
 class _Calls(threading.local):
-    """The collecting calls under way in this thread, innermost last: what each wants, and whether it stops then."""
+    """The collecting calls of this thread, innermost last: maps, and whether to stop early."""
 
     def __init__(self) -> None:
         self.stack: list[tuple[Maps, bool]] = []
@@ -44,10 +45,10 @@ def _tap(module: nn.Module, args: Any, output: Any) -> None:
 
 
 def find_modules(root: nn.Module, names: Sequence[str]) -> dict[str, nn.Module]:
-    """The named modules of `root`, by name.
+    """Return the named modules of `root`, by name.
 
     Raises:
-        FeatureError: for a name that is no module of it, with the nearest ones.
+        FeatureError: for a name that is no module of `root`, with the nearest ones.
     """
     modules = dict(root.named_modules(remove_duplicate=False))
     for name in names:
@@ -57,11 +58,7 @@ def find_modules(root: nn.Module, names: Sequence[str]) -> dict[str, nn.Module]:
 
 
 def tap_modules(root: nn.Module, names: Sequence[str]) -> None:
-    """Let `collect` read the named modules of `root`.
-
-    Raises:
-        FeatureError: for a name that is no module of it, with the nearest ones.
-    """
+    """Let `collect` read the named modules of `root`; for errors see `find_modules`."""
     for module in find_modules(root, names).values():
         if _tap not in module._forward_hooks.values():
             module.register_forward_hook(_tap)
@@ -70,18 +67,19 @@ def tap_modules(root: nn.Module, names: Sequence[str]) -> None:
 def collect(
     root: nn.Module, forward: Callable[[Any], Any], names: Sequence[str], x: Any, *, stops: bool = True
 ) -> list[Any]:
-    """Run `forward` until every named module of `root` has run, and return their outputs in the order of `names`.
+    """Run `forward` until every named module of `root` has run, and return their outputs.
 
     Args:
         root: a module that `tap_modules` has prepared.
-        forward: what runs it.
-        names: of the wanted modules.
+        forward: runs it.
+        names: the wanted modules.
         x: the argument of `forward`.
-        stops: end `forward` where the last wanted module has run; False for one that ends there by itself.
+        stops: end `forward` after the last wanted module; False for a `forward` that ends there by
+            itself.
 
     Raises:
-        FeatureError: when a named module did not run, when torch.fx is tracing the forward (it sees no hooks, and its
-            graph would be silently wrong), or torch.export where it would have to be cut short.
+        FeatureError: where a named module did not run, under torch.fx (it sees no hooks, and its
+            graph would be silently wrong), or under torch.export, which cannot stop early.
     """
     if isinstance(x, torch.fx.Proxy):
         raise FeatureError("torch.fx sees no hooks: trace a FeatureListNet, or use a FeatureGraphNet")
@@ -104,9 +102,10 @@ def collect(
 
 
 def joined(output: Any, concat: bool | None) -> Any:
-    """One feature map of what a module returned: of a list or tuple the first (False), all joined (True), or it (None).
+    """Return one feature map of a module's `output`, which may be a list or tuple of them.
 
-    Joined along the channels: tensors (batch, channels_i, height, width) to (batch, sum of channels_i, height, width).
+    Joining is along the channels: (batch, channels_i, height, width) to (batch, sum of channels_i,
+    height, width). None returns `output` as it is.
     """
     if concat is None or not isinstance(output, list | tuple):
         return output

@@ -1,4 +1,4 @@
-"""The wrapper on ``forward_intermediates``, for any network that has it."""
+"""The wrapper by ``forward_intermediates``, for any network that has it."""
 
 from collections import OrderedDict
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from zoo_core.errors import FeatureError
-from zoo_core.features.info import FeatureInfo, feature_table
-from zoo_core.features.mixin import OF_THE_HEAD, Adopting, own_copy
-from zoo_core.features.stages import Indices, map_names
+from zoo_core.features.indices import Indices
+from zoo_core.features.info import FeatureInfo, feature_table, map_names
+from zoo_core.features.mixin import OF_THE_HEAD, Adopting
+from zoo_core.features.prune import own_copy
 
 
 class FeatureGetterNet(Adopting):
@@ -24,16 +25,13 @@ class FeatureGetterNet(Adopting):
         norm: bool = False,
         prune: bool = True,
     ) -> None:
-        """Adopt `net`.
+        """Adopt `net`, which has ``forward_intermediates``; for the options see `wrap_features`.
 
-        Args:
-            net: a network with ``forward_intermediates`` and a ``feature_info``.
-            out_indices: which maps, see `zoo_core.features.indices.feature_indices`.
-            out_map: keys of the maps, for `return_dict`; by default each map's index as a string.
-            return_dict: return a dict instead of a list.
-            output_fmt: passed on.
-            norm: apply the final norm, where the network has one after its last map.
-            prune: drop what no wanted map needs.
+        `prune` drops what no wanted map needs.
+
+        Raises:
+            FeatureError: for indices that do not exist, or a network without
+                ``forward_intermediates``.
         """
         if not callable(getattr(net, "forward_intermediates", None)):
             raise FeatureError(f"{type(net).__name__} has no forward_intermediates: wrap it with FeatureHookNet")
@@ -41,19 +39,19 @@ class FeatureGetterNet(Adopting):
         wanted = list(info.out_indices)
         if prunes := prune and not norm and callable(getattr(net, "prune_intermediate_layers", None)):
             net = own_copy(net)
-            # Pruning may renumber what it is told, so the network is told the indices that it returned.
+            # Pruning may renumber the maps: use the indices that it returns.
             wanted = list(net.prune_intermediate_layers(wanted, prune_norm=True) or wanted)  # type: ignore[operator]
         super().__init__(net)
         self.feature_info: Any = info
         self.feature_wanted = wanted
-        self.feature_keys = map_names(self.feature_info, out_map)
+        self.feature_keys = map_names(info, out_map)
         self.feature_return_dict, self.feature_output_fmt, self.feature_norm = return_dict, output_fmt, norm
         if prunes:
             self.lose([*OF_THE_HEAD, "prune_intermediate_layers"])
 
     def forward(self, x: Tensor) -> list[Tensor] | OrderedDict[str, Tensor]:
-        """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width)."""
-        maps = self.forward_intermediates(  # type: ignore[operator] # checked when the network was taken over
+        """Images (batch, in_chans, h, w) to maps, each (batch, channels, h, w)."""
+        maps = self.forward_intermediates(  # type: ignore[operator] # checked by __init__
             x,
             indices=self.feature_wanted,
             norm=self.feature_norm,

@@ -1,4 +1,4 @@
-"""The wrapper on torch.fx: the smallest graph that yields the wanted maps, see `zoo_core.features.trace`."""
+"""The wrapper by torch.fx: the smallest graph that yields the wanted maps."""
 
 import copy
 import hashlib
@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import Tensor, fx, nn
 
 from zoo_core.features.capture import find_modules, joined
-from zoo_core.features.info import FeatureInfo, feature_table
-from zoo_core.features.stages import Indices, map_names
+from zoo_core.features.indices import Indices
+from zoo_core.features.info import FeatureInfo, feature_table, has_walk, map_names
 from zoo_core.features.trace import kept_modes, trace_maps
 
 
 class FeatureGraphNet(nn.Module):
-    """A module that returns the outputs of some of a network's modules, by a graph that has nothing else in it.
+    """A module that returns the outputs of a network's modules, by a graph of nothing else.
 
-    Modules keep their names, so the keys of the state dict are the network's. Train and eval mode are traced each. An
-    instance is of a class of its own, whose methods are the two graphs, so that TorchScript can compile them.
+    Modules keep their names, so the keys of the state dict are the network's. Train and eval mode
+    have a graph each. Every instance has a class of its own, whose methods are the two graphs, so
+    that TorchScript can compile them.
     """
 
-    if TYPE_CHECKING:  # of the instance's own class
+    if TYPE_CHECKING:  # attributes of the instance's own class
         sources: tuple[str, str]
         run_train: Callable[[Tensor], Any]
         run_eval: Callable[[Tensor], Any]
@@ -38,20 +39,14 @@ class FeatureGraphNet(nn.Module):
         feature_info: list[dict[str, Any]] | None = None,
         feature_concat: bool | None = None,
     ) -> None:
-        """Trace `net`, which is not changed.
+        """Trace `net`, any module, which does not change; for the options see `wrap_features`.
 
-        Args:
-            net: any module.
-            out_indices: which maps, see `zoo_core.features.indices.feature_indices`.
-            out_map: keys of the maps, for `return_dict`; by default each map's index as a string.
-            return_dict: return a dict instead of a list.
-            feature_info: what maps there are, for a module that has no ``feature_info`` of its own: a list of dicts of
-                ``num_chs``, ``reduction`` and ``module``.
-            feature_concat: what becomes of a list that a module returns, see `zoo_core.features.capture.joined`.
+        `feature_info` replaces the module's own: a list of dicts of ``num_chs``, ``reduction`` and
+        ``module``.
 
         Raises:
-            FeatureError: for indices or modules that do not exist, and when a module on the way to a wanted one cannot
-                be traced.
+            FeatureError: for indices or modules that do not exist, or where torch.fx cannot trace
+                the way to a wanted module.
         """
         super().__init__()
         self.feature_info = FeatureInfo(feature_info or feature_table(net), out_indices)
@@ -61,7 +56,7 @@ class FeatureGraphNet(nn.Module):
                 setattr(self, attribute, getattr(net, attribute))
         names = list(find_modules(net, self.feature_info.module_name()))
         # A network's walk ends before its head; other tables may name modules of the head.
-        own_walk = feature_info is None and callable(getattr(net, "forward_stages", None))
+        own_walk = feature_info is None and has_walk(net)
         function = "forward_features" if own_walk else "forward"
         with kept_modes(net):
             graphs = [trace_maps(net.train(training), names, function) for training in (True, False)]
@@ -74,19 +69,19 @@ class FeatureGraphNet(nn.Module):
         self.__class__ = _class_of(_source(graphs[0], "run_train"), _source(graphs[1], "run_eval"))
 
     def forward(self, x: Tensor):  # type: ignore[no-untyped-def]
-        """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width): a list, or a dict."""
+        """Images (batch, in_chans, h, w) to maps (batch, channels, h, w): a list, or a dict."""
         if self.training:
             return self.run_train(x)
         return self.run_eval(x)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        """Pickle and copy by the graphs' source, since the instance's class has no name to import it by."""
+        """Pickle and copy by the graphs' source: the instance's class cannot be imported."""
         _, _, *rest = cast("tuple[Any, ...]", super().__reduce_ex__(protocol))
         return (_blank, self.sources, *rest)
 
 
 def _adopt_path(target: nn.Module, source: nn.Module, path: str) -> None:
-    """Register what lies at `path` in `source` at the same path in `target`, with plain modules on the way."""
+    """Register the attribute at `path` of `source` at the same path of `target`."""
     *parents, name = path.split(".")
     for parent in parents:
         source = source.get_submodule(parent)
@@ -105,7 +100,7 @@ def _adopt_path(target: nn.Module, source: nn.Module, path: str) -> None:
 
 
 def _return_maps(graph: fx.Graph, keys: list[str] | None, concat: bool | None) -> None:
-    """Let a graph that returns maps as a tuple return them as a list, or as a dict with these keys, `joined`."""
+    """Make a graph that returns a tuple of maps return a list or a dict of `joined` maps."""
     (output,) = (node for node in graph.nodes if node.op == "output")
     maps = list(output.args[0])
     if concat is not None:
@@ -115,7 +110,7 @@ def _return_maps(graph: fx.Graph, keys: list[str] | None, concat: bool | None) -
 
 
 def _source(graph: fx.Graph, name: str) -> str:
-    """The graph as a method in Python, with the imports that its names need."""
+    """Return the graph as a method in Python, with the imports that its names need."""
     code = graph.python_code("self")
     imports = ["import torch"]
     for alias, value in code.globals.items():
@@ -132,7 +127,7 @@ def _source(graph: fx.Graph, name: str) -> str:
 
 @cache
 def _class_of(*sources: str) -> type[FeatureGraphNet]:
-    """The class of the instances that these two methods make: torch.fx's own printing of graphs that were traced."""
+    """Return the class with these two methods, which torch.fx has printed from its graphs."""
     methods: dict[str, Any] = {}
     for source in sources:
         file = f"<feature graph {hashlib.sha256(source.encode()).hexdigest()}>"
@@ -145,6 +140,6 @@ def _class_of(*sources: str) -> type[FeatureGraphNet]:
 
 
 def _blank(*sources: str) -> FeatureGraphNet:
-    """An instance without content, to be filled from a pickle or a copy."""
+    """Return an instance without content, for a pickle or a copy to fill."""
     kind = _class_of(*sources)
     return kind.__new__(kind)

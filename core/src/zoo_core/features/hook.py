@@ -1,4 +1,4 @@
-"""The wrapper that reads maps off hooks: any module's, by module name."""
+"""The wrapper that reads the maps of any module by hooks, by module name."""
 
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from zoo_core.features.capture import collect, find_modules, joined, tap_modules
-from zoo_core.features.info import FeatureInfo, feature_table
-from zoo_core.features.mixin import OF_THE_WHOLE, Adopting, own_path
-from zoo_core.features.prune import drop_unreached
-from zoo_core.features.stages import Indices, map_names
+from zoo_core.features.indices import Indices
+from zoo_core.features.info import FeatureInfo, feature_table, has_walk, map_names
+from zoo_core.features.mixin import OF_THE_WHOLE, Adopting
+from zoo_core.features.prune import drop_unreached, own_path
 
 
 class FeatureHookNet(Adopting):
-    """A module that returns the outputs of some of its modules, and runs nothing after the last of them.
+    """A module that returns the outputs of some of its modules, and stops after the last.
 
-    What it does not run it does not keep: a `zoo_core.network.Network` knows what that is, and of any other module a
-    trace by torch.fx tells. A module that torch.fx cannot trace stays whole; it still ends early.
+    It drops what it does not run: a `zoo_core.network.Network` knows what that is, and torch.fx
+    traces any other module. A module that torch.fx cannot trace stays whole; it still ends early.
 
-    Unlike other hooks, these are safe under threads; torch.fx, which cannot see hooks, is refused.
+    Unlike other hooks, these are safe under threads. torch.fx cannot see hooks, so that tracing
+    raises an error.
     """
 
     if TYPE_CHECKING:  # the network's own methods, see `zoo_core.features.mixin`
@@ -35,16 +36,10 @@ class FeatureHookNet(Adopting):
         feature_info: list[dict[str, Any]] | None = None,
         feature_concat: bool | None = None,
     ) -> None:
-        """Adopt `net`.
+        """Adopt `net`, any module; for the options see `wrap_features`.
 
-        Args:
-            net: any module.
-            out_indices: which maps, see `zoo_core.features.indices.feature_indices`.
-            out_map: keys of the maps, for ``return_dict``.
-            return_dict: return a dict, by default by module name, instead of a list.
-            feature_info: what maps there are, for a module that has no ``feature_info`` of its own: a list of dicts of
-                ``num_chs``, ``reduction`` and ``module``.
-            feature_concat: what becomes of a list that a module returns, see `zoo_core.features.capture.joined`.
+        The keys of a dict are module names by default. `feature_info` replaces the module's own: a
+        list of dicts of ``num_chs``, ``reduction`` and ``module``.
 
         Raises:
             FeatureError: for indices or modules that do not exist.
@@ -57,8 +52,9 @@ class FeatureHookNet(Adopting):
         self.feature_module_names = names
         self.feature_return_dict, self.feature_concat = return_dict, feature_concat
         self.feature_keys = map_names(info, out_map or names)
-        # A table of the caller's may name modules that lie in another order than the network's stages, and in its head.
-        own_walk = feature_info is None and callable(getattr(net, "forward_stages", None))
+        # The caller's table may name modules in another order than the network's stages, and in its
+        # head.
+        own_walk = feature_info is None and has_walk(net)
         self.feature_last = max(info.out_indices) if own_walk else None
         if self.feature_last is None:
             if drop_unreached(self, names, "run_network"):  # its forward may call `forward_head`
@@ -71,14 +67,14 @@ class FeatureHookNet(Adopting):
         tap_modules(self, names)
 
     def run_network(self, x: Tensor) -> Any:
-        """The network's own forward, as far as it can be told to go."""
+        """Run the network's own forward, up to the last wanted map if the network can."""
         if self.feature_last is not None:
             return self.forward_stages(x, [], self.feature_last)
         network: Any = self.adopted[1]
         return network.forward(self, x)
 
     def forward(self, x: Tensor) -> list[Tensor] | OrderedDict[str, Tensor]:
-        """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width)."""
+        """Images (batch, in_chans, h, w) to maps, each (batch, channels, h, w)."""
         stops = self.feature_last is None
         outputs = collect(self, self.run_network, self.feature_module_names, x, stops=stops)
         maps = [joined(output, self.feature_concat) for output in outputs]

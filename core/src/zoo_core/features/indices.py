@@ -1,4 +1,4 @@
-"""Which feature maps are wanted: one reading of ``out_indices`` for every wrapper and network."""
+"""The one reading of ``out_indices``, for every wrapper and network."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ from collections.abc import Sequence
 
 from zoo_core.errors import FeatureError
 
+Indices = int | Sequence[int] | None
+"""Wanted maps: indices, negative ones from the end; an int n for the last n; None for all."""
 
-def feature_indices(indices: int | Sequence[int] | None, count: int) -> list[int]:
-    """Non-negative indices of the wanted maps, in the order asked for.
+
+def feature_indices(indices: Indices, count: int) -> list[int]:
+    """Return the non-negative indices of the wanted maps, in the order asked for.
 
     Args:
-        indices: a sequence, negative ones counted from the end; an int n for the last n; None for all.
+        indices: see `Indices`.
         count: how many feature maps the network has.
 
     Raises:
-        FeatureError: for an index out of range, one given twice, none at all, or something that is no index.
+        FeatureError: for an index out of range, one given twice, none at all, or something that is
+            no index.
     """
     valid = f"this network has {count} feature maps: indices {-count} to {count - 1}"
     if indices is None:

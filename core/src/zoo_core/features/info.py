@@ -1,4 +1,4 @@
-"""What the feature maps of a network are: channels, reduction, module."""
+"""Descriptions of a network's feature maps: channels, reduction, module."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import FeatureError
-from zoo_core.features.indices import feature_indices
+from zoo_core.features.indices import Indices, feature_indices
 
 if TYPE_CHECKING:
     from torch import nn
@@ -15,18 +15,18 @@ _KEYS = ("num_chs", "reduction", "module")
 
 
 class FeatureInfo:
-    """The table of a network's feature maps and which of them a wrapper yields, in the order it yields them.
+    """The table of a network's feature maps, and which of them a wrapper yields, in its order.
 
-    `idx` of every method: None for the wanted maps, in order; an int for one map of the network; a sequence for
-    several.
+    `idx` of every method: None for the wanted maps, in order; an int for one map of the network; a
+    sequence for several.
     """
 
-    def __init__(self, feature_info: Iterable[dict[str, Any]], out_indices: int | Sequence[int] | None = None) -> None:
+    def __init__(self, feature_info: Iterable[dict[str, Any]], out_indices: Indices = None) -> None:
         """Copy the table.
 
         Args:
             feature_info: one dict per map: ``num_chs``, ``reduction``, ``module``.
-            out_indices: which maps are wanted, see `zoo_core.features.indices.feature_indices`.
+            out_indices: which maps are wanted, see `Indices`.
 
         Raises:
             FeatureError: for indices that do not exist, and for a table that lacks a key.
@@ -40,7 +40,7 @@ class FeatureInfo:
         self.out_indices = tuple(feature_indices(out_indices, len(self.info)))
 
     def get(self, key: str, idx: int | Sequence[int] | None = None) -> Any:
-        """One column: a value for an int `idx`, else a list."""
+        """Return one column: a value for an int `idx`, else a list."""
         if isinstance(idx, int):
             return self.info[idx][key]
         return [self.info[index][key] for index in (self.out_indices if idx is None else idx)]
@@ -48,30 +48,30 @@ class FeatureInfo:
     def get_dicts(
         self, keys: Sequence[str] | None = None, idx: int | Sequence[int] | None = None
     ) -> dict[str, Any] | list[dict[str, Any]]:
-        """Rows, or their `keys` alone: a dict for an int `idx`, else a list of them."""
+        """Return rows, or their `keys` alone: a dict for an int `idx`, else a list of them."""
         if isinstance(idx, int):
             return {key: self.info[idx][key] for key in keys or self.info[idx]}
         rows = (self.info[index] for index in (self.out_indices if idx is None else idx))
         return [{key: row[key] for key in keys or row} for row in rows]
 
     def channels(self, idx: int | Sequence[int] | None = None) -> Any:
-        """Channels of the maps."""
+        """Return the channels of the maps."""
         return self.get("num_chs", idx)
 
     def reduction(self, idx: int | Sequence[int] | None = None) -> Any:
-        """Input size over map size."""
+        """Return the input size over the map size."""
         return self.get("reduction", idx)
 
     def module_name(self, idx: int | Sequence[int] | None = None) -> Any:
-        """Dotted names of the modules that yield the maps."""
+        """Return the dotted names of the modules that yield the maps."""
         return self.get("module", idx)
 
     def __getitem__(self, item: int) -> dict[str, Any]:
-        """The row of one map of the network."""
+        """Return the row of one map of the network."""
         return self.info[item]
 
     def __len__(self) -> int:
-        """How many maps the network has."""
+        """Return how many maps the network has."""
         return len(self.info)
 
     def __repr__(self) -> str:
@@ -81,7 +81,7 @@ class FeatureInfo:
 
 
 def feature_table(net: nn.Module) -> list[dict[str, Any]]:
-    """The ``feature_info`` of a network.
+    """Return the ``feature_info`` of a network.
 
     Raises:
         FeatureError: when it has none.
@@ -92,3 +92,21 @@ def feature_table(net: nn.Module) -> list[dict[str, Any]]:
             "name the modules you want with zoo_core.create_feature_extractor"
         )
     return list(table.info if isinstance(table, FeatureInfo) else table)
+
+
+def has_walk(net: nn.Module) -> bool:
+    """Tell whether `net` has the walk of a `zoo_core.network.Network`."""
+    return callable(getattr(net, "forward_stages", None))
+
+
+def map_names(info: FeatureInfo, out_map: Sequence[str] | None) -> list[str]:
+    """Return the keys of the wanted maps: `out_map`, or each map's index as a string.
+
+    Raises:
+        FeatureError: unless there is one name per map, each different.
+    """
+    if out_map is None:
+        return [str(index) for index in info.out_indices]
+    if len(out_map) != len(info.out_indices) or len(set(out_map)) != len(out_map):
+        raise FeatureError(f"out_map {list(out_map)!r}: expected {len(info.out_indices)} different names, one per map")
+    return [str(name) for name in out_map]

@@ -1,4 +1,4 @@
-"""Wrappers on a network's own walk: maps as a list or as a dict."""
+"""The wrappers that run a network's own walk: maps as a list or as a dict."""
 
 # TorchScript compiles these annotations and knows `typing`'s names only.
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple  # noqa: UP035
@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any, Dict, List, Tuple  # noqa: UP035
 from torch import Tensor, nn
 
 from zoo_core.errors import FeatureError
-from zoo_core.features.info import FeatureInfo, feature_table
+from zoo_core.features.indices import Indices
+from zoo_core.features.info import FeatureInfo, feature_table, has_walk, map_names
 from zoo_core.features.mixin import OF_THE_WHOLE, Adopting
-
-Indices = int | list[int] | tuple[int, ...] | None
 
 
 class StageFeatures(Adopting):
-    """Base of the wrappers that run the walk of a `zoo_core.network.Network` up to the last wanted map.
+    """Base of the wrappers that run the walk of a `Network` up to the last wanted map.
 
-    Modules past that map are dropped. `feature_info` and the maps are in the order of ``out_indices``.
-    Its own attributes begin with ``feature_``: it shares its namespace with the network's children.
+    Modules past that map are dropped. `feature_info` and the maps are in the order of
+    ``out_indices``. Its own attributes begin with ``feature_``: it shares its namespace with the
+    network's children.
     """
 
     if TYPE_CHECKING:  # the network's own methods, see `zoo_core.features.mixin`
@@ -25,12 +25,12 @@ class StageFeatures(Adopting):
         def prune_stages(self, last: int) -> None: ...  # noqa: D102
 
     def __init__(self, net: nn.Module, out_indices: Indices = None) -> None:
-        """Adopt `net`; see `zoo_core.features.indices.feature_indices` for `out_indices`.
+        """Adopt `net`; for `out_indices` see `wrap_features`.
 
         Raises:
             FeatureError: for indices that do not exist, or a module that is no `Network`.
         """
-        if not callable(getattr(net, "forward_stages", None)):
+        if not has_walk(net):
             raise FeatureError(
                 f"{type(net).__name__} has no forward_stages: wrap it with FeatureHookNet or create_feature_extractor"
             )
@@ -48,7 +48,7 @@ class FeatureListNet(StageFeatures):
     """A network that returns its wanted feature maps as a list, in the order asked for."""
 
     def forward(self, x: Tensor) -> List[Tensor]:  # noqa: UP006
-        """Images (batch, in_chans, height, width) to maps, each (batch, channels, height, width)."""
+        """Images (batch, in_chans, h, w) to maps, each (batch, channels, h, w)."""
         maps = self.forward_stages(x, self.feature_taps, self.feature_last)[1]
         return [maps[position] for position in self.feature_order]
 
@@ -57,33 +57,14 @@ class FeatureDictNet(StageFeatures):
     """A network that returns its wanted feature maps as a dict, in the order asked for."""
 
     def __init__(self, net: nn.Module, out_indices: Indices = None, out_map: list[str] | None = None) -> None:
-        """Adopt `net`.
-
-        Args:
-            net: a `zoo_core.network.Network`.
-            out_indices: as for `FeatureListNet`.
-            out_map: the dict's keys, one per map; by default each map's index as a string.
-        """
+        """Adopt `net`; for the options see `wrap_features`."""
         super().__init__(net, out_indices)
         self.feature_names = map_names(self.feature_info, out_map)
 
     def forward(self, x: Tensor) -> Dict[str, Tensor]:  # noqa: UP006
-        """Images (batch, in_chans, height, width) to maps by name, each (batch, channels, height, width)."""
+        """Images (batch, in_chans, h, w) to maps by name, each (batch, channels, h, w)."""
         maps = self.forward_stages(x, self.feature_taps, self.feature_last)[1]
         result: Dict[str, Tensor] = {}  # noqa: UP006
         for name, position in zip(self.feature_names, self.feature_order):  # noqa: B905 - TorchScript's zip takes no strict
             result[name] = maps[position]
         return result
-
-
-def map_names(info: FeatureInfo, out_map: list[str] | tuple[str, ...] | None) -> list[str]:
-    """The keys of the wanted maps: `out_map`, or each map's index as a string.
-
-    Raises:
-        FeatureError: when there is not one name per map, or one stands twice.
-    """
-    if out_map is None:
-        return [str(index) for index in info.out_indices]
-    if len(out_map) != len(info.out_indices) or len(set(out_map)) != len(out_map):
-        raise FeatureError(f"out_map {list(out_map)!r}: expected {len(info.out_indices)} different names, one per map")
-    return [str(name) for name in out_map]

@@ -1,8 +1,8 @@
-"""Tracing a module by torch.fx only as deep as its wanted maps lie, and only as far as they need.
+"""Tracing a module by torch.fx, only as deep as its wanted maps lie.
 
-Tracing looks only into modules that contain a wanted one; every other module is called as it is. So a module deep
-inside a network can be tapped without tracing the network, and whatever a module does by itself (control flow, train
-and eval mode) stays its own.
+Tracing looks only into modules that contain a wanted one, and calls every other module as it is. So
+it reaches a module deep inside a network without tracing the network, and other modules may have
+any control flow.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class _Reached(Exception):  # noqa: N818 - no error: it ends a trace whose wante
 
 
 class _Tracer(fx.Tracer):
-    """Traces into the ancestors of the wanted modules alone, and notes what the wanted ones return."""
+    """A tracer into the ancestors of the wanted modules, which notes what those return."""
 
     def __init__(self, wanted: Sequence[str], function: str, *, stops: bool) -> None:
         super().__init__()
@@ -46,10 +46,11 @@ class _Tracer(fx.Tracer):
 
 
 def trace_maps(net: nn.Module, names: Sequence[str], function: str = "forward") -> fx.Graph:
-    """The smallest graph of the method `function` of `net` that returns the outputs of the named modules, as a tuple.
+    """Return the smallest graph of `net.function` that returns the named modules' outputs.
 
     Raises:
-        FeatureError: when a module on the way to a named one cannot be traced, or a named one does not run.
+        FeatureError: where torch.fx cannot trace the way to a named module, or a named module does
+            not run.
     """
     tracer = _Tracer(names, function, stops=False)
     try:
@@ -62,7 +63,7 @@ def trace_maps(net: nn.Module, names: Sequence[str], function: str = "forward") 
     graph.erase_node(output)
     outputs = tuple(tracer.outputs[name] for name in names)
     graph.output(fx.node.map_aggregate(outputs, lambda value: value.node if isinstance(value, fx.Proxy) else value))
-    # Calls of modules past the last wanted map count as pure here: their results are not wanted.
+    # Remove calls of modules too, which torch.fx keeps by default.
     graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
     for placeholder in [node for node in graph.nodes if node.op == "placeholder"][1:]:
         if not placeholder.users:
@@ -71,9 +72,10 @@ def trace_maps(net: nn.Module, names: Sequence[str], function: str = "forward") 
 
 
 def modules_before(net: nn.Module, names: Sequence[str], function: str = "forward") -> set[nn.Module] | None:
-    """What has run, in train or in eval mode, by the time the named modules have; None where torch.fx cannot tell.
+    """Return the modules that run, in train or in eval mode, until the named modules have run.
 
-    Modules that the trace calls count with all inside them, and those whose parameters it reads.
+    A module that the trace calls counts with all modules inside it, and one whose parameters it
+    reads counts too. None means that torch.fx cannot trace `net`.
     """
     ran: set[nn.Module] = set()
     reached = False
@@ -96,7 +98,7 @@ def modules_before(net: nn.Module, names: Sequence[str], function: str = "forwar
 
 @contextmanager
 def kept_modes(net: nn.Module) -> Iterator[None]:
-    """Put every module of `net` back into the mode, train or eval, that it had."""
+    """Restore the mode, train or eval, of every module of `net` afterwards."""
     modes = [(module, module.training) for module in net.modules()]
     try:
         yield

@@ -1,4 +1,4 @@
-"""From a network to a feature extractor: which wrapper, with which options."""
+"""The choice of a wrapper, and its options."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from zoo_core.errors import FeatureError, OptionError, did_you_mean
 from zoo_core.features.getter import FeatureGetterNet
 from zoo_core.features.graph import FeatureGraphNet
 from zoo_core.features.hook import FeatureHookNet
+from zoo_core.features.info import has_walk
 from zoo_core.features.stages import FeatureDictNet, FeatureListNet
 
-_WRAPPERS: dict[str, type[nn.Module]] = {
+WRAPPERS: dict[str, type[nn.Module]] = {
     "list": FeatureListNet,
     "dict": FeatureDictNet,
     "hook": FeatureHookNet,
@@ -33,32 +34,37 @@ def wrap_features(net: nn.Module, feature_cfg: Mapping[str, Any]) -> nn.Module:
 
     Args:
         net: a network with a ``feature_info``.
-        feature_cfg: what to yield and how; None means the default.
+        feature_cfg: options; None means the default.
 
-            - ``feature_cls``: ``"list"`` (the default for a `Network`), ``"dict"``, ``"hook"`` (the default for other
-              modules), ``"fx"`` or ``"graph"``, ``"getter"``, or a class.
-            - ``out_indices``: which maps, see `zoo_core.features.indices.feature_indices`.
-            - ``out_map``: the keys of the maps, where the wrapper returns a dict.
-            - ``return_dict``: return one; of ``"hook"``, ``"fx"`` and ``"getter"``.
-            - ``feature_concat``: join the tensors of a module that returns several, or take the first, see
-              `zoo_core.features.capture.joined`; of ``"hook"`` and ``"fx"``, which read modules of any kind.
-            - ``flatten_sequential``: let ``feature_info`` name children of a Sequential. Every wrapper reaches modules
-              at any depth, under the names that they have, so either value is fulfilled.
-            - ``output_fmt``: ``"NCHW"``. ``"getter"`` passes it on to ``forward_intermediates``, which may have others.
-            - ``norm``: apply the final norm; of ``"getter"``.
+            - ``feature_cls``: ``"list"`` (the default for a `Network`), ``"dict"``, ``"hook"`` (the
+              default for other modules), ``"fx"`` or ``"graph"``, ``"getter"``, or a class.
+            - ``out_indices``: which maps: a sequence of indices, negative ones counted from the
+              end; an int n for the last n; None for all.
+            - ``out_map``: the keys of the maps, where the wrapper returns a dict; by default each
+              map's index as a string.
+            - ``return_dict``: return a dict instead of a list; of ``"hook"``, ``"fx"`` and
+              ``"getter"``.
+            - ``feature_concat``: of the tensors of a module that returns several, join all (True)
+              or take the first (False); of ``"hook"`` and ``"fx"``, which read modules of any kind.
+            - ``flatten_sequential``: let ``feature_info`` name children of a Sequential. Either
+              value changes nothing: every wrapper reaches modules at any depth, by their own names.
+            - ``output_fmt``: ``"NCHW"``. ``"getter"`` passes it on to ``forward_intermediates``,
+              which may have others.
+            - ``norm``: apply the final norm, where the network has one after its last map; of
+              ``"getter"``.
 
     Raises:
-        OptionError: for a wrapper that does not exist, or an option that there is not or that this wrapper has not.
+        OptionError: for an unknown wrapper, or an option that does not exist or that this wrapper
+            does not have.
         FeatureError: for feature maps or a format that the network does not have.
     """
     options = {key: value for key, value in feature_cfg.items() if value is not None}
-    default = "list" if callable(getattr(net, "forward_stages", None)) else "hook"
-    wrapper = options.pop("feature_cls", default)
+    wrapper = options.pop("feature_cls", "list" if has_walk(net) else "hook")
     if isinstance(wrapper, str):
-        if wrapper not in _WRAPPERS:
-            known = ", ".join(map(repr, _WRAPPERS))
+        if wrapper not in WRAPPERS:
+            known = ", ".join(map(repr, WRAPPERS))
             raise OptionError(f"feature_cls {wrapper!r}: expected one of {known}, or a class")
-        wrapper = _WRAPPERS[wrapper]
+        wrapper = WRAPPERS[wrapper]
     takes = [name for name in inspect.signature(wrapper).parameters if name not in ("net", "feature_info")]
     for name in options:
         if name not in {*_OPTIONS, *takes}:

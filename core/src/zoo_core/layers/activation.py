@@ -8,7 +8,7 @@ from typing import Any
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo_core.errors import OptionError, did_you_mean
+from zoo_core.errors import look_up
 
 ActLayer = str | Callable[..., nn.Module] | None
 """A name of `get_act_layer`, a module class (or partial of one), or None for no activation."""
@@ -51,27 +51,23 @@ _ACT_LAYERS: dict[str, Callable[..., nn.Module]] = {
     "tanh": nn.Tanh,
     "identity": nn.Identity,
 }
-_BY_SQUASHED_NAME = {name.replace("_", ""): layer for name, layer in _ACT_LAYERS.items()}
 
 
 def get_act_layer(act: ActLayer) -> Callable[..., nn.Module]:
-    """The class of an activation; names ignore case and underscores, None and "" give `nn.Identity`.
+    """Return the class of an activation; None and "" give `nn.Identity`.
+
+    Names ignore case and underscores.
 
     Raises:
-        OptionError: for a name that is no activation, with the nearest one.
+        OptionError: for an unknown name, with the nearest one.
     """
     if act is None or act == "":
         return nn.Identity
-    if not isinstance(act, str):
-        return act
-    layer = _BY_SQUASHED_NAME.get(act.lower().replace("_", ""))
-    if layer is None:
-        raise OptionError(f"unknown activation {act!r}{did_you_mean(act, _ACT_LAYERS)}")
-    return layer
+    return look_up("activation", act, _ACT_LAYERS) if isinstance(act, str) else act
 
 
 def create_act(act: ActLayer, *, inplace: bool = True, **kwargs: Any) -> nn.Module:
-    """An activation, working in place where its class can."""
+    """Make an activation, in place where its class can be."""
     layer = get_act_layer(act)
     if inplace and _can_work_in_place(layer):
         kwargs["inplace"] = True

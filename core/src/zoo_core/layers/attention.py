@@ -1,6 +1,7 @@
 """Channel (and spatial) attention for residual blocks, by name."""
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from math import log2
@@ -10,26 +11,26 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo_core.errors import OptionError, did_you_mean
+from zoo_core.errors import OptionError, did_you_mean, look_up
 from zoo_core.layers.activation import ActLayer, create_act
 from zoo_core.layers.norm import LayerNorm2d
 
 AttnLayer = str | Callable[..., nn.Module] | None
-"""A name of `get_attn`, a module class that takes the number of channels, or None for no attention."""
+"""A name of `get_attn`, a class that takes the number of channels, or None for no attention."""
 
 
 def make_divisible(value: float, divisor: int) -> int:
-    """The multiple of `divisor` nearest to `value`, at least `divisor`."""
+    """Return the multiple of `divisor` nearest to `value`, at least `divisor`."""
     return max(divisor, int(value + divisor / 2) // divisor * divisor)
 
 
 class SqueezeExcite(nn.Module):
-    """Squeeze-and-excitation (https://arxiv.org/abs/1709.01507): scale channels by a small network of their means.
+    """Squeeze-and-excitation (https://arxiv.org/abs/1709.01507): scale channels by their means.
 
     Args:
         channels: of the input and output.
         rd_ratio: hidden channels per channel, before rounding to a multiple of `rd_divisor`.
-        rd_divisor: what the hidden channels are a multiple of.
+        rd_divisor: the hidden channels are a multiple of it.
         act_layer: between the two layers.
     """
 
@@ -65,7 +66,7 @@ class EffectiveSqueezeExcite(nn.Module):
 
 
 class EfficientChannelAttention(nn.Module):
-    """Efficient channel attention (https://arxiv.org/abs/1910.03151): a 1d convolution over the channels' means.
+    """Efficient channel attention (https://arxiv.org/abs/1910.03151): a 1d convolution of means.
 
     Args:
         channels: of the input and output; they decide the kernel's width, 5 for 256 and 7 for 2048.
@@ -107,13 +108,12 @@ class ChannelAttention(nn.Module):
 
 
 class SpatialAttention(nn.Module):
-    """The spatial half of CBAM: a 7x7 convolution over the channels' mean and maximum at each pixel."""
+    """The spatial half of CBAM: a 7x7 convolution over each pixel's mean and maximum."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Sequential()
-        self.conv.add_module("conv", nn.Conv2d(2, 1, kernel_size=7, padding=3, bias=False))
-        self.conv.add_module("bn", nn.BatchNorm2d(1))
+        conv = nn.Conv2d(2, 1, kernel_size=7, padding=3, bias=False)
+        self.conv = nn.Sequential(OrderedDict(conv=conv, bn=nn.BatchNorm2d(1)))
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same."""
@@ -122,7 +122,7 @@ class SpatialAttention(nn.Module):
 
 
 class Cbam(nn.Module):
-    """Convolutional block attention module (https://arxiv.org/abs/1807.06521): channels, then places."""
+    """Block attention (CBAM, https://arxiv.org/abs/1807.06521): channels, then pixels."""
 
     def __init__(self, channels: int, rd_ratio: float = 1 / 16) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class Cbam(nn.Module):
 
 
 class GlobalContext(nn.Module):
-    """Global context (https://arxiv.org/abs/1904.11492): pool by attention over places, then scale the channels.
+    """Global context (https://arxiv.org/abs/1904.11492): scale channels by an attention pooling.
 
     Args:
         channels: of the input and output.
@@ -146,11 +146,8 @@ class GlobalContext(nn.Module):
         super().__init__()
         hidden = make_divisible(channels * rd_ratio, 1)
         self.conv_attn = nn.Conv2d(channels, 1, kernel_size=1)
-        self.mlp_scale = nn.Sequential()
-        self.mlp_scale.add_module("fc1", nn.Conv2d(channels, hidden, kernel_size=1))
-        self.mlp_scale.add_module("norm", LayerNorm2d(hidden))
-        self.mlp_scale.add_module("act", nn.ReLU())
-        self.mlp_scale.add_module("fc2", nn.Conv2d(hidden, channels, kernel_size=1))
+        fc1, fc2 = nn.Conv2d(channels, hidden, kernel_size=1), nn.Conv2d(hidden, channels, kernel_size=1)
+        self.mlp_scale = nn.Sequential(OrderedDict(fc1=fc1, norm=LayerNorm2d(hidden), act=nn.ReLU(), fc2=fc2))
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the same."""
@@ -171,23 +168,18 @@ _ATTN_LAYERS: dict[str, Callable[..., nn.Module]] = {
 
 
 def get_attn(attn: AttnLayer) -> Callable[..., nn.Module] | None:
-    """The class of an attention layer, called with the number of channels; None and "" give None.
+    """Return the class of an attention layer, for a number of channels; None and "" give None.
 
     Raises:
-        OptionError: for a name that is no attention layer, with the nearest one.
+        OptionError: for an unknown name, with the nearest one.
     """
     if attn is None or attn == "":
         return None
-    if not isinstance(attn, str):
-        return attn
-    layer = _ATTN_LAYERS.get(attn.lower())
-    if layer is None:
-        raise OptionError(f"unknown attention layer {attn!r}{did_you_mean(attn, _ATTN_LAYERS)}")
-    return layer
+    return look_up("attention layer", attn, _ATTN_LAYERS) if isinstance(attn, str) else attn
 
 
 def create_attn(attn: AttnLayer, channels: int, **kwargs: Any) -> nn.Module:
-    """An attention layer for `channels` channels, with the arguments `kwargs`; `nn.Identity` for None.
+    """Make an attention layer for `channels` channels; `nn.Identity` for None.
 
     Raises:
         OptionError: for an argument that the layer does not take, with the nearest one.

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
-from zoo_core.errors import OptionError, did_you_mean
+from zoo_core.errors import OptionError, look_up
 
 AaLayer = str | Callable[..., nn.Module] | None
 """A name of `get_aa_layer`, a module class, or None for no anti-aliasing."""
@@ -35,7 +35,8 @@ class BlurPool2d(nn.Module):
         self.stride = stride
         self.pad_mode = pad_mode
         self.padding = [(stride - 1 + filt_size - 1) // 2] * 4
-        # Not part of a state dict, so published weights load; `reset_parameters` fills it after `to_empty`.
+        # Not part of a state dict, so published weights load; `reset_parameters` fills it after
+        # `to_empty`.
         self.register_buffer("filt", torch.empty(channels, 1, filt_size, filt_size), persistent=False)
         self.reset_parameters()
 
@@ -48,7 +49,7 @@ class BlurPool2d(nn.Module):
             self.filt.copy_(row[:, None] * row[None, :])
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, height, width) to (batch, channels, ceil(height / stride), ceil(width / stride))."""
+        """(batch, channels, h, w) to (batch, channels, ceil(h / stride), ceil(w / stride))."""
         x = F.pad(x, self.padding, mode=self.pad_mode)
         return F.conv2d(x, self.filt, stride=self.stride, groups=self.channels)
 
@@ -57,28 +58,23 @@ _AA_LAYERS: dict[str, Callable[..., nn.Module]] = {"avg": nn.AvgPool2d, "blur": 
 
 
 def get_aa_layer(aa: AaLayer) -> Callable[..., nn.Module] | None:
-    """The class that anti-aliases: "avg" (average pooling), "blur" (`BlurPool2d`), or a class; None and "" give None.
+    """Return the class of "avg" (average pooling) or "blur" (`BlurPool2d`); None and "" give None.
 
     Raises:
-        OptionError: for a name that is no such layer, with the nearest one.
+        OptionError: for an unknown name, with the nearest one.
     """
     if aa is None or aa == "":
         return None
-    if not isinstance(aa, str):
-        return aa
-    layer = _AA_LAYERS.get(aa.lower())
-    if layer is None:
-        raise OptionError(f"unknown anti-aliasing layer {aa!r}{did_you_mean(aa, _AA_LAYERS)}")
-    return layer
+    return look_up("anti-aliasing layer", aa, _AA_LAYERS) if isinstance(aa, str) else aa
 
 
 def is_avg_pool(aa: Callable[..., nn.Module] | None) -> bool:
-    """Whether an anti-aliasing layer is plain average pooling."""
+    """Tell whether an anti-aliasing layer is plain average pooling."""
     return isinstance(aa, type) and issubclass(aa, nn.AvgPool2d)
 
 
 def create_aa(aa: AaLayer, channels: int, stride: int = 2) -> nn.Module:
-    """An anti-aliasing layer that subsamples `channels` channels by `stride`; `nn.Identity` for None."""
+    """Make a layer that subsamples `channels` channels by `stride`; `nn.Identity` for None."""
     layer = get_aa_layer(aa)
     if layer is None:
         return nn.Identity()

@@ -1,29 +1,29 @@
-"""Convolution, norm and activation: the unit that most convolutional networks are drawn with."""
+"""Convolution, norm and activation: the unit of most convolutional networks."""
 
 from torch import Tensor, nn
 
 from zoo_core.layers.activation import ActLayer
 from zoo_core.layers.blur_pool import AaLayer, create_aa
-from zoo_core.layers.norm import NormLayer
-from zoo_core.layers.norm_act import DropLayer, get_norm_act_layer
+from zoo_core.layers.norm import DropLayer, NormLayer, get_norm_act_layer
 
 
 def symmetric_padding(kernel_size: int, stride: int = 1, dilation: int = 1) -> int:
-    """Padding on each side, in pixels, with which an odd kernel yields ceil(size / stride) pixels."""
+    """Return the padding, in pixels, that makes an odd kernel yield ceil(size / stride) pixels."""
     return ((stride - 1) + dilation * (kernel_size - 1)) // 2
 
 
 class ConvNormAct(nn.Module):
-    """Convolution (`conv`), norm with its activation (`bn`), and anti-aliasing (`aa`) in place of a stride.
+    """Convolution (`conv`), norm and activation (`bn`), anti-aliasing (`aa`) in place of a stride.
 
     (batch, in_channels, h, w) to (batch, out_channels, h / stride, w / stride).
 
     Args:
         padding: pixels on each side; None for `symmetric_padding`.
-        apply_act: whether the norm is followed by the activation.
-        aa_layer: what subsamples where ``stride`` is above 1 (https://arxiv.org/abs/1904.11486), by name or class; the
-            convolution then keeps its resolution.
-        drop_layer: builds what drops activations between norm and activation.
+        apply_act: whether there is an activation after the norm.
+        aa_layer: the layer that subsamples where ``stride`` is above 1
+            (https://arxiv.org/abs/1904.11486), by name or class; the convolution then keeps its
+            resolution.
+        drop_layer: class of the dropout between norm and activation.
     """
 
     def __init__(

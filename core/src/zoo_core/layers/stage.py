@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.module import _has_any_global_hook
 from torch.utils.checkpoint import checkpoint
 
 
 class Stage(nn.Sequential):
-    """Blocks in order. With `grad_checkpointing` on, the backward pass recomputes each block's activations."""
+    """Blocks in order. `grad_checkpointing` recomputes activations in the backward pass."""
 
     def __init__(self, *blocks: nn.Module) -> None:
         super().__init__(*blocks)
@@ -34,9 +35,10 @@ class Stage(nn.Sequential):
 
 @torch.jit.ignore
 def checkpoint_block(block: nn.Module, x: Tensor, run: Callable[[Tensor], Any] | None = None) -> Any:
-    """``block(x)``, keeping only `x` for the backward pass. Batch-norm statistics take part in the first run alone.
+    """Return ``block(x)``, keeping only `x` for the backward pass.
 
-    `run`, where given, is what runs in place of the block's own call: another method of it.
+    Only the first run updates batch-norm statistics. `run`, where given, replaces the block's own
+    call: another method of it.
     """
     run = block if run is None else run
 
@@ -50,9 +52,10 @@ def checkpoint_block(block: nn.Module, x: Tensor, run: Callable[[Tensor], Any] |
 
 @contextmanager
 def _frozen_statistics(block: nn.Module) -> Iterator[None]:
-    """Normalise by the batch without updating the running statistics, which the first run has done already.
+    """Normalise by the batch without updating the running statistics a second time.
 
-    They still take part, at momentum 0: `checkpoint` demands that both runs save the same tensors.
+    They are still passed on, at momentum 0: `checkpoint` demands that both runs save the same
+    tensors.
     """
     norms = [m for m in block.modules() if isinstance(m, _BatchNorm) and m.training]
     saved = [(m, m.momentum, m.num_batches_tracked) for m in norms]
@@ -63,3 +66,14 @@ def _frozen_statistics(block: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum, count in saved:
             norm.momentum, norm.num_batches_tracked = momentum, count
+
+
+def is_hooked(*modules: nn.Module) -> bool:
+    """Tell whether calling one of `modules` would run a hook, a global one included.
+
+    A shortcut around a module's call asks this first.
+    """
+    return bool(_has_any_global_hook()) or any(  # type: ignore[no-untyped-call]
+        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+        for module in modules
+    )

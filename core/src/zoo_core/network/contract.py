@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from zoo_core.errors import FeatureError, OptionError
 from zoo_core.features.indices import feature_indices
-from zoo_core.features.mixin import drop_after
+from zoo_core.features.prune import drop_after
 from zoo_core.layers.classifier import create_classifier
 
 

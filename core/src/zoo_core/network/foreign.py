@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo_core.errors import OptionError
-from zoo_core.features.mixin import drop_child, own_child
+from zoo_core.features.prune import drop_child, own_child
 from zoo_core.layers.stage import Stage, checkpoint_block
 from zoo_core.network.contract import Network
 from zoo_core.network.meta import on_meta

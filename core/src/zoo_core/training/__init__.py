@@ -1,1 +1,1 @@
-"""What training needs of a model: `frozen` and `synchronised` batch norms."""
+"""Changes of a model for training: `frozen` and `synchronised` batch norms."""

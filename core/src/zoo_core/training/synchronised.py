@@ -1,4 +1,4 @@
-"""Batch norm by the statistics of a whole process group's batch, with the activation where there was one."""
+"""Batch norm by the statistics of a whole process group's batch."""
 
 from typing import Any, TypeVar
 
@@ -6,14 +6,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoo_core.errors import OptionError
-from zoo_core.layers.norm_act import BatchNormAct2d
+from zoo_core.layers.norm import BatchNormAct2d
 from zoo_core.training.frozen import Frozen
 
 M = TypeVar("M", bound=nn.Module)
 
 
 class SyncBatchNormAct(nn.SyncBatchNorm):
-    """`BatchNormAct2d` by the statistics of a process group's batch: (batch, channels, h, w) to the same shape."""
+    """`BatchNormAct2d` by the statistics of a process group's batch."""
 
     drop: nn.Module
     act: nn.Module
@@ -24,17 +24,17 @@ class SyncBatchNormAct(nn.SyncBatchNorm):
         return out
 
 
-_BY_FORWARD: dict[Any, type[nn.SyncBatchNorm]] = {
-    _BatchNorm.forward: nn.SyncBatchNorm,
-    BatchNormAct2d.forward: SyncBatchNormAct,
+_BY_METHODS: dict[Any, type[nn.SyncBatchNorm]] = {
+    (_BatchNorm.forward, None): nn.SyncBatchNorm,
+    (BatchNormAct2d.forward, BatchNormAct2d.normalise): SyncBatchNormAct,
 }
 
 
 def convert_sync_batchnorm(model: M, process_group: Any = None) -> M:
-    """Synchronise every batch norm of `model`, in place; frozen ones, which measure nothing, stay as they are.
+    """Synchronise every batch norm of `model`, in place; frozen ones stay as they are.
 
-    `torch.nn.SyncBatchNorm.convert_sync_batchnorm` takes a `BatchNormAct2d` for a plain batch norm and silently drops
-    its activation; this keeps it, and every hook.
+    `torch.nn.SyncBatchNorm.convert_sync_batchnorm` takes a `BatchNormAct2d` for a plain batch norm
+    and silently drops its activation; this keeps it, and every hook.
 
     Args:
         model: any module.
@@ -44,19 +44,18 @@ def convert_sync_batchnorm(model: M, process_group: Any = None) -> M:
         `model`.
 
     Raises:
-        OptionError: for a batch norm with a forward of its own, such as the in-place activated one: what it computes
-            has no synchronised form.
+        OptionError: for a batch norm with a forward of its own, such as `InplaceAbn`, which has no
+            synchronised form.
     """
-    norms = {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, _BatchNorm) and not isinstance(module, nn.SyncBatchNorm | Frozen)
-    }
-    for name, norm in norms.items():
-        if type(norm).forward not in _BY_FORWARD:
+    found: list[tuple[Any, type[nn.SyncBatchNorm]]] = []
+    for name, norm in model.named_modules():
+        if not isinstance(norm, _BatchNorm) or isinstance(norm, nn.SyncBatchNorm | Frozen):
+            continue
+        kind = _BY_METHODS.get((type(norm).forward, getattr(type(norm), "normalise", None)))
+        if kind is None:
             raise OptionError(f"batch norm {name!r}, of {type(norm).__name__}, has no synchronised form")
-    for norm in norms.values():
-        kind: Any = _BY_FORWARD[type(norm).forward]
+        found.append((norm, kind))
+    for norm, kind in found:  # only now: an error leaves `model` as it was
         norm.__class__ = kind
         norm.process_group = process_group
     return model

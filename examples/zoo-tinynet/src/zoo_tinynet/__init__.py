@@ -1,13 +1,14 @@
 """TinyNet for Zoo: depthwise networks of sixty thousand parameters and more.
 
-Every architecture is a constructor here: ``from zoo_tinynet import tinynet_8``. Importing the package imports no torch.
+Every architecture is a constructor here: ``from zoo_tinynet import tinynet_8``. Importing the
+package imports no torch.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_core.family import Family
+from zoo_core import Family
 
 from zoo_tinynet.architectures import ARCHITECTURES
 from zoo_tinynet.pretrained import ALIASES, PRETRAINED

@@ -1,4 +1,4 @@
-"""What makes one TinyNet differ from another."""
+"""The configuration of a TinyNet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class TinyNetConfig:
     depths: tuple[int, ...] = (1, 2, 2)
     """Blocks of each stage."""
     expansion: int = 2
-    """How many times wider a block is inside."""
+    """Width inside a block over its own."""
     dilation: int = 2
     """Of the second half of a block's depthwise filters."""
     act_layer: str = "hardswish"

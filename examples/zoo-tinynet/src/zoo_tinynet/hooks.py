@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_core.hooks import hookimpl
+from zoo_core import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 RENAMED = {"conv_stem.": "stem.0.", "bn_stem.": "stem.1.", "classifier.": "fc."}
-"""Prefixes of version 0.1, and what they became."""
+"""Prefixes of version 0.1, and their present forms."""
 
 
 @hookimpl
 def zoo_adapt_state_dict(state_dict: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor] | None:
-    """Give the tensors of an old checkpoint their present names; None for any other file or network."""
+    """Rename the tensors of an old checkpoint; return None for any other file or network."""
     from zoo_tinynet.model import TinyNet
 
     if not isinstance(model, TinyNet) or not any(key.startswith(tuple(RENAMED)) for key in state_dict):

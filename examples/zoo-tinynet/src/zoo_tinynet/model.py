@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from zoo_core.errors import OptionError
+from zoo_core import OptionError
 from zoo_core.layers import Stage, create_act, create_classifier
 from zoo_core.network import Network
 
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 class TinyNet(Network):
     """A stem, stages of `NearFarBlock`, a final norm, a linear classifier.
 
-    Between stages the map's four neighbours become channels (space to depth), so that subsampling loses nothing.
+    Between stages the map's four neighbours become channels (space to depth), so that subsampling
+    loses nothing.
 
     Args:
         cfg: the architecture.
         num_classes: width of the logits; 0 for no classifier.
         in_chans: channels of the images.
-        global_pool: "avg", "max", "avgmax", "catavgmax", or "" or "none", which keeps the map and needs 0 classes.
+        global_pool: "avg", "max", "avgmax", "catavgmax", or "" or "none", which keeps the map and
+            needs 0 classes.
         drop_rate: dropout of the pooled features, in 0..1.
 
     Raises:
@@ -90,19 +92,20 @@ class TinyNet(Network):
         return x, maps
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Pool and classify: (batch, num_features, h, w) to (batch, num_classes); before `fc` with `pre_logits`."""
+        """Pool and classify: (batch, num_features, h, w) to (batch, num_classes)."""
         x = self.drop(self.global_pool(x))
         return x if pre_logits else self.fc(x)
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """Regular expressions that order parameters by depth: the stem, then each block (coarse: each stage)."""
+        """Return patterns that order parameters by depth: the stem, each block (coarse: stage)."""
         return {"stem": r"^stem", "blocks": r"^stages\.(\d+)" if coarse else r"^stages\.(\d+)\.(\d+)"}
 
 
 class NearFarBlock(nn.Module):
-    """A pointwise expansion, depthwise 3x3 filters, half of them dilated, a pointwise projection, and a shortcut.
+    """A pointwise expansion, depthwise 3x3 filters, a pointwise projection, and a shortcut.
 
-    Half of the channels see the neighbours, the other half what lies behind them, and the projection mixes the two.
+    Half of the channels see the neighbours, the other half what lies behind them, and the
+    projection mixes the two.
     """
 
     def __init__(self, channels: int, expansion: int, dilation: int, act_layer: str) -> None:

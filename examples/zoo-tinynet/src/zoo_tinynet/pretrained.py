@@ -1,4 +1,4 @@
-"""Which weights there are, and the names that they had before."""
+"""The published weights, and their former names."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ PRETRAINED: dict[str, PretrainedCfg] = {
 }
 
 ALIASES = {"tinynet": "tinynet_8", "tinynet_digits": "tinynet_8.digits"}
-"""What version 0.1 called them."""
+"""Names of version 0.1."""

@@ -1,12 +1,13 @@
 """Cross stage partial networks and Darknets for Zoo.
 
-Every architecture is a constructor here: ``from zoo_cspnet import cspdarknet53``. Importing this does not import torch.
+Every architecture is a constructor here: ``from zoo_cspnet import cspdarknet53``. Importing this
+does not import torch.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from zoo_core.family import Family
+from zoo_core import Family
 
 from zoo_cspnet.architectures import ARCHITECTURES
 from zoo_cspnet.pretrained import PRETRAINED

@@ -7,8 +7,8 @@ from typing import Any, TypedDict, Unpack
 
 import torch
 from torch import nn
+from zoo_core import Family
 from zoo_core.config import PretrainedCfg
-from zoo_core.family import Family
 
 FAMILY: Family
 __version__: str

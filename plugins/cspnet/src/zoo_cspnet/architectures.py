@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from zoo_cspnet.config import CspNetConfig
 
-# Cross stage partial ResNets (https://arxiv.org/abs/1911.11929). As in ResNet the stem pools, not the first stage.
+# Cross stage partial ResNets (https://arxiv.org/abs/1911.11929). As in ResNet the stem pools, not
+# the first stage.
 CSPRESNET50 = CspNetConfig(
     stem_chs=(64,), stem_kernel_size=7, stem_stride=2, stem_pool=True,
     depth=(3, 3, 5, 2), out_chs=(128, 256, 512, 1024), stride=(1, 2, 2, 2),
@@ -16,7 +17,8 @@ CSPRESNEXT50 = replace(
     CSPRESNET50, out_chs=(256, 512, 1024, 2048), groups=32, expand_ratio=1.0, block_ratio=0.5, bottle_ratio=1.0
 )
 
-# Darknets (https://arxiv.org/abs/1804.02767). The number counts the convolutions, and for the classifier one more.
+# Darknets (https://arxiv.org/abs/1804.02767). The number counts the convolutions, and for the
+# classifier one more.
 DARKNET17 = CspNetConfig(
     stage_type="dark", block_type="dark", depth=(1, 1, 1, 1, 1), out_chs=(64, 128, 256, 512, 1024), bottle_ratio=0.5
 )
@@ -57,7 +59,8 @@ def cs3(width: float, *depth: int) -> CspNetConfig:
     """A Darknet of cross stages in the manner of YOLOv5 (https://zenodo.org/records/4679653).
 
     Args:
-        width: channels over those of the large one, which has 64 after its stem and 128 to 1024 after its stages.
+        width: channels over those of the large one, which has 64 after its stem and 128 to 1024
+            after its stages.
         depth: blocks in each stage.
     """
     return CspNetConfig(
@@ -88,7 +91,7 @@ XDW = replace(
 
 
 def focus(cfg: CspNetConfig) -> CspNetConfig:
-    """One 6x6 convolution for the stem: YOLOv5's focus layer, space to depth and a 3x3 convolution, written as one."""
+    """YOLOv5's focus layer, space to depth and a 3x3 convolution, as one 6x6 convolution."""
     return replace(cfg, stem_chs=cfg.stem_chs[-1:], stem_kernel_size=6, stem_padding=2)
 
 
@@ -98,7 +101,7 @@ def edge(cfg: CspNetConfig) -> CspNetConfig:
 
 
 def iabn(cfg: CspNetConfig) -> CspNetConfig:
-    """In-place activated batch norm (https://arxiv.org/abs/1712.02616), which keeps half the memory in training."""
+    """In-place activated batch norm (https://arxiv.org/abs/1712.02616), to save memory."""
     return replace(cfg, norm_layer="iabn")
 
 

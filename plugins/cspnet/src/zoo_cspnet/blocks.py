@@ -10,22 +10,19 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
-from zoo_core.layers import DropPath, create_act, create_attn, get_attn
-from zoo_core.layers.activation import ActLayer
-from zoo_core.layers.conv_norm_act import ConvNormAct
-from zoo_core.layers.norm import NormLayer
+from zoo_core.layers import ActLayer, ConvNormAct, DropPath, NormLayer, create_act, create_attn, get_attn
 
 from zoo_cspnet.config import CspNetConfig, StageConfig
 
 
 @dataclass(frozen=True)
 class BlockStyle:
-    """What the blocks of one stage have in common.
+    """Options that the blocks of one stage share.
 
     Attributes:
         norm_layer: normalises, by name or class.
         act_layer: activates, by name or class.
-        attn: builds what attends to a number of channels; None for a stage without attention.
+        attn: builds the attention for a number of channels; None for a stage without attention.
         groups: of the 3x3 convolutions.
         dilation: of the 3x3 convolutions.
     """
@@ -38,7 +35,7 @@ class BlockStyle:
 
     @classmethod
     def of(cls, cfg: CspNetConfig, stage: StageConfig, dilation: int) -> "BlockStyle":
-        """The style that the configurations of network and stage describe."""
+        """Return the style of a network's and a stage's configuration."""
         layer, attn = get_attn(stage.attn_layer), None
         if layer is not None:
             args: dict[str, Any] = dict(cfg.attn_args)
@@ -48,12 +45,12 @@ class BlockStyle:
         return cls(cfg.norm_layer, cfg.act_layer, attn, stage.groups, dilation)
 
     def conv(self, in_chs: int, out_chs: int, kernel_size: int, **options: Any) -> ConvNormAct:
-        """Convolution, norm and activation; `options` are those of `ConvNormAct`."""
+        """Make a convolution with norm and activation; `options` are those of `ConvNormAct`."""
         options.update(norm_layer=self.norm_layer, act_layer=self.act_layer)
         return ConvNormAct(in_chs, out_chs, kernel_size, **options)
 
     def attend(self, channels: int) -> nn.Module:
-        """What attends to the channels; the identity where nothing does."""
+        """Make the attention for a number of channels; the identity where there is none."""
         return nn.Identity() if self.attn is None else self.attn(channels)
 
 
@@ -76,7 +73,7 @@ class BottleneckBlock(nn.Module):
         return out
 
     def zero_init_last(self) -> None:
-        """Let the block start as the identity, all but for its activation."""
+        """Let the block start as the identity, except for its activation."""
         zero_init_norm(self.conv3)
 
 

@@ -1,7 +1,8 @@
-"""A convolution of maps side by side that keeps the maps for the backward pass, not their concatenation.
+"""A convolution of concatenated maps that keeps the maps for the backward pass, not the copy.
 
-Where the maps are kept anyway, by the in-place activated norms that yield them (https://arxiv.org/abs/1712.02616), this
-saves their copy; concatenating them once more costs a small part of the convolution.
+Where the maps are kept anyway, by the in-place activated norms that yield them
+(https://arxiv.org/abs/1712.02616), this saves their copy; concatenating them once more costs a
+small part of the convolution.
 """
 
 from typing import Any
@@ -13,11 +14,12 @@ from torch.autograd.function import once_differentiable
 
 
 def conv_of_concatenation(conv: nn.Conv2d, maps: list[Tensor]) -> Tensor:
-    """``conv(torch.cat(maps, dim=1))``, for a convolution without bias.
+    """Return ``conv(torch.cat(maps, dim=1))``, for a convolution without bias.
 
     Args:
         conv: any 2d convolution with zero padding and without bias.
-        maps: each (batch, channels, height, width); their channels add up to those that `conv` takes.
+        maps: each (batch, channels, height, width); their channels add up to those that `conv`
+            takes.
 
     Returns:
         (batch, out_channels, height, width).
@@ -45,7 +47,8 @@ class _ConvOfConcatenation(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         weight, *maps = ctx.saved_tensors
         stride, padding, dilation, groups = ctx.options
-        # Under autocast the forward ran in another precision than its tensors have; the backward pass does too.
+        # Under autocast the forward ran in another precision than its tensors have; the backward
+        # pass does too.
         whole = torch.cat(maps, dim=1).to(grad.dtype)
         needs = [any(ctx.needs_input_grad[5:]), ctx.needs_input_grad[4], False]
         grad_whole, grad_weight, _ = torch.ops.aten.convolution_backward(

@@ -1,11 +1,11 @@
-"""What makes one cross stage partial network differ from another."""
+"""The configuration of a cross stage partial network or a Darknet."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import OptionError
+from zoo_core import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,8 @@ _PER_STAGE = tuple(field.name for field in dataclasses.fields(StageConfig))
 class CspNetConfig:
     """A cross stage partial network (https://arxiv.org/abs/1911.11929), or a Darknet.
 
-    The fields that `StageConfig` has too are given once for all stages, or as a tuple with one value per stage.
+    The fields that `StageConfig` has too are given once for all stages, or as a tuple with one
+    value per stage.
     """
 
     stem_chs: tuple[int, ...] = (32,)
@@ -62,7 +63,7 @@ class CspNetConfig:
     stem_padding: int | None = None
     """Pixels on each side of the image; None for as many as keep its size."""
     stem_pool: bool = False
-    """Whether max pooling with stride 2 ends the stem."""
+    """End the stem by max pooling with stride 2."""
 
     depth: tuple[int, ...]
     out_chs: tuple[int, ...]
@@ -81,14 +82,14 @@ class CspNetConfig:
     """Keyword arguments of the attention layers."""
 
     act_layer: Any = "leaky_relu"
-    """Activation: a name of `zoo_core.layers.get_act_layer`, or a class. The leaky ReLU's slope is 0.01."""
+    """Activation: a name of `get_act_layer`, or a class. The leaky ReLU's slope is 0.01."""
     norm_layer: Any = "batchnorm2d"
-    """Normalisation: a name of `zoo_core.layers.norm_act.get_norm_act_layer`, or a class that it takes."""
+    """Normalisation: a name of `zoo_core.layers.get_norm_act_layer`, or a class that it takes."""
     aa_layer: Any = None
-    """Anti-aliasing in place of strides: "avg", "blur" (https://arxiv.org/abs/1904.11486), or a class."""
+    """Anti-aliasing for strides: "avg", "blur" (https://arxiv.org/abs/1904.11486), or a class."""
 
     def stages(self) -> list[StageConfig]:
-        """The stages, each with its own value of every field.
+        """Return the stages, each with its own value of every field.
 
         Raises:
             OptionError: for a tuple that has not as many values as there are stages.

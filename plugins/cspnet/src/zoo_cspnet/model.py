@@ -1,14 +1,12 @@
-"""The network: a stem, stages (`zoo_cspnet.stages`) of residual blocks (`zoo_cspnet.blocks`), a classifier."""
+"""The network: a stem, `stages` of residual `blocks`, a classifier."""
 
 from collections import OrderedDict
 from typing import Any, List, Tuple  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
-from zoo_core.errors import OptionError
-from zoo_core.layers import create_aa, drop_path_rates
-from zoo_core.layers.conv_norm_act import ConvNormAct
-from zoo_core.layers.head import ClassifierHead
+from zoo_core import OptionError
+from zoo_core.layers import ClassifierHead, ConvNormAct, create_aa, drop_path_rates
 from zoo_core.network import Network
 
 from zoo_cspnet.blocks import BottleneckBlock, DarkBlock, EdgeBlock
@@ -23,7 +21,8 @@ class CspNet(Network):
         cfg: the architecture.
         num_classes: width of the logits; 0 for no classifier.
         in_chans: channels of the images.
-        global_pool: "avg", "max", "avgmax", "catavgmax", or "" or "none", which keeps the map and needs 0 classes.
+        global_pool: "avg", "max", "avgmax", "catavgmax", or "" or "none", which keeps the map and
+            needs 0 classes.
         output_stride: 32, or 16 or 8, which dilates the last stages instead of subsampling them.
         drop_rate: dropout of the pooled features, in 0..1.
         drop_path_rate: stochastic depth of the last block; it rises linearly from 0 at the first.
@@ -61,7 +60,7 @@ class CspNet(Network):
         self.init_layers()
 
     def _create_stem(self, cfg: CspNetConfig, in_chans: int) -> nn.Sequential:
-        """Build what comes before the stages, and note its feature map, which lies before any pooling."""
+        """Build the stem, and note its feature map, which lies before any pooling."""
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for index, (ins, outs) in enumerate(zip((in_chans, *cfg.stem_chs), cfg.stem_chs, strict=False)):
             layers[f"conv{index + 1}"] = ConvNormAct(
@@ -90,7 +89,8 @@ class CspNet(Network):
         for index, (stage, drop_path) in enumerate(zip(cfg.stages(), rates, strict=True)):
             stride, first_dilation = stage.stride, dilation
             if reduction * stride > output_stride:
-                # What the stride would have skipped is what a dilation steps over (https://arxiv.org/abs/1511.07122).
+                # What the stride would have skipped is what a dilation steps over
+                # (https://arxiv.org/abs/1511.07122).
                 dilation *= stride
                 stride = 1
             stages.append(create_stage(cfg, stage, Place(channels, stride, dilation, first_dilation, drop_path)))
@@ -119,15 +119,16 @@ class CspNet(Network):
         return x, maps
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Pool and classify: (batch, num_features, h, w) to (batch, num_classes); before `fc` with `pre_logits`."""
+        """Pool and classify: (batch, num_features, h, w) to (batch, num_classes)."""
         logits: Tensor = self.head(x, pre_logits)
         return logits
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """Regular expressions that order parameters by depth: the stem, then each block (coarse: each stage).
+        """Return patterns that order parameters by depth: the stem, each block (coarse: stage).
 
-        What comes before a stage's blocks goes with the first, the transitions after them with the last.
+        What comes before a stage's blocks goes with the first, the transitions after them with the
+        last.
         """
         blocks = [
             (r"^stages\.(\d+)\.blocks\.(\d+)", None),
@@ -147,7 +148,7 @@ class CspNet(Network):
 
     @torch.jit.ignore
     def init_module(self, module: nn.Module) -> None:
-        """He's initialisation of convolutions (https://arxiv.org/abs/1502.01852), N(0, 0.01) of the classifier."""
+        """Draw convolutions as He (https://arxiv.org/abs/1502.01852), the classifier small."""
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, nn.Linear):

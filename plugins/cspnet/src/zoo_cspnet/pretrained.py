@@ -1,7 +1,8 @@
-"""The published weights: ``architecture.tag`` to default config, an architecture's default tag first.
+"""The published weights: ``architecture.tag`` to default config, the default tag first.
 
-A line names its recipe and its file. The Hub id follows from the name, ``timm/<architecture>.<tag>``; the first
-characters of the file's SHA-256 stand in its name, where `zoo_core.weights` reads them.
+A line names its recipe and its file. The Hub id follows from the name,
+``timm/<architecture>.<tag>``; the first characters of the file's SHA-256 stand in its name, where
+`zoo_core.weights` reads them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ def at(size: int, crop: float, *, of: PretrainedCfg = TIMM) -> PretrainedCfg:
 
 # With RandAugment (https://arxiv.org/abs/1909.13719).
 RA = replace(TIMM, interpolation="bilinear")
-# Recipe C of timm, after ResNet strikes back (https://arxiv.org/abs/2110.00476); "ns" is without stochastic depth.
+# Recipe C of timm, after ResNet strikes back (https://arxiv.org/abs/2110.00476); "ns" is without
+# stochastic depth.
 C2 = at(288, 0.95)
 C2_FULL = at(288, 1.0)
 WIDE_CROP = replace(TIMM, crop_pct=0.95)
@@ -73,7 +75,7 @@ TRAINED = {name.partition(".")[0] for name in WEIGHTS}
 
 
 def untrained(architecture: str) -> PretrainedCfg:
-    """What an architecture without weights is meant for."""
+    """Return the default config of an architecture without weights."""
     return TIMM if architecture.startswith("cs3") else RA
 
 

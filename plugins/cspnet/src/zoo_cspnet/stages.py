@@ -1,18 +1,16 @@
 """The stages: (batch, in_chs, h, w) to (batch, out_chs, h / stride, w / stride).
 
-A cross stage splits its input into halves by channel, sends one through its blocks and past the other
-(https://arxiv.org/abs/1911.11929): the gradients of the two differ, and the blocks work on fewer channels.
+A cross stage splits its input into halves by channel, sends one through its blocks and past the
+other (https://arxiv.org/abs/1911.11929): the gradients of the two differ, and the blocks work on
+fewer channels.
 """
 
 from typing import TYPE_CHECKING, List  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
-from zoo_core.errors import OptionError, did_you_mean
-from zoo_core.layers import Stage
-from zoo_core.layers.conv_norm_act import ConvNormAct
-from zoo_core.layers.hooked import is_hooked
-from zoo_core.layers.inplace_abn import InplaceAbn
+from zoo_core import OptionError, look_up
+from zoo_core.layers import ConvNormAct, InplaceAbn, Stage, is_hooked
 
 from zoo_cspnet.blocks import BLOCKS, BlockStyle
 from zoo_cspnet.concatenated import conv_of_concatenation
@@ -20,7 +18,7 @@ from zoo_cspnet.config import CspNetConfig, StageConfig
 
 
 class Place:
-    """Where a stage stands in its network.
+    """The surroundings of a stage in its network.
 
     Attributes:
         in_chs: channels that come in.
@@ -39,7 +37,7 @@ class Place:
 
     @property
     def subsamples(self) -> bool:
-        """Whether the stage starts with a convolution that subsamples, or that dilation made one that does not."""
+        """True if a convolution starts the stage that subsamples, or would without dilation."""
         return self.stride != 1 or self.first_dilation != self.dilation
 
 
@@ -64,13 +62,14 @@ class Joining(nn.Module):
         layer = self.conv_transition
         if not isinstance(layer.bn, InplaceAbn) or is_hooked(layer, layer.conv):
             return layer(torch.cat(self.halves(x), dim=1))
-        # The halves' norms keep the halves already; keeping them side by side too is what such a norm is to avoid.
+        # The halves' norms keep the halves already; keeping them side by side too is what such a
+        # norm is to avoid.
         out: Tensor = layer.aa(layer.bn(conv_of_concatenation(layer.conv, self.halves(x))))
         return out
 
 
 class CrossStage(Joining):
-    """A cross stage partial network's stage: both halves meet after a transition of the blocks' half."""
+    """A cross stage: both halves meet after a transition of the blocks' half."""
 
     def __init__(self, cfg: CspNetConfig, stage: StageConfig, place: Place) -> None:
         super().__init__()
@@ -84,7 +83,7 @@ class CrossStage(Joining):
         self.conv_transition = style.conv(expanded, stage.out_chs, 1)
 
     def halves(self, x: Tensor) -> List[Tensor]:  # noqa: UP006
-        """What goes past the blocks, and what comes out of the transition after them."""
+        """Return the half past the blocks, and the half through blocks and transition."""
         past, through = self.conv_exp(self.conv_down(x)).chunk(2, dim=1)
         return [past, self.conv_transition_b(self.blocks(through))]
 
@@ -103,13 +102,13 @@ class CrossStage3(Joining):
         self.conv_transition = style.conv(expanded // 2 + inner, stage.out_chs, 1)
 
     def halves(self, x: Tensor) -> List[Tensor]:  # noqa: UP006
-        """What comes out of the blocks, and what goes past them."""
+        """Return the half through the blocks, and the half past them."""
         through, past = self.conv_exp(self.conv_down(x)).chunk(2, dim=1)
         return [self.blocks(through), past]
 
 
 class DarkStage(nn.Module):
-    """A Darknet's stage (https://arxiv.org/abs/1804.02767): subsample, then blocks, without a split."""
+    """A Darknet's stage (https://arxiv.org/abs/1804.02767): blocks after subsampling, no split."""
 
     def __init__(self, cfg: CspNetConfig, stage: StageConfig, place: Place) -> None:
         super().__init__()
@@ -131,18 +130,17 @@ STAGES: dict[str, type[CrossStage | CrossStage3 | DarkStage]] = {
 
 
 def create_stage(cfg: CspNetConfig, stage: StageConfig, place: Place) -> nn.Module:
-    """The stage that `stage` describes.
+    """Make a stage from its configuration.
 
     Raises:
-        OptionError: for a kind of stage or block that does not exist, or channels that do not fit together.
+        OptionError: for a kind of stage or block that does not exist, or channels that do not fit
+            together.
     """
-    if stage.stage_type not in STAGES:
-        raise OptionError(f"unknown stage_type {stage.stage_type!r}{did_you_mean(stage.stage_type, STAGES)}")
-    return STAGES[stage.stage_type](cfg, stage, place)
+    return look_up("stage_type", stage.stage_type, STAGES)(cfg, stage, place)
 
 
 def create_down(cfg: CspNetConfig, stage: StageConfig, place: Place, out_chs: int) -> nn.Module:
-    """What subsamples: a 3x3 convolution, or average pooling and a 1x1."""
+    """Make the subsampling: a 3x3 convolution, or average pooling and a 1x1."""
     conv = BlockStyle.of(cfg, stage, place.first_dilation).conv
     if not stage.avg_down:
         return conv(
@@ -159,18 +157,16 @@ def create_down(cfg: CspNetConfig, stage: StageConfig, place: Place, out_chs: in
 
 
 def create_blocks(stage: StageConfig, place: Place, style: BlockStyle, in_chs: int, out_chs: int) -> Stage:
-    """The blocks, one after the other.
+    """Make the blocks of a stage.
 
     Raises:
         OptionError: for a block that does not exist, or channels that a block would have to change.
     """
-    if stage.block_type not in BLOCKS:
-        raise OptionError(f"unknown block_type {stage.block_type!r}{did_you_mean(stage.block_type, BLOCKS)}")
+    block = look_up("block_type", stage.block_type, BLOCKS)
     if in_chs != out_chs:
         raise OptionError(
             f"block_ratio {stage.block_ratio}: the blocks of a stage of {stage.out_chs} channels get {in_chs} and "
             f"cannot yield {out_chs}; it is half of expand_ratio in a cross stage, and 1 in a dark stage"
         )
-    block = BLOCKS[stage.block_type]
     middle = round(out_chs * stage.bottle_ratio)
     return Stage(*(block(out_chs, middle, style, rate) for rate in place.drop_path))

@@ -1,14 +1,14 @@
 """The DenseNet family for Zoo: plain, deep and anti-aliased stems, in-place activated batch norm.
 
-Every architecture is a constructor here: ``from zoo_densenet import densenet121``. Importing the package imports no
-torch.
+Every architecture is a constructor here: ``from zoo_densenet import densenet121``. Importing the
+package imports no torch.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.family import Family
+from zoo_core import Family
 
 from zoo_densenet.architectures import ALIASES, ARCHITECTURES
 from zoo_densenet.pretrained import PRETRAINED

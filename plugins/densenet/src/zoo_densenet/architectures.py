@@ -1,8 +1,8 @@
 """Every architecture of the family: its name, and how it differs from densenet121.
 
-Densely Connected Convolutional Networks, https://arxiv.org/abs/1608.06993; the depth in a name counts its convolutions
-and its linear layer, a deep stem as one. (The paper's own 264 has one more. Its growth rate here is that of the
-published implementation, 48, not the paper's 32.)
+Densely Connected Convolutional Networks, https://arxiv.org/abs/1608.06993; the depth in a name
+counts its convolutions and its linear layer, a deep stem as one. (The paper's own 264 has one more.
+Its growth rate here is that of the published implementation, 48, not the paper's 32.)
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def blur(cfg: DenseNetConfig) -> DenseNetConfig:
 
 
 def iabn(cfg: DenseNetConfig) -> DenseNetConfig:
-    """With in-place activated batch norm (https://arxiv.org/abs/1712.02616), whose activation is a leaky ReLU."""
+    """In-place activated batch norm (https://arxiv.org/abs/1712.02616), with a leaky ReLU."""
     return replace(cfg, norm_layer="iabn", act_layer="leaky_relu")
 
 

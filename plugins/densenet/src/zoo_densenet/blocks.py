@@ -6,7 +6,7 @@ from typing import List  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
-from zoo_core.layers.blur_pool import AaLayer, create_aa
+from zoo_core.layers import AaLayer, create_aa
 
 from zoo_densenet.recompute import can_recompute, cat_norm_conv
 
@@ -14,12 +14,13 @@ NormAct = Callable[..., nn.Module]
 
 
 class DenseLayer(nn.Module):
-    """A 1x1 bottleneck and a 3x3 convolution on all that came before, concatenated; each after norm and activation.
+    """A 1x1 bottleneck and a 3x3 convolution of all maps so far, each after norm and activation.
 
     A list of (batch, channels_i, h, w) to (batch, growth_rate, h, w).
 
-    With `grad_checkpointing` the concatenation and both activated norms, which are wide and cheap, are not kept for the
-    backward pass but computed again (https://arxiv.org/abs/1707.06990); the convolutions, which are dear, are not.
+    With `grad_checkpointing` the concatenation and both activated norms, which are wide and cheap,
+    are not kept for the backward pass but computed again (https://arxiv.org/abs/1707.06990); the
+    convolutions, which are dear, are not.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class DenseBlock(nn.Sequential):
         super().__init__(OrderedDict((f"denselayer{i + 1}", layer(in_chs + i * growth_rate)) for i in range(depth)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The input and what every layer adds, concatenated."""
+        """Concatenate the input and every layer's output."""
         features = [x]
         for layer in self:
             features.append(layer(features))
@@ -63,7 +64,7 @@ class DenseBlock(nn.Sequential):
 
 
 def transition(in_chs: int, norm_act: NormAct, aa_layer: AaLayer) -> nn.Sequential:
-    """Halve the channels and the resolution: (batch, in_chs, h, w) to (batch, in_chs // 2, h // 2, w // 2)."""
+    """Halve both: (batch, in_chs, h, w) to (batch, in_chs // 2, h // 2, w // 2)."""
     out_chs = in_chs // 2
     return nn.Sequential(
         OrderedDict(

@@ -1,4 +1,4 @@
-"""What describes a DenseNet: the fields that set one architecture apart from another."""
+"""The configuration of a DenseNet."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DenseNetConfig:
-    """A densely connected network, https://arxiv.org/abs/1608.06993. The defaults are densenet121."""
+    """A densely connected network (https://arxiv.org/abs/1608.06993), by default densenet121."""
 
     growth_rate: int = 32
     """Channels that each layer adds, "k" in the paper. The stem has twice as many."""
     block_config: tuple[int, ...] = (6, 12, 24, 16)
-    """Layers in each dense block; a transition that halves channels and resolution stands between two blocks."""
+    """Layers in each dense block; a transition between blocks halves channels and resolution."""
     bn_size: int = 4
     """Width of a layer's 1x1 bottleneck, as a multiple of the growth rate."""
     stem_type: str = ""
@@ -22,9 +22,8 @@ class DenseNetConfig:
     act_layer: Any = "relu"
     """Name or class of the activation, see `zoo_core.layers.activation`."""
     norm_layer: Any = "batchnorm2d"
-    """Name or class of the norm, see `zoo_core.layers.norm_act`."""
+    """Name or class of the norm, see `zoo_core.layers.get_norm_act_layer`."""
     aa_layer: Any = None
-    """What subsamples in place of the stem's strided max pool (https://arxiv.org/abs/1904.11486): a name such as
-    ``"blur"``, a class, or None for nothing."""
+    """Anti-aliasing of the stem: "avg", "blur" (https://arxiv.org/abs/1904.11486), a class."""
     aa_stem_only: bool = True
     """False: `aa_layer` also replaces the average pool of the transitions."""

@@ -8,10 +8,8 @@ from typing import Any, List, Tuple  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
-from zoo_core.errors import OptionError
-from zoo_core.layers.blur_pool import create_aa
-from zoo_core.layers.classifier import create_classifier
-from zoo_core.layers.norm_act import get_norm_act_layer
+from zoo_core import OptionError
+from zoo_core.layers import create_aa, create_classifier, get_norm_act_layer
 from zoo_core.network import Network
 
 from zoo_densenet.blocks import DenseBlock, DenseLayer, transition
@@ -19,7 +17,7 @@ from zoo_densenet.config import DenseNetConfig
 
 
 class DenseNet(Network):
-    """A densely connected network: a stem, dense blocks with a transition between two of them, a classifier.
+    """A densely connected network: a stem, dense blocks with transitions, a classifier.
 
     The final norm carries the last activation, so `forward_features` returns activated features.
 
@@ -27,11 +25,12 @@ class DenseNet(Network):
         cfg: the architecture.
         num_classes: width of the logits; 0 for no classifier.
         in_chans: channels of the images.
-        global_pool: "avg", "max", "avgmax", "catavgmax", or "" or "none", which keeps the map and needs 0 classes.
+        global_pool: "avg", "max", "avgmax", "catavgmax", or "" or "none", which keeps the map and
+            needs 0 classes.
         drop_rate: dropout of the pooled features, in 0..1.
-        proj_drop_rate: dropout of what each dense layer adds, in 0..1.
-        memory_efficient: compute activations again in the backward pass instead of keeping them, see
-            `zoo_densenet.blocks.DenseLayer`. `set_grad_checkpointing` switches the same thing.
+        proj_drop_rate: dropout of each dense layer's output, in 0..1.
+        memory_efficient: compute activations again in the backward pass instead of keeping them,
+            see `zoo_densenet.blocks.DenseLayer`. `set_grad_checkpointing` switches the same thing.
 
     Raises:
         OptionError: for a stem, norm, activation or pooling that does not exist.
@@ -89,7 +88,7 @@ class DenseNet(Network):
         self.init_layers()
 
     def forward_stages(self, x: Tensor, taps: List[int], last: int) -> Tuple[Tensor, List[Tensor]]:  # noqa: UP006
-        """Stem, dense blocks and transitions, final norm. A map is a stem's or a block's output, before its pooling."""
+        """Walk the network once. A map is a stem's or a block's output, before its pooling."""
         maps: List[Tensor] = []  # noqa: UP006
         if len(taps) == 0 and last == self.num_stages:
             return self.features(x), maps
@@ -110,14 +109,14 @@ class DenseNet(Network):
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """Patterns that sort parameters into the stem and, from input to output, layers or (`coarse`) whole blocks."""
+        """Return patterns that order parameters by depth: the stem, each layer (coarse: block)."""
         layers = [(r"^features\.denseblock(\d+)\.denselayer(\d+)", None), (r"^features\.transition(\d+)", (99999,))]
         blocks = r"^features\.(?:denseblock|transition)(\d+)"
         return {"stem": r"^features\.(?:conv|norm|pool)[012]", "blocks": blocks if coarse else layers}
 
     @torch.jit.ignore
     def init_module(self, module: nn.Module) -> None:
-        """Kaiming's normal draw by fan-in for the convolutions, zeros for the classifier's bias."""
+        """Draw convolutions as He, by fan-in, and set the classifier's bias to zero."""
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
         elif isinstance(module, nn.Linear):
@@ -125,7 +124,7 @@ class DenseNet(Network):
 
 
 def _stem(cfg: DenseNetConfig, in_chans: int, norm_act: Callable[..., nn.Module]) -> OrderedDict[str, nn.Module]:
-    """Images to (batch, 2 * growth_rate, h / 4, w / 4): ``conv0, norm0``, two more of both if deep, ``pool0``."""
+    """Build the stem: images (batch, in_chans, h, w) to (batch, 2 * growth_rate, h / 4, w / 4)."""
     k, tier = cfg.growth_rate, cfg.growth_rate // 4
     inner = {
         "": (),
@@ -152,9 +151,10 @@ def _stem(cfg: DenseNetConfig, in_chans: int, norm_act: Callable[..., nn.Module]
 
 
 def filter_torchvision(state_dict: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """Give the entries of torchvision's old files their present names; the dict given is left as it was.
+    """Return a copy with present names for torchvision's old files.
 
-    Those files say ``denselayer1.norm.1.weight`` and ``denselayer1.conv.1.weight`` for ``norm1`` and ``conv1``.
+    Those files say ``denselayer1.norm.1.weight`` and ``denselayer1.conv.1.weight`` for ``norm1``
+    and ``conv1``.
     """
     del model  # the names say enough
     if not any(map(_OLD_NAME.search, state_dict)):

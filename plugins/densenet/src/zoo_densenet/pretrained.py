@@ -1,4 +1,4 @@
-"""The published weights: architecture.tag to default config, one line each, an architecture's default tag first.
+"""The published weights: ``architecture.tag`` to default config, the default tag first.
 
 A line names its training recipe. The Hub id follows from the name, ``timm/<architecture>.<tag>``.
 """

@@ -1,7 +1,8 @@
-"""Concatenation, norm and activation computed again in the backward pass, the convolution after them not.
+"""Recomputing concatenation, norm and activation, but no convolution, in the backward pass.
 
-Memory-Efficient Implementation of DenseNets, https://arxiv.org/abs/1707.06990: in a dense block the concatenations and
-their activated norms grow with the square of the depth, and are cheap to compute; convolutions are neither.
+Memory-Efficient Implementation of DenseNets, https://arxiv.org/abs/1707.06990: in a dense block the
+concatenations and their activated norms grow with the square of the depth, and are cheap to
+compute; convolutions are neither.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
-from zoo_core.layers.hooked import is_hooked
-from zoo_core.layers.norm_act import BatchNormAct2d
+from zoo_core.layers import BatchNormAct2d, is_hooked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,17 +24,17 @@ _FROM_OUTPUT = (nn.ReLU, nn.LeakyReLU, nn.ELU)
 
 
 def can_recompute(x: Tensor) -> bool:
-    """Whether there will be a backward pass of what is computed from `x`: not in a recording by jit or fx."""
+    """Tell whether a computation from `x` has a backward pass: not while jit or fx traces."""
     tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     return isinstance(x, Tensor) and torch.is_grad_enabled() and not tracing  # fx gives no tensor but a proxy
 
 
 def cat_norm_conv(norm: nn.Module, conv: nn.Module, features: list[Tensor]) -> Tensor:
-    """``conv(norm(torch.cat(features, 1)))``, keeping of all this only `features` for the backward pass.
+    """Return ``conv(norm(torch.cat(features, 1)))``, keeping only `features` for the gradient.
 
     Args:
         norm: a norm with its activation. Running statistics take part in the first run alone.
-        conv: what follows; it is not run again.
+        conv: the convolution that follows; it does not run again.
         features: each (batch, channels_i, h, w).
     """
     if torch.compiler.is_compiling() or not _is_plain(norm):
@@ -52,15 +52,17 @@ def cat_norm_conv(norm: nn.Module, conv: nn.Module, features: list[Tensor]) -> T
     def unpack(packed: Any) -> Tensor:
         return packed if isinstance(packed, Tensor) else _again(packed)[1]
 
-    # The activation keeps its output and the convolution its input: both are the tensor that `x` becomes.
+    # The activation keeps its output and the convolution its input: both are the tensor that `x`
+    # becomes.
     with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
         return conv(norm.act(x))
 
 
 def _is_plain(norm: nn.Module) -> bool:
-    """Whether it is batch norm by the batch's statistics, in full precision, whose activation overwrites its output.
+    """Tell whether the shortcut applies, which does not call `norm`.
 
-    And one that nobody watches: the shortcut does not call it.
+    It must be batch norm by the batch's statistics, in full precision, without hooks, and with an
+    activation that overwrites its output.
     """
     if not (isinstance(norm, BatchNormAct2d) and norm.training and isinstance(norm.drop, nn.Identity)):
         return False
@@ -71,7 +73,7 @@ def _is_plain(norm: nn.Module) -> bool:
 
 
 class _CatBatchNorm(torch.autograd.Function):
-    """Concatenation and batch norm by the batch's statistics, keeping the inputs and the statistics."""
+    """Concatenation and batch norm by the batch's statistics, which keeps inputs and statistics."""
 
     @staticmethod
     def forward(ctx: Any, norm: BatchNormAct2d, weight: Tensor, bias: Tensor, *features: Tensor) -> Tensor:
@@ -98,12 +100,13 @@ class _CatBatchNorm(torch.autograd.Function):
 
 
 def _again(ctx: Any) -> tuple[Tensor, Tensor]:
-    """The concatenation and its activated norm, the same two until the norm's backward pass has used them."""
+    """Return the concatenation and its activated norm, cached until the norm's backward pass."""
     if ctx.again is None:
         weight, bias, mean, invstd, *features = ctx.saved_tensors
         x = _cat(features)
         with torch.no_grad():
-            # The statistics are known: normalise by them, which spares the two passes that measure them.
+            # The statistics are known: normalise by them, which spares the two passes that measure
+            # them.
             out, _, _ = torch.native_batch_norm(x, weight, bias, mean, invstd.pow(-2), False, 0.0, 0.0)
             ctx.again = x, ctx.act(out)
     return ctx.again
@@ -114,7 +117,7 @@ def _cat(features: tuple[Tensor, ...] | list[Tensor]) -> Tensor:
 
 
 def _checkpointed(norm: nn.Module, conv: nn.Module, features: list[Tensor]) -> Tensor:
-    """The same for any norm, a little slower: PyTorch's checkpoint stops before it would run the convolution again."""
+    """Do the same for any norm, a little slower: PyTorch's checkpoint stops at the convolution."""
 
     def run(*xs: Tensor) -> Tensor:
         return conv(norm(torch.cat(xs, 1)))
@@ -130,7 +133,7 @@ def _checkpointed(norm: nn.Module, conv: nn.Module, features: list[Tensor]) -> T
 
 @contextmanager
 def _kept_buffers(norm: nn.Module) -> Iterator[None]:
-    """Undo what a second run does to the running statistics."""
+    """Undo the second run's changes of the running statistics."""
     kept = [(buffer, buffer.clone()) for buffer in norm.buffers()]
     try:
         yield

@@ -1,13 +1,14 @@
-"""The ResNet family for Zoo: ResNet, ResNeXt, Wide ResNet, SE-, ECA- and anti-aliased ResNets, ResNet-D, ResNet-RS.
+"""The ResNet family for Zoo: ResNet, ResNeXt, Wide ResNet, ResNet-D, ResNet-RS and others.
 
-Every architecture is a constructor here: ``from zoo_resnet import resnet34``. Importing the package imports no torch.
+Every architecture is a constructor here: ``from zoo_resnet import resnet34``. Importing the package
+imports no torch.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.family import Family
+from zoo_core import Family
 
 from zoo_resnet.aliases import ALIASES
 from zoo_resnet.architectures import ARCHITECTURES, PRUNED

@@ -1,4 +1,4 @@
-"""The architectures: name to configuration, each composed from the published tricks that its name spells."""
+"""The architectures: name to configuration, composed from the tricks that the name spells."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from zoo_resnet.config import ResNetConfig
 
-# How deep. A bottleneck has three convolutions and a basic block two; stem and classifier make two layers more.
+# How deep. A bottleneck has three convolutions and a basic block two; stem and classifier make two
+# layers more.
 R10 = ResNetConfig(block="basic", layers=(1, 1, 1, 1))
 R14 = ResNetConfig(layers=(1, 1, 1, 1))
 R18 = ResNetConfig(block="basic", layers=(2, 2, 2, 2))
@@ -20,7 +21,7 @@ R269 = ResNetConfig(layers=(3, 30, 48, 8))
 
 
 def c(cfg: ResNetConfig, width: int = 32) -> ResNetConfig:
-    """Deep stem: three 3x3 convolutions for the 7x7 one (https://arxiv.org/abs/1812.01187, ResNet-C)."""
+    """Deep stem of three 3x3 convolutions (https://arxiv.org/abs/1812.01187, ResNet-C)."""
     return replace(cfg, stem_type="deep", stem_width=width)
 
 
@@ -70,12 +71,12 @@ def blur(cfg: ResNetConfig) -> ResNetConfig:
 
 
 def rs(*layers: int) -> ResNetConfig:
-    """ResNet-RS (https://arxiv.org/abs/2103.07579): ResNet-D, no stem pooling, squeeze-and-excitation by a quarter."""
+    """ResNet-RS (https://arxiv.org/abs/2103.07579): ResNet-D, no stem pooling, SE by a quarter."""
     return replace(d(se(ResNetConfig(layers=layers))), replace_stem_pool=True, attn_args={"rd_ratio": 0.25})
 
 
 PRUNED = {"ecaresnet50d_pruned": "pruned/ecaresnet50d.json", "ecaresnet101d_pruned": "pruned/ecaresnet101d.json"}
-"""Files with the shapes that pruning (https://arxiv.org/abs/2002.08258) left of these architectures."""
+"""Files with the shapes of these architectures after pruning (https://arxiv.org/abs/2002.08258)."""
 
 ARCHITECTURES: dict[str, ResNetConfig] = {
     "resnet10t": t(R10),

@@ -4,18 +4,24 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
-from zoo_core.errors import OptionError
-from zoo_core.layers.activation import ActLayer, create_act
-from zoo_core.layers.attention import AttnLayer, create_attn
-from zoo_core.layers.blur_pool import AaLayer, create_aa
-from zoo_core.layers.norm import NormLayer, get_norm_layer
-from zoo_core.layers.pool import AvgPool2dSame
+from zoo_core import OptionError
+from zoo_core.layers import (
+    AaLayer,
+    ActLayer,
+    AttnLayer,
+    NormLayer,
+    create_aa,
+    create_act,
+    create_attn,
+    get_norm_layer,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BlockStyle:
-    """What all blocks of a network have in common."""
+    """Options that all blocks of a network share."""
 
     cardinality: int = 1
     base_width: int = 64
@@ -33,7 +39,7 @@ class BasicBlock(nn.Module):
     Args:
         in_channels: of the input.
         planes: width of the convolutions, and of the output.
-        style: what the network's blocks have in common.
+        style: options that the network's blocks share.
         stride: input size over output size.
         dilation: of the second convolution.
         first_dilation: of the first convolution.
@@ -93,12 +99,12 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions, narrow in between, added to the shortcut. The stride lies in the 3x3.
+    """1x1, 3x3 (with the stride) and 1x1 convolutions, narrow in between, added to the shortcut.
 
     Args:
         in_channels: of the input.
         planes: a quarter of the output's channels.
-        style: what the network's blocks have in common.
+        style: options that the network's blocks share.
         stride: input size over output size.
         dilation: kept for the basic block's sake; the one 3x3 convolution has `first_dilation`.
         first_dilation: of the 3x3 convolution.
@@ -171,7 +177,7 @@ def create_shortcut(
     avg_down: bool,
     norm_layer: NormLayer,
 ) -> nn.Module:
-    """The shortcut of a stage's first block: a convolution and a norm, the identity where the shape stays."""
+    """Make a stage's first shortcut: a convolution and a norm, the identity for the same shape."""
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     norm = get_norm_layer(norm_layer)(out_channels)
@@ -186,6 +192,14 @@ def create_shortcut(
     padding = (stride - 1 + first_dilation * (kernel_size - 1)) // 2
     conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation=first_dilation, bias=False)
     return nn.Sequential(conv, norm)
+
+
+class AvgPool2dSame(nn.Module):
+    """Average pooling of 2x2 windows at stride 1, with zeros below and to the right."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, height, width) to the same."""
+        return F.avg_pool2d(F.pad(x, [0, 1, 0, 1]), kernel_size=2, stride=1)
 
 
 def _avg_down(stride: int, dilation: int) -> nn.Module:
@@ -204,7 +218,7 @@ def _conv3x3(in_channels: int, out_channels: int, stride: int, dilation: int = 1
 
 
 def _aa_layer(style: BlockStyle, stride: int, dilation: int, first_dilation: int) -> AaLayer:
-    """The network's anti-aliasing layer, in the blocks that subsample (or would, but for the dilation)."""
+    """Return the anti-aliasing layer of a block that subsamples, or would without dilation."""
     return style.aa_layer if stride == 2 or first_dilation != dilation else None
 
 

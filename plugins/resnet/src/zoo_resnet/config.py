@@ -1,4 +1,4 @@
-"""What makes one ResNet differ from another."""
+"""The configuration of a ResNet."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ class ResNetConfig:
     """The first convolution of a block is this many times narrower (https://arxiv.org/abs/1709.01507)."""
 
     stem_type: str = ""
-    """"": one 7x7 convolution. "deep": three 3x3 (https://arxiv.org/abs/1812.01187). "deep_tiered": rising widths."""
+    """"" (7x7 convolution), "deep" (three 3x3, https://arxiv.org/abs/1812.01187), "deep_tiered"."""
     stem_width: int = 64
-    """Width of a deep stem's first convolutions; it yields twice as many channels. A 7x7 stem always yields 64."""
+    """Width of a deep stem's first convolutions; the stem yields twice as many channels."""
     replace_stem_pool: bool = False
     """A strided convolution in place of the stem's max pooling (https://arxiv.org/abs/2103.07579)."""
     down_kernel_size: int = 1
     """Kernel of the shortcut's convolution where the shape changes."""
     avg_down: bool = False
-    """The shortcut subsamples by average pooling (https://arxiv.org/abs/1812.01187), not by its convolution."""
+    """Subsample the shortcut by average pooling (https://arxiv.org/abs/1812.01187)."""
 
     act_layer: Any = "relu"
     """Activation: a name of `zoo_core.layers.get_act_layer`, or a class."""
     norm_layer: Any = "batchnorm2d"
     """Normalisation: a name of `zoo_core.layers.get_norm_layer`, or a class."""
     aa_layer: Any = None
-    """Anti-aliasing in place of strides: "avg", "blur" (https://arxiv.org/abs/1904.11486), or a class."""
+    """Anti-aliasing for strides: "avg", "blur" (https://arxiv.org/abs/1904.11486), or a class."""
     attn_layer: Any = None
     """Attention at the end of every block: a name of `zoo_core.layers.get_attn`, or a class."""
     attn_args: Mapping[str, Any] = dataclasses.field(default_factory=dict)

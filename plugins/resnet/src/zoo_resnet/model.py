@@ -5,38 +5,40 @@ from typing import List, Tuple  # noqa: UP035 - TorchScript knows no others
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
-from zoo_core.errors import OptionError, did_you_mean
+from zoo_core import OptionError, look_up
 from zoo_core.layers import (
-    DropBlock2d,
     DropPath,
     Stage,
+    check_rate,
     create_aa,
     create_act,
     create_classifier,
     drop_path_rates,
     get_aa_layer,
     get_norm_layer,
+    is_avg_pool,
 )
-from zoo_core.layers.blur_pool import is_avg_pool
-from zoo_core.layers.drop import check_rate
 from zoo_core.network import Network
 
 from zoo_resnet.blocks import BLOCKS, BasicBlock, BlockStyle, Bottleneck, create_shortcut
 from zoo_resnet.config import ResNetConfig
+from zoo_resnet.drop_block import DropBlock2d
 
 DROP_BLOCKS = {2: (5, 0.25), 3: (3, 1.0)}
-"""Where DropBlock drops: the stage, counted from 0, with the block's size and the scale of its rate."""
+"""Stages with DropBlock, counted from 0: the block's size and the scale of its rate."""
 
 
 class ResNet(Network):
-    """A residual network (https://arxiv.org/abs/1512.03385): a stem, four stages of residual blocks, a classifier.
+    """A residual network (https://arxiv.org/abs/1512.03385): a stem, four stages, a classifier.
 
     Args:
         cfg: the architecture.
         num_classes: width of the logits; 0 for no classifier.
         in_chans: channels of the images.
-        global_pool: "avg", "max", "avgmax", "catavgmax", or "" or "none", which keeps the map and needs 0 classes.
-        output_stride: 32, or 16 or 8, which dilates the last one or two stages instead of subsampling them.
+        global_pool: "avg", "max", "avgmax", "catavgmax", or "" or "none", which keeps the map and
+            needs 0 classes.
+        output_stride: 32, or 16 or 8, which dilates the last one or two stages instead of
+            subsampling them.
         drop_rate: dropout of the pooled features, in 0..1.
         drop_path_rate: stochastic depth of the last block; it rises linearly from 0 at the first.
         drop_block_rate: DropBlock in the last two stages.
@@ -81,7 +83,7 @@ class ResNet(Network):
         self.init_layers()
 
     def _create_stem(self, cfg: ResNetConfig, in_chans: int) -> int:
-        """Build what comes before the stages, and return its channels."""
+        """Build the stem, and return its channels."""
         norm = get_norm_layer(cfg.norm_layer)
         width, out = _stem_widths(cfg)
         if width:
@@ -125,7 +127,8 @@ class ResNet(Network):
         for index, (kind, planes, depth) in enumerate(zip(kinds, cfg.channels, cfg.layers, strict=True)):
             stride = 1 if index == 0 else 2
             if reduction * stride > output_stride:
-                # What the stride would have skipped is what a dilation steps over (https://arxiv.org/abs/1511.07122).
+                # What the stride would have skipped is what a dilation steps over
+                # (https://arxiv.org/abs/1511.07122).
                 dilation *= stride
                 stride = 1
             reduction *= stride
@@ -186,7 +189,7 @@ class ResNet(Network):
         return x, maps
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Pool and classify: (batch, num_features, h, w) to (batch, num_classes); before `fc` with `pre_logits`."""
+        """Pool and classify: (batch, num_features, h, w) to (batch, num_classes)."""
         x = self.global_pool(x)
         if self.drop_rate > 0.0:
             x = F.dropout(x, p=self.drop_rate, training=self.training)
@@ -194,7 +197,7 @@ class ResNet(Network):
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
-        """Regular expressions that order parameters by depth: the stem, then each block (coarse: each stage)."""
+        """Return patterns that order parameters by depth: the stem, each block (coarse: stage)."""
         return {"stem": r"^conv1|bn1|maxpool", "blocks": r"^layer(\d+)" if coarse else r"^layer(\d+)\.(\d+)"}
 
     @torch.jit.ignore
@@ -208,22 +211,20 @@ class ResNet(Network):
 
     @torch.jit.ignore
     def init_module(self, module: nn.Module) -> None:
-        """He's initialisation of every 2d convolution (https://arxiv.org/abs/1502.01852)."""
+        """Draw every 2d convolution as He (https://arxiv.org/abs/1502.01852)."""
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 def _stem_widths(cfg: ResNetConfig) -> tuple[tuple[int, ...], int]:
-    """Channels of a deep stem's first convolutions (none in a 7x7 stem), and of the stem's output."""
+    """Return channels of a deep stem's first convolutions (none for 7x7), and of its output."""
     kinds = {"": (), "deep": (cfg.stem_width,) * 2, "deep_tiered": (3 * (cfg.stem_width // 4), cfg.stem_width)}
-    if cfg.stem_type not in kinds:
-        raise OptionError(f"unknown stem_type {cfg.stem_type!r}{did_you_mean(cfg.stem_type, kinds)}")
-    width = kinds[cfg.stem_type]
+    width = look_up("stem_type", cfg.stem_type, kinds)
     return width, 2 * cfg.stem_width if width else 64
 
 
 def _create_stem_pool(cfg: ResNetConfig, channels: int) -> nn.Module:
-    """What halves the stem's resolution: max pooling, or one of its published replacements."""
+    """Make the stem's subsampling: max pooling, or one of its published replacements."""
     aa = get_aa_layer(cfg.aa_layer)
     if cfg.replace_stem_pool:
         conv = nn.Conv2d(channels, channels, 3, stride=1 if aa else 2, padding=1, bias=False)
@@ -237,16 +238,13 @@ def _create_stem_pool(cfg: ResNetConfig, channels: int) -> nn.Module:
 
 
 def _block_kinds(cfg: ResNetConfig) -> list[type[BasicBlock | Bottleneck]]:
-    """The block of each stage."""
+    """Return the block of each stage."""
     if not len(cfg.layers) == len(cfg.channels) == 4:
         raise OptionError(f"layers {cfg.layers}, channels {cfg.channels}: one number for each of the 4 stages")
     names = (cfg.block,) * 4 if isinstance(cfg.block, str) else cfg.block
     if len(names) != 4:
         raise OptionError(f"block {names}: one name, or one for each of the 4 stages")
-    for name in names:
-        if name not in BLOCKS:
-            raise OptionError(f"unknown block {name!r}{did_you_mean(name, BLOCKS)}")
-    return [BLOCKS[name] for name in names]
+    return [look_up("block", name, BLOCKS) for name in names]
 
 
 def _drop_block(stage: int, rate: float) -> nn.Module:

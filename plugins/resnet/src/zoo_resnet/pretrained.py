@@ -1,7 +1,8 @@
-"""The published weights: architecture.tag to default config, one line each, an architecture's default tag first.
+"""The published weights: ``architecture.tag`` to default config, the default tag first.
 
-A line names its training recipe and its file. The Hub id follows from the name, ``timm/<architecture>.<tag>``; the
-first characters of the file's SHA-256 stand in its name, where `zoo_core.weights` reads them.
+A line names its training recipe and its file. The Hub id follows from the name,
+``timm/<architecture>.<tag>``; the first characters of the file's SHA-256 stand in its name, where
+`zoo_core.weights` reads them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ TIMM = PretrainedCfg(license="apache-2.0", origin_url="https://github.com/huggin
 def at(
     size: int, crop: float = 0.875, test: int | None = None, test_crop: float | None = None, *, of: PretrainedCfg = TIMM
 ) -> PretrainedCfg:
-    """Trained on square images of `size` pixels; best tested at `test` pixels, cropped by `test_crop`."""
+    """Set training images of `size` pixels, and tests at `test` pixels by `test_crop`."""
     test_size = (3, test, test) if test else None
     return replace(of, input_size=(3, size, size), crop_pct=crop, test_input_size=test_size, test_crop_pct=test_crop)
 
@@ -248,7 +249,7 @@ UNTRAINED = {
     **dict.fromkeys(["ecaresnext26t_32x4d", "ecaresnext50t_32x4d"], OTHER),
     "ecaresnet200d": at(256, 0.95, 288, 0.95),
 }
-"""What architectures without weights are meant for, where it is not `RA`."""
+"""Default configs of architectures without weights, where they differ from `RA`."""
 TRAINED = {name.partition(".")[0] for name in WEIGHTS}
 
 PRETRAINED: dict[str, PretrainedCfg] = {

@@ -1,12 +1,13 @@
 """The Xceptions for Zoo: the aligned ones of DeepLabv3+, and the original in `zoo_xception.legacy`.
 
-Every architecture is a constructor here: ``from zoo_xception import xception65``. Importing this does not import torch.
+Every architecture is a constructor here: ``from zoo_xception import xception65``. Importing this
+does not import torch.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from zoo_core.family import Family
+from zoo_core import Family
 
 from zoo_xception.architectures import ARCHITECTURES
 from zoo_xception.legacy import FAMILY as LEGACY_FAMILY

@@ -1,4 +1,4 @@
-"""The architectures: name to configuration. The number in a name counts the separable and other convolutions."""
+"""The architectures: name to configuration. The number in a name counts its convolutions."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ from collections import OrderedDict
 from typing import Tuple  # noqa: UP035 - TorchScript knows no other
 
 from torch import Tensor, nn
-from zoo_core.features.mixin import drop_child
 from zoo_core.layers import DropPath, create_act
+from zoo_core.network import drop_child
 
 from zoo_xception.feature_block import TappedBlock
 from zoo_xception.separable import PreSeparableConv, SeparableConv, Style
@@ -14,9 +14,10 @@ from zoo_xception.separable import PreSeparableConv, SeparableConv, Style
 class AlignedBlock(TappedBlock):
     """Three separable convolutions in `stack`, the last with the stride.
 
-    Norms and activations come in three arrangements: an activation before each convolution and norms within; with
-    `preact` norm and activation before each; without `skip` or `preact` norm and activation after each half of each.
-    The feature map is what the last convolution, its norm and activation included in case of `preact`, starts from.
+    Norms and activations come in three arrangements: an activation before each convolution and
+    norms within; with `preact` norm and activation before each; without `skip` or `preact` norm and
+    activation after each half of each. The feature map is what the last convolution, its norm and
+    activation included in case of `preact`, starts from.
 
     Args:
         in_channels: of the input.
@@ -57,7 +58,8 @@ class AlignedBlock(TappedBlock):
         self.stack = nn.Sequential()
         for index, (ins, outs) in enumerate(zip((in_channels, *widths), widths, strict=False), start=1):
             if skip and not preact:
-                # The block's input is needed again by its shortcut, so the first must leave it alone.
+                # The block's input is needed again by its shortcut, so the first must leave it
+                # alone.
                 self.stack.add_module(f"act{index}", create_act(style.act_layer, inplace=index > 1))
             shape = {"stride": stride if index == 3 else 1, "dilation": dilation}
             conv3x3 = (
@@ -83,7 +85,7 @@ class AlignedBlock(TappedBlock):
         return tap if stop else self._join(x, self.stack[-1](tap)), tap
 
     def _join(self, x: Tensor, y: Tensor) -> Tensor:
-        """The sum of the shortcut, which starts from `x`, and the residual `y`."""
+        """Add the shortcut, which starts from `x`, and the residual `y`."""
         y = self.drop_path(y)
         if self.shortcut is not None:
             x = self.shortcut(x)

@@ -1,4 +1,4 @@
-"""What makes one aligned Xception differ from another."""
+"""The configuration of an aligned Xception."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class XceptionConfig:
-    """An aligned Xception: what DeepLabv3+ made of Xception for dense prediction (https://arxiv.org/abs/1802.02611).
+    """An aligned Xception, as in DeepLabv3+ (https://arxiv.org/abs/1802.02611).
 
     Every block is three separable convolutions. Strides replace the original's max pooling.
     """
@@ -20,13 +20,13 @@ class XceptionConfig:
     middle: int = 8
     """Blocks of the middle flow, which keep the shape."""
     exit: tuple[tuple[int, int, int], tuple[int, int, int]] = ((728, 1024, 1024), (1536, 1536, 2048))
-    """Channels of each convolution of the exit flow's two blocks: one with stride 2, one without a shortcut."""
+    """Channels of the exit flow's two blocks: one with stride 2, one without a shortcut."""
     preact: bool = False
-    """Norm and activation before a convolution (https://arxiv.org/abs/1603.05027) instead of after it."""
+    """Norm and activation before convolutions (https://arxiv.org/abs/1603.05027), not after."""
 
     act_layer: Any = "relu"
     """Activation: a name of `zoo_core.layers.get_act_layer`, or a class."""
     norm_layer: Any = "batchnorm2d"
-    """Normalisation: a name of `zoo_core.layers.norm_act.get_norm_act_layer`, or a class that it takes."""
+    """Normalisation: a name of `zoo_core.layers.get_norm_act_layer`, or a class that it takes."""
     norm_eps: float | None = 1e-3
-    """Added to the variance by a norm that is named; None for the layer's default. A class brings its own."""
+    """Epsilon of a norm that is given by name; None for the layer's default."""

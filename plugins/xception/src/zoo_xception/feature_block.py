@@ -1,18 +1,19 @@
-"""A residual block with a feature map inside: the last activation at the resolution that the block comes from."""
+"""A residual block with a feature map inside: the last activation before it subsamples."""
 
 from functools import partial
 from typing import List, Tuple  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
-from zoo_core.layers.stage import checkpoint_block
+from zoo_core.layers import checkpoint_block
 
 
 class TappedBlock(nn.Module):
     """A residual block in two parts, with a feature map between them if it has a `stage`.
 
     Attributes:
-        stage: the index of the feature map that lies between the parts, or of the next one that a later block has.
+        stage: the index of the feature map that lies between the parts, or of the next one that a
+            later block has.
         tapped: whether it lies in this block.
     """
 
@@ -23,11 +24,11 @@ class TappedBlock(nn.Module):
         self.grad_checkpointing = False
 
     def run(self, x: Tensor) -> Tensor:
-        """The block as a whole: its input to its output."""
+        """Run the block as a whole: its input to its output."""
         raise NotImplementedError
 
     def run_tap(self, x: Tensor, stop: bool) -> Tuple[Tensor, Tensor]:  # noqa: UP006
-        """The block's output and its feature map; with `stop` the first part alone, and so the feature map twice."""
+        """Return output and feature map; with `stop` run the first part alone: the map twice."""
         raise NotImplementedError
 
     def drop_past_tap(self) -> None:
@@ -41,13 +42,13 @@ class TappedBlock(nn.Module):
         return self.run(x)
 
     def forward_tap(self, x: Tensor, stop: bool) -> Tuple[Tensor, Tensor]:  # noqa: UP006
-        """As `run_tap`, with gradient checkpointing where it is on."""
+        """Run `run_tap`, with gradient checkpointing where it is on."""
         if not torch.jit.is_scripting() and self.grad_checkpointing:  # type: ignore[attr-defined]
             return self._checkpointed(x, stop)
         return self.run_tap(x, stop)
 
     def walk(self, x: Tensor, taps: List[int], last: int, maps: List[Tensor]) -> Tensor:  # noqa: UP006
-        """The block as a part of `Network.forward_stages`: run it if `last` is not before it, and add a wanted map."""
+        """Run the block as a part of `Network.forward_stages`, and add a wanted map to `maps`."""
         if self.stage > last:
             pass
         elif not self.tapped or (self.stage not in taps and self.stage != last):

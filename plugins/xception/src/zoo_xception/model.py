@@ -1,13 +1,11 @@
-"""The aligned Xception. Its blocks are in `zoo_xception.blocks`, the original Xception in `zoo_xception.legacy`."""
+"""The aligned Xception. The original is in `zoo_xception.legacy`."""
 
 from typing import List, Tuple  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
-from zoo_core.errors import OptionError
-from zoo_core.layers import create_act, drop_path_rates
-from zoo_core.layers.conv_norm_act import ConvNormAct
-from zoo_core.layers.head import ClassifierHead
+from zoo_core import OptionError
+from zoo_core.layers import ClassifierHead, ConvNormAct, create_act, drop_path_rates
 from zoo_core.network import Network
 
 from zoo_xception.blocks import AlignedBlock
@@ -16,7 +14,7 @@ from zoo_xception.separable import Style
 
 
 class XceptionAligned(Network):
-    """Xception for dense prediction (https://arxiv.org/abs/1802.02611): entry, middle and exit flow, a classifier.
+    """Xception for dense prediction (https://arxiv.org/abs/1802.02611): three flows, a classifier.
 
     Its first maps lie inside the blocks that subsample, see `zoo_xception.blocks`.
 
@@ -24,7 +22,8 @@ class XceptionAligned(Network):
         cfg: the architecture.
         num_classes: width of the logits; 0 for no classifier.
         in_chans: channels of the images.
-        global_pool: "avg", "max", "avgmax", "catavgmax", or "" or "none", which keeps the map and needs 0 classes.
+        global_pool: "avg", "max", "avgmax", "catavgmax", or "" or "none", which keeps the map and
+            needs 0 classes.
         output_stride: 32, or 16 or 8, beyond which blocks dilate instead of subsampling.
         drop_rate: dropout of the pooled features, in 0..1.
         drop_path_rate: stochastic depth of the last block; it rises linearly from 0 at the first.
@@ -80,7 +79,8 @@ class XceptionAligned(Network):
                 module = f"blocks.{index}.stack.{'conv2' if cfg.preact else 'act3'}"
                 self.feature_info.append({"num_chs": widths[1], "reduction": reduction, "module": module})
             if reduction * stride > output_stride:
-                # What the stride would have skipped is what later blocks step over (https://arxiv.org/abs/1511.07122).
+                # What the stride would have skipped is what later blocks step over
+                # (https://arxiv.org/abs/1511.07122).
                 stride, next_dilation = 1, dilation * full_stride
             block = AlignedBlock(
                 channels,
@@ -115,13 +115,13 @@ class XceptionAligned(Network):
         return x, maps
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Pool and classify: (batch, num_features, h, w) to (batch, num_classes); before `fc` with `pre_logits`."""
+        """Pool and classify: (batch, num_features, h, w) to (batch, num_classes)."""
         logits: Tensor = self.head(x, pre_logits)
         return logits
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
-        """Regular expressions that order parameters by depth: the stem, then each block."""
+        """Return patterns that order parameters by depth: the stem, then each block."""
         return {"stem": r"^stem", "blocks": r"^blocks\.(\d+)"}
 
     @torch.jit.ignore

@@ -1,4 +1,4 @@
-"""The published weights: ``architecture.tag`` to default config, an architecture's default tag first."""
+"""The published weights: ``architecture.tag`` to default config, the default tag first."""
 
 from __future__ import annotations
 

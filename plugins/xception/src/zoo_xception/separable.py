@@ -6,17 +6,14 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
-from zoo_core.layers.activation import create_act
-from zoo_core.layers.conv_norm_act import symmetric_padding
-from zoo_core.layers.norm import get_norm_layer
-from zoo_core.layers.norm_act import get_norm_act_layer
+from zoo_core.layers import create_act, get_norm_act_layer, get_norm_layer, symmetric_padding
 
 from zoo_xception.config import XceptionConfig
 
 
 @dataclass(frozen=True)
 class Style:
-    """What the blocks of a network have in common, made from its configuration."""
+    """Options that all blocks of a network share, made from its configuration."""
 
     norm: Callable[..., nn.Module]
     """Builds a norm for a number of channels."""
@@ -26,7 +23,7 @@ class Style:
 
     @classmethod
     def of(cls, cfg: XceptionConfig) -> "Style":
-        """The style that `cfg` asks for.
+        """Return the style of `cfg`.
 
         Raises:
             OptionError: for a norm or an activation that does not exist.
@@ -38,13 +35,13 @@ class Style:
 
 
 def depthwise(channels: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
-    """A 3x3 convolution of each channel by itself."""
+    """Make a 3x3 convolution of each channel by itself."""
     padding = symmetric_padding(3, stride, dilation)
     return nn.Conv2d(channels, channels, 3, stride, padding, dilation, groups=channels, bias=False)
 
 
 def pointwise(in_channels: int, out_channels: int) -> nn.Conv2d:
-    """A 1x1 convolution across the channels."""
+    """Make a 1x1 convolution across the channels."""
     return nn.Conv2d(in_channels, out_channels, 1, bias=False)
 
 
@@ -73,7 +70,7 @@ class SeparableConv(nn.Module):
 
 
 class PreSeparableConv(nn.Module):
-    """Norm and activation, unless `first` in a block that has done so already, and then the two convolutions."""
+    """Norm and activation, unless `first` (the block has done both), and the two convolutions."""
 
     def __init__(
         self, in_channels: int, out_channels: int, style: Style, *, stride: int, dilation: int, first: bool

@@ -6,7 +6,8 @@ needs no test file; and a test class of the plugin that derives from `PluginConf
 `subject` is the plugin under test, `check` says what a check is, `checks` has them by subject,
 `run` runs them; `exemptions` and `requirements` read the plugin's files, `probe` is a fresh process
 for `checks.process`. `wheel` checks a wheel in an `environment` of its own. `pytest_plugin` adds
-the option to pytest, `pytest_items` its tests, `conformance` the class.
+the option to pytest, `pytest_items` its tests, `conformance` the class; `program_conformance` tests
+the programs made of more networks.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from zoo_kit.conformance.check import Result as Result
     from zoo_kit.conformance.conformance import PluginConformance as PluginConformance
     from zoo_kit.conformance.environment import Environment as Environment
+    from zoo_kit.conformance.program_conformance import ProgramConformance as ProgramConformance
     from zoo_kit.conformance.run import run_checks as run_checks
     from zoo_kit.conformance.wheel import check_wheel as check_wheel
 
 _EXPORTS = {
     "PluginConformance": "conformance",
+    "ProgramConformance": "program_conformance",
     "run_checks": "run",
     "Check": "check",
     "Result": "check",

@@ -127,6 +127,16 @@ FAULTS = {
     "no constructor": Fault(
         "constructors", "tinynet_8", INIT, "return FAMILY.constructor(name)", "raise AttributeError(name)"
     ),
+    "constructor that nobody lists": Fault(
+        "constructors", "dir(zoo_tinynet) does not list tinynet_8", INIT, ", *ARCHITECTURES]", "]"
+    ),
+    "constructor for any name": Fault(
+        "constructors",
+        "answers for names that are no architectures",
+        INIT,
+        "return FAMILY.constructor(name)",
+        "return FAMILY.constructor(name if name in ARCHITECTURES else 'tinynet_8')",
+    ),
     "constructor without options": Fault(
         "constructors",
         "does not take options",

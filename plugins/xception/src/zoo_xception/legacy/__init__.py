@@ -1,9 +1,9 @@
-"""The original Xception for Zoo: ``from zoo_xception.legacy import xception``. Importing this does not import torch."""
+"""The original Xception for Zoo: ``from zoo_xception.legacy import xception``."""
 
 from collections.abc import Callable
 from typing import Any
 
-from zoo_core.family import Family
+from zoo_core import Family
 
 from zoo_xception.legacy.architectures import ARCHITECTURES
 from zoo_xception.legacy.pretrained import PRETRAINED

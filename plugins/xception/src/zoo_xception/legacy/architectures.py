@@ -1,4 +1,4 @@
-"""The architecture, under the name that tells it from the aligned ones, and under its first name."""
+"""The architecture, under a name distinct from the aligned ones, and under its first name."""
 
 from __future__ import annotations
 

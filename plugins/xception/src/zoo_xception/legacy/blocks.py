@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Tuple  # noqa: UP035 - TorchScript knows no other
 
 from torch import Tensor, nn
-from zoo_core.features.mixin import drop_child
+from zoo_core.network import drop_child
 
 from zoo_xception.feature_block import TappedBlock
 from zoo_xception.separable import depthwise, pointwise
@@ -25,9 +25,10 @@ class SeparableConv(nn.Module):
 
 
 class Block(TappedBlock):
-    """Separable convolutions in `rep`, each after a ReLU, and max pooling at the end of a block with a stride.
+    """Separable convolutions in `rep`, each after a ReLU, and max pooling where there is a stride.
 
-    The feature map is the first ReLU's output: it belongs to the blocks before, which end without an activation.
+    The feature map is the first ReLU's output: it belongs to the blocks before, which end without
+    an activation.
 
     Args:
         in_channels: of the input.
@@ -80,7 +81,7 @@ class Block(TappedBlock):
         return self._join(x, y), tap
 
     def _join(self, x: Tensor, y: Tensor) -> Tensor:
-        """The sum of the shortcut, which starts from `x`, and the residual `y`."""
+        """Add the shortcut, which starts from `x`, and the residual `y`."""
         if self.skip is not None:
             x = self.skipbn(self.skip(x))
         return y + x

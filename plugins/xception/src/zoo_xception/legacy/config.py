@@ -7,4 +7,4 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class XceptionConfig:
-    """Xception as first published (https://arxiv.org/abs/1610.02357). It has one shape, and nothing to set."""
+    """Xception as first published (https://arxiv.org/abs/1610.02357), without options."""

@@ -5,8 +5,7 @@ from typing import Any, List, Tuple  # noqa: UP035 - TorchScript knows no others
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
-from zoo_core.layers import create_classifier
-from zoo_core.layers.drop import check_rate
+from zoo_core.layers import check_rate, create_classifier
 from zoo_core.network import Network
 
 from zoo_xception.legacy.blocks import Block, SeparableConv
@@ -22,7 +21,8 @@ class Xception(Network):
         cfg: the architecture.
         num_classes: width of the logits; 0 for no classifier.
         in_chans: channels of the images.
-        global_pool: "avg", "max", "avgmax", "catavgmax", or "" or "none", which keeps the map and needs 0 classes.
+        global_pool: "avg", "max", "avgmax", "catavgmax", or "" or "none", which keeps the map and
+            needs 0 classes.
         drop_rate: dropout of the pooled features, in 0..1.
 
     Raises:
@@ -107,7 +107,7 @@ class Xception(Network):
         return x, maps
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Pool and classify: (batch, num_features, h, w) to (batch, num_classes); before `fc` with `pre_logits`."""
+        """Pool and classify: (batch, num_features, h, w) to (batch, num_classes)."""
         x = self.global_pool(x)
         if self.drop_rate > 0.0:
             x = F.dropout(x, p=self.drop_rate, training=self.training)
@@ -115,7 +115,7 @@ class Xception(Network):
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """Regular expressions that order parameters by depth: the stem, each block, the convolutions after them."""
+        """Return patterns that order parameters by depth: the stem, each block, the rest."""
         return {"stem": r"^(?:conv|bn)[12]\.", "blocks": [(r"^block(\d+)", None), (r"^(?:conv|bn)[34]\.", (99,))]}
 
     @torch.jit.ignore
@@ -128,6 +128,6 @@ class Xception(Network):
 
     @torch.jit.ignore
     def init_module(self, module: nn.Module) -> None:
-        """He's initialisation of convolutions (https://arxiv.org/abs/1502.01852)."""
+        """Draw convolutions as He (https://arxiv.org/abs/1502.01852)."""
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

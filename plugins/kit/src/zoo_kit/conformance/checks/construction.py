@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import torch
@@ -39,6 +40,11 @@ def constructors(subject: Subject, name: str) -> Iterable[str]:
         built: object = subject.meta(name)
         if not isinstance(built, nn.Module):
             yield f"it builds a {type(built).__name__}, and no torch.nn.Module"
+    package, _, attribute = subject.models[name].constructor.partition(":")
+    if attribute not in dir(module := import_module(package)):
+        yield f"dir({package}) does not list {attribute}"
+    if hasattr(module, "zoo_no_such_architecture"):
+        yield f"{package} answers for names that are no architectures: raise AttributeError"
 
 
 @check(

@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.optim.swa_utils import update_bn
-from zoo_core.layers.inplace_abn import InplaceAbn
-from zoo_core.layers.norm_act import BatchNormAct2d, get_norm_act_layer
+from zoo_core.layers import BatchNormAct2d, InplaceAbn, get_norm_act_layer
 
 CHANNELS = 3
 # What a user does to a norm: the name of an action, and its argument.

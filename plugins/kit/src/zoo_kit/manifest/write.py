@@ -130,11 +130,11 @@ def _derived(family: Family, architecture: str, cfgs: dict[str, PretrainedCfg]) 
     complete(net, deferral, "meta")
     rows = {}
     for name, cfg in cfgs.items():
-        row = completed(net, cfg).to_json()
+        whole = completed(net, cfg)
         if cfg.has_weights and cfg.size is None and not (cfg.url or "").startswith("package:"):
-            row["size"] = _bytes_of(net, cfg.num_classes)
+            whole = whole.overlaid({"size": _bytes_of(net, cfg.num_classes)})
         # The key says both. A table that states them must make the same file as one that does not.
-        rows[name] = {key: value for key, value in row.items() if key not in ("architecture", "tag")}
+        rows[name] = {key: value for key, value in whole.to_json().items() if key not in ("architecture", "tag")}
     return rows
 
 

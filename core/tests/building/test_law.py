@@ -520,3 +520,24 @@ def test_what_was_deferred_is_freed_with_the_build(device: str) -> None:
         assert ended() is None
     finally:
         gc.enable()
+
+
+def test_a_generator_that_is_set_back_gives_the_same_draws_again() -> None:
+    """By `fork_rng`, which sets no seed, and by hand."""
+
+    class Twins(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            with torch.random.fork_rng(devices=[]):
+                self.forked = nn.Linear(64, 64)
+            state = torch.get_rng_state()
+            self.first = nn.Linear(64, 64)
+            torch.set_rng_state(state)
+            self.second = nn.Linear(64, 64)
+            self.other = nn.Linear(64, 64)
+
+    for net in (Twins(), build_model_with_cfg(Twins, "twins", False)):
+        assert torch.equal(net.forked.weight, net.first.weight)
+        assert torch.equal(net.first.weight, net.second.weight)
+        assert torch.equal(net.first.bias, net.second.bias)
+        assert not torch.equal(net.other.weight, net.second.weight)

@@ -44,10 +44,10 @@ class Deferral(TorchFunctionMode):
 
     Fresh is memory of `torch.empty` that nothing but such draws has touched. Whatever else touches
     it (a read, a view, a write, by any function of PyTorch that this thread calls) has the draw
-    carried out first, and works on an ordinary tensor. Noted draws are from a generator of the
-    deferral's own, which the default generator seeds. A draw from another generator, or after a
-    seed was set, is carried out at once: it has one right outcome. Not seen are other threads,
-    TorchScript and C++ code to which a constructor hands an undrawn tensor.
+    carried out first, and works on an ordinary tensor. Each noted draw has a seed of its own, from
+    the default generator. A draw from another generator, or after a seed was set, is carried out at
+    once: it has one right outcome. Not seen are other threads, TorchScript and C++ code to which a
+    constructor hands an undrawn tensor.
     """
 
     def __init__(self) -> None:
@@ -55,8 +55,8 @@ class Deferral(TorchFunctionMode):
         self._fresh: dict[int, tuple[Tensor, Callable[[Tensor], object] | None]] = {}  # by address: memory, noted draw
         self._taken: set[int] = set()
         # This moves the default generator, so that setting the caller's seed once more is seen.
-        self._generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-        self._state: bytes | None = _default_state()
+        torch.rand((), device="cpu")
+        self._states = [_default_state()]  # that we know, the last one first seen or seen again; none once we stopped
 
     def finish(self, model: nn.Module, *, draw: bool = True) -> None:
         """Carry out what is still noted, once the context has ended; nothing with ``draw=False``.
@@ -123,7 +123,7 @@ class Deferral(TorchFunctionMode):
         draws = func in _RANDOM and self._defers()
         result = func(*args, **kwargs)
         if draws:
-            self._state = _default_state()
+            self._states.append(_default_state())
         if overwritten:
             self._fresh.pop(overwritten, None)
         elif func is torch.empty and "out" not in kwargs and result.is_cpu and (address := _address(result)):
@@ -152,10 +152,10 @@ class Deferral(TorchFunctionMode):
         if not all(type(value) in (int, float) for value in (*values, *named.values())):
             return None
         method(target.new_empty(0), *values, **named)
-        generator = self._generator  # a function that held the deferral would be a cycle, with the memory in it
-        if method is Tensor.uniform_ and len(values) == 2:
-            return lambda tensor: draw_uniform_(tensor, *values, generator=generator)
-        return lambda tensor: method(tensor, *values, **named, generator=generator)
+        seed = int(torch.randint(2**62, (), device="cpu"))
+        self._states.append(_default_state())
+        draw = draw_uniform_ if method is Tensor.uniform_ and len(values) == 2 else method
+        return lambda tensor: draw(tensor, *values, **named, generator=torch.Generator().manual_seed(seed))
 
     def _find(self, values: Iterable[Any], found: dict[int, None]) -> None:
         """Add the addresses of fresh memory that arguments of a function may be, or hold."""
@@ -182,10 +182,13 @@ class Deferral(TorchFunctionMode):
                     draw(memory)
 
     def _defers(self) -> bool:
-        """Return whether nobody else has moved the default generator; if one has, note no more."""
-        if self._state is not None and self._state != _default_state():
-            self._state = None
-        return self._state is not None
+        """Return whether the default generator is in a state that we know; if not, note no more.
+
+        It may be set back to one, as by `torch.random.fork_rng`: the same seeds are drawn again.
+        """
+        if self._states and (state := _default_state()) != self._states[-1]:
+            self._states = [*self._states, state] if state in self._states else []
+        return bool(self._states)
 
 
 @lru_cache

@@ -1,7 +1,11 @@
-"""Features of a folder of photos, against what people write: `python benchmarks/extract.py`. Needs the peers.
+"""Features of a folder of photos against what people write. Needs the peers.
 
-Contestants, each in a process of its own on the same files, with as many processes: `zoo extract`; a careful script
-with timm, ImageFolder and DataLoader; transformers' pipeline "image-feature-extraction" over the same weights.
+    python benchmarks/extract.py
+
+
+Contestants, each in a process of its own on the same files, with as many processes: `zoo extract`;
+a careful script with timm, ImageFolder and DataLoader; transformers' pipeline
+"image-feature-extraction" over the same weights.
 Photos are generated: smooth scenes with sensor noise, 1600 x 1200.
 """
 

@@ -1,9 +1,10 @@
-"""How much do features know? Fit a linear classifier on extracted features of the digits, and measure it.
+"""Fit a linear classifier on extracted features of the digits, and measure it.
 
     python examples/linear_probe.py
 
-Writes the digits as PNG files, extracts features of them with `zoo_images.extract`, and fits scikit-learn's logistic
-regression on four fifths of them. Needs scikit-learn, zoo-images and a family with weights inside, such as zoo-resnet.
+Writes the digits as PNG files, extracts features of them with `zoo_images.extract`, and fits
+scikit-learn's logistic regression on four fifths of them. Needs scikit-learn, zoo-images and a
+family with weights inside, such as zoo-resnet.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def main() -> None:
 
 
 def probe(model: str, folder: Path) -> float:
-    """Extract, fit and measure. Returns the accuracy on a fifth of the digits, which the classifier has not seen."""
+    """Extract, fit, and return the accuracy on a held-out fifth of the digits."""
     write_digits(folder / "digits")
     extract(folder / "digits", model, folder / "features", progress=True)
     table = pq.read_table(folder / "features" / "features")

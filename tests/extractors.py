@@ -1,4 +1,5 @@
-"""What tests of feature extractors share: a small real model of each family, in every wrapper, and what is expected."""
+"""What tests of feature extractors share: a small real model of each family, in every wrapper, and
+what is expected."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ SOME = [
     *((name, "list") for name in FAMILIES),
     *(("test_xception", wrapper) for wrapper in WRAPPERS if wrapper != "list"),
 ]
-"""Where all of them would take minutes and tell no more: each family, and each wrapper over the family whose maps lie
+"""Where all of them would take minutes and tell no more: each family, and each wrapper over the
+family whose maps lie
 inside its blocks."""
 
 
@@ -30,7 +32,8 @@ def _trained(name: str) -> nn.Module:
 
 
 def network(name: str) -> nn.Module:
-    """A trained network, so that every layer and statistic counts, in eval mode. The weights lie in its package."""
+    """A trained network, so that every layer and statistic counts, in eval mode. The weights lie in
+    its package."""
     return copy.deepcopy(_trained(name))
 
 
@@ -84,7 +87,8 @@ def assert_same_state(part: nn.Module, whole: nn.Module) -> None:
 
 
 def assert_same_gradients(part: nn.Module, whole: nn.Module) -> None:
-    """What `part` keeps of `whole` has learnt the same, but for the order in which gradients of a map were added up."""
+    """What `part` keeps of `whole` has learnt the same, but for the order in which gradients of a
+    map were added up."""
     gradients = {name: parameter.grad for name, parameter in whole.named_parameters()}
     for name, parameter in part.named_parameters():
         if gradients[name] is None:

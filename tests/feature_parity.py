@@ -1,4 +1,5 @@
-"""The feature maps of one architecture against timm's: every wrapper, bit for bit on the same weights."""
+"""The feature maps of one architecture against timm's: every wrapper, bit for bit on the same
+weights."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ class Substitute:
     name: str
     options: dict[str, Any] = field(default_factory=dict)
     scales_are_shifted: bool = False
-    """Ours has in-place norms, which scale by |gamma| + eps: timm's plain ones are given that sum as their gamma."""
+    """Ours has in-place norms, which scale by |gamma| + eps: timm's plain ones are given that sum
+    as their gamma."""
 
 
 SUBSTITUTES = {
@@ -78,11 +80,13 @@ def compare(
     sizes: Sequence[tuple[int, int]] = SIZES,
     wrappers: Sequence[str] = WRAPPERS,
 ) -> Tally:
-    """Compare one architecture in every configuration; images of other than 3 channels in the first size alone."""
+    """Compare one architecture in every configuration; images of other than 3 channels in the first
+    size alone."""
     tally = Tally()
     for stride in strides:
         for in_chans in channels:
-            # Explicitly 32 is the default where there is the option at all, and an error where there is not.
+            # Explicitly 32 is the default where there is the option at all, and an error where
+            # there is not.
             options = {"in_chans": in_chans} | ({} if stride == 32 else {"output_stride": stride})
             _compare_one(tally, name, options, sizes if in_chans == 3 else sizes[:1], wrappers)
     return tally
@@ -236,7 +240,8 @@ def shift_scales(net: nn.Module) -> None:
 
 
 def _plain(key: str) -> str:
-    """A key as it reads without what timm's wrappers do to it: a prefix, or underscores for dots."""
+    """A key as it reads without what timm's wrappers do to it: a prefix, or underscores for
+    dots."""
     return key.removeprefix("model.").removeprefix("body.").replace(".", "_")
 
 

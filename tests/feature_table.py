@@ -1,6 +1,8 @@
-"""The table of feature maps against timm's: `python tests/feature_table.py --write docs/feature-parity.md`.
+"""The table of feature maps against timm's: `python tests/feature_table.py --write
+docs/feature-parity.md`.
 
-Needs the peers (see constraints.txt). Every architecture of every installed plugin, most of an hour in one thread;
+Needs the peers (see constraints.txt). Every architecture of every installed plugin, most of an hour
+in one thread;
 `--results FILE` keeps what is done, and a second run goes on from there.
 """
 

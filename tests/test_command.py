@@ -34,7 +34,8 @@ def mistake(*argv: object) -> str:
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Digits 0 to 9 as PNG files, none of which the weights were trained on: what the demo writes."""
+    """Digits 0 to 9 as PNG files, none of which the weights were trained on: what the demo
+    writes."""
     folder = tmp_path_factory.mktemp("digits")
     program = "import sys, pathlib, demo; demo.write_digits(pathlib.Path(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", program, folder], cwd=ROOT / "examples", check=True)

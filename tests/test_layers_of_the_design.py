@@ -17,8 +17,9 @@ FAMILIES = [path for path in PLUGINS if (path / "models.json").exists()]
 TORCH_FREE = ["names.py", "record.py", "errors.py", "config.py", "family.py", "registry.py", "discovery", "hooks"]
 TABLES = ["__init__.py", "config.py", "architectures.py", "pretrained.py"]
 
-# Each room of core, and the rooms that it may import, in functions too. Low rooms first: a room imports from
-# rooms above it in this table alone, so that there is no circle. Files beside rooms are rooms of their own.
+# Each room of core, and the rooms that it may import, in functions too. Low rooms first: a room
+# imports from rooms above it in this table alone, so that there is no circle. Files beside rooms
+# are rooms of their own.
 MAY_IMPORT = {
     "record": "",
     "_version": "",
@@ -59,7 +60,8 @@ UNLISTED = {"features", "layers"}
 
 
 def imports_of(path, *, at_import_time=False):
-    """Top-level packages that a file imports; `at_import_time` leaves out functions and TYPE_CHECKING blocks."""
+    """Top-level packages that a file imports; `at_import_time` leaves out functions and
+    TYPE_CHECKING blocks."""
     found = set()
 
     def visit(node):
@@ -136,7 +138,8 @@ def test_importing_a_plugin_loads_no_torch(plugin):
 
 
 def room_of(parts):
-    """The room of a module, of its path in zoo_core: a folder, in `weights` a folder or file of it."""
+    """The room of a module, of its path in zoo_core: a folder, in `weights` a folder or file of
+    it."""
     return "/".join(parts[: 2 if parts[:1] == ("weights",) else 1])
 
 

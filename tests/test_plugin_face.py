@@ -1,4 +1,5 @@
-"""The plugin API is what plugins import: every one of this repository, and what `zoo new` writes, keeps to it."""
+"""The plugin API is what plugins import: every one of this repository, and what `zoo new` writes,
+keeps to it."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ TOOLS = {
     "zoo_images": "cli errors hooks weights",
     "zoo_lab": "discovery errors hooks weights",
 }
-"""Further rooms and files of zoo_core for tools, which are released with core or hold a site's own rules."""
+"""Further rooms and files of zoo_core for tools, which are released with core or hold a site's own
+rules."""
 SOURCES = sorted(
     path for folder in ("plugins", "examples") for path in (ROOT / folder).glob("*/src/*") if path.is_dir()
 )

@@ -95,7 +95,8 @@ class Site:
     def run(
         self, program: str, *arguments: str, check: bool = True, bare: bool = True, **environ: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program in a fresh interpreter that has this directory, zoo_core and, if `bare`, nothing installed."""
+        """Run a program in a fresh interpreter that has this directory, zoo_core and, if `bare`,
+        nothing installed."""
         path = os.pathsep.join((str(self.root), str(SOURCE)))
         kept = {k: v for k, v in os.environ.items() if k not in ("ZOO_PLUGINS", "ZOO_DISABLE_PLUGINS")}
         command = [sys.executable, *(["-S"] if bare else []), "-W", "error", "-c", program, *arguments]
@@ -107,7 +108,8 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A site that this process has on its path, with nothing else installed. What it imported is forgotten after."""
+    """A site that this process has on its path, with nothing else installed. What it imported is
+    forgotten after."""
     site = Site(tmp_path / "site")
     standard = [sysconfig.get_path("stdlib"), sysconfig.get_config_var("DESTSHARED") or ""]
     monkeypatch.setattr(sys, "path", [str(site.root), *standard])

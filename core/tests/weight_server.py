@@ -1,4 +1,5 @@
-"""A real HTTP server on loopback that serves weights well or badly, and the Hub's addresses and headers."""
+"""A real HTTP server on loopback that serves weights well or badly, and the Hub's addresses and
+headers."""
 
 from __future__ import annotations
 
@@ -97,7 +98,8 @@ class Server:
     def add_repository(
         self, repo: str, files: dict[str, bytes], *, commit: str = "c" * 40, **behaviour: object
     ) -> None:
-        """Serve a Hub repository: weights by redirect to another host, small files at once, with the Hub's headers."""
+        """Serve a Hub repository: weights by redirect to another host, small files at once, with
+        the Hub's headers."""
         for name, content in files.items():
             for revision in ("main", commit):
                 path = f"/{repo}/resolve/{revision}/{name}"

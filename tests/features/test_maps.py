@@ -1,4 +1,5 @@
-"""Every wrapper over a network of each family: what the whole network computes there, and nothing past it."""
+"""Every wrapper over a network of each family: what the whole network computes there, and nothing
+past it."""
 
 import copy
 
@@ -42,7 +43,8 @@ def test_in_train_mode_maps_gradients_and_statistics_are_the_whole_networks(name
     assert extract.training
     if checkpointing:
         net.set_grad_checkpointing()
-        # The graph has the modules of the network, and not its methods: there one switches before wrapping.
+        # The graph has the modules of the network, and not its methods: there one switches before
+        # wrapping.
         if wrapper == "fx":
             extract = wrap_features(copy.deepcopy(net), {"feature_cls": wrapper, "out_indices": indices})
         else:

@@ -1,4 +1,5 @@
-"""Extractors on the meta device: no memory, and a table that is right, for every architecture installed."""
+"""Extractors on the meta device: no memory, and a table that is right, for every architecture
+installed."""
 
 import json
 import subprocess
@@ -22,7 +23,8 @@ RESERVE = {torch.ops.aten.empty.memory_format, torch.ops.aten.detach.default}
 
 
 class Memory(TorchDispatchMode):
-    """Notes the largest tensor that an operation writes anywhere but on the meta device, in bytes."""
+    """Notes the largest tensor that an operation writes anywhere but on the meta device, in
+    bytes."""
 
     largest = 0
 
@@ -35,7 +37,8 @@ class Memory(TorchDispatchMode):
 
 
 def assert_free_and_right(name, **options):
-    """Building and running it takes no memory; every map is what the table says, and the table what timm's says."""
+    """Building and running it takes no memory; every map is what the table says, and the table what
+    timm's says."""
     with Memory() as memory:
         extract = zoo.create_model(name, features_only=True, device="meta", **options).eval()
         maps = maps_of(extract(torch.empty(1, 3, *SIZE, device="meta")))

@@ -1,4 +1,5 @@
-"""Extractors as programs: compiled, exported, scripted, traced and as ONNX, over a network of each family."""
+"""Extractors as programs: compiled, exported, scripted, traced and as ONNX, over a network of each
+family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a training does with an extractor: freezing, averaging, copying, precision, memory format, threads."""
+"""What a training does with an extractor: freezing, averaging, copying, precision, memory format,
+threads."""
 
 import copy
 import io

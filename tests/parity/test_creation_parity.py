@@ -1,4 +1,5 @@
-"""Loading, adapting and extracting against timm, over combinations that hypothesis draws: equal bit for bit."""
+"""Loading, adapting and extracting against timm, over combinations that hypothesis draws: equal bit
+for bit."""
 
 from __future__ import annotations
 
@@ -117,7 +118,8 @@ def test_a_label_offset_cuts_the_rows_that_timm_cuts(folder: Path, architecture:
 
 
 def test_misaligned_tensors_give_the_same_bits(folder: Path, tmp_path: Path) -> None:
-    """A header one byte longer or shorter moves all data: mapped or copied, results stay what they were."""
+    """A header one byte longer or shorter moves all data: mapped or copied, results stay what they
+    were."""
     path = published(folder, "resnet10t", torch.float32)
     raw = path.read_bytes()
     length = int.from_bytes(raw[:8], "little")

@@ -1,4 +1,5 @@
-"""The tables of the cross stage partial networks against the facts, which were read off timm 1.0.31."""
+"""The tables of the cross stage partial networks against the facts, which were read off timm
+1.0.31."""
 
 from __future__ import annotations
 

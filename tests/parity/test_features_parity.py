@@ -1,4 +1,5 @@
-"""Feature extractors against timm's: a sample of the table in docs/feature-parity.md, and all of it without values."""
+"""Feature extractors against timm's: a sample of the table in docs/feature-parity.md, and all of it
+without values."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class PluginError(ZooError, RuntimeError):
 
 
 class ConfigError(ZooError, ValueError):
-    """A default config, or a repository's, with a field that does not exist or a value that cannot be."""
+    """A default config, or a repository's, with an unknown field or an impossible value."""
 
 
 class OptionError(ZooError, TypeError):
@@ -75,7 +75,8 @@ def look_up(what: str, name: str, table: Mapping[str, Any]) -> Any:
     """Return the entry of `table` for `name`, whose case and underscores do not count.
 
     Raises:
-        OptionError: for a name that the table does not have: ``unknown activation 'rellu'. Did you mean 'relu'?``
+        OptionError: for a name that the table does not have: ``unknown activation 'rellu'. Did you
+            mean 'relu'?``
     """
     squashed = {key.replace("_", ""): value for key, value in table.items()}
     key = name.lower().replace("_", "")

@@ -70,7 +70,7 @@ class Family:
         return dataclasses.replace(cfg, architecture=architecture, tag=tag)
 
     def pruned_shapes(self, architecture: str) -> dict[str, list[int]] | None:
-        """Return the shapes that an architecture is pruned to, by key of its state dict, if it is."""
+        """Return the shapes of an architecture's narrowed state dict; None if it is whole."""
         if architecture not in self.pruned:
             return None
         import json
@@ -81,7 +81,7 @@ class Family:
 
     @cache  # noqa: B019 - a family lives as long as its module
     def constructor(self, architecture: str) -> Callable[..., nn.Module]:
-        """Return the function that builds an architecture: ``resnet34(pretrained=False, **options)``.
+        """Return the function that builds an architecture, such as ``resnet34(pretrained=False)``.
 
         Raises:
             AttributeError: for a name that is no architecture of this family; a module's

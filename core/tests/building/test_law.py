@@ -52,7 +52,8 @@ FACTORIES = {
     "own generator": lambda: torch.rand(SIZE, generator=torch.Generator().manual_seed(7)),
     "out": lambda: torch.randn(SIZE, out=torch.empty(SIZE)),
 }
-# What gives a tensor values, whatever it held; the first thing that happens to memory that nobody has written.
+# What gives a tensor values, whatever it held; the first thing that happens to memory that nobody
+# has written.
 FILLS = {
     "uniform_": lambda t: t.uniform_(-0.5, 0.5),
     "uniform_, lopsided": lambda t: t.uniform_(1, to=2),

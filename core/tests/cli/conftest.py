@@ -1,4 +1,5 @@
-"""The real command in a process of its own, with one plugin that the tests write: core alone has no models."""
+"""The real command in a process of its own, with one plugin that the tests write: core alone has no
+models."""
 
 from __future__ import annotations
 

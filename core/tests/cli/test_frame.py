@@ -296,7 +296,8 @@ def test_an_image_size_that_the_network_cannot_take_is_one_line(
 
 @pytest.fixture
 def without_tools(tmp_path: Path) -> dict[str, str]:
-    """An environment with everything that this one has but the packages of Zoo, of which it has core."""
+    """An environment with everything that this one has but the packages of Zoo, of which it has
+    core."""
     site = tmp_path / "without_tools"
     site.mkdir()
     core = [Path(zoo_core.__file__).parent, Path(distribution("zoo-core")._path)]  # type: ignore[attr-defined] # a folder

@@ -1,4 +1,5 @@
-"""Tables: whole lines into a pipe, rich on a terminal, and plain there too where rich is not installed."""
+"""Tables: whole lines into a pipe, rich on a terminal, and plain there too where rich is not
+installed."""
 
 from __future__ import annotations
 

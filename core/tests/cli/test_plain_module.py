@@ -1,4 +1,5 @@
-"""The commands with a plugin of the short form: one plain module, without default config or weights."""
+"""The commands with a plugin of the short form: one plain module, without default config or
+weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What reaches a terminal: ordinary text as it is, what steers it written out; outputs that are full or closed."""
+"""What reaches a terminal: ordinary text as it is, what steers it written out; outputs that are
+full or closed."""
 
 from __future__ import annotations
 

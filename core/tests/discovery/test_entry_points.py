@@ -1,4 +1,5 @@
-"""The scan against `importlib_metadata`: they agree, or the difference is a hazard that the scan survives."""
+"""The scan against `importlib_metadata`: they agree, or the difference is a hazard that the scan
+survives."""
 
 from __future__ import annotations
 

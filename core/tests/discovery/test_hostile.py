@@ -1,4 +1,5 @@
-"""One plugin, whatever its files hold, changes nothing for the others; the doctor tells of it, and always runs."""
+"""One plugin, whatever its files hold, changes nothing for the others; the doctor tells of it, and
+always runs."""
 
 from __future__ import annotations
 

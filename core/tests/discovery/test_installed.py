@@ -31,7 +31,8 @@ zoo_built = ["*.json"]
 [tool.hatch.build.targets.wheel]
 packages = ["{packages}"]
 """
-# Lists with our scan, then with importlib_metadata, and uses the model; a `.pth` file works as in a real environment.
+# Lists with our scan, then with importlib_metadata, and uses the model; a `.pth` file works as in a
+# real environment.
 PROGRAM = """
 import json, site, sys
 site.addsitedir(sys.argv[1])

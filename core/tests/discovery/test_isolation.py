@@ -1,4 +1,5 @@
-"""A broken plugin takes down only itself, and says whose fault it is; asking for names runs nothing of any."""
+"""A broken plugin takes down only itself, and says whose fault it is; asking for names runs nothing
+of any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Extractors of modules that are no `Network`: a user's own, whose order of execution nobody declares."""
+"""Extractors of modules that are no `Network`: a user's own, whose order of execution nobody
+declares."""
 
 import copy
 import io
@@ -15,7 +16,8 @@ WRAPPERS = ["hook", "fx"]
 
 
 class Pyramid(nn.Module):
-    """Registered in another order than it runs in; its stages are walked by index and by container."""
+    """Registered in another order than it runs in; its stages are walked by index and by
+    container."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +63,8 @@ class Untraceable(nn.Module):
 
 
 class Referring(nn.Module):
-    """Calls its blocks by a list beside their container, and reads the width of what runs last before anything runs."""
+    """Calls its blocks by a list beside their container, and reads the width of what runs last
+    before anything runs."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""What an extractor has dropped is gone: from its children, from its state dict, and with the methods that need it."""
+"""What an extractor has dropped is gone: from its children, from its state dict, and with the
+methods that need it."""
 
 import copy
 import pickle
@@ -16,7 +17,8 @@ LOST = ["reset_classifier", "get_classifier", "forward_head", "prune_intermediat
 
 
 class Backbone(nn.Module):
-    """Its containers have modules that run before, in between and after what is wanted, and some that never do."""
+    """Its containers have modules that run before, in between and after what is wanted, and some
+    that never do."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""Every wrapper on one small network: the same maps, the same keys, and nothing that no wanted map needs."""
+"""Every wrapper on one small network: the same maps, the same keys, and nothing that no wanted map
+needs."""
 
 import copy
 import io

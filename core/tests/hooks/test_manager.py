@@ -1,4 +1,5 @@
-"""Hook plugins: each registered by itself, the bad ones reported and left out, the culprit of an error named."""
+"""Hook plugins: each registered by itself, the bad ones reported and left out, the culprit of an
+error named."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ ACTS = {"leaky_relu": nn.LeakyReLU(0.01), "elu": nn.ELU(), "identity": nn.Identi
 
 
 def randomised(act: str, channels: int = 6) -> InplaceAbn:
-    """A layer with scales of both signs and a zero, biases, and running statistics that are no defaults."""
+    """A layer with scales of both signs and a zero, biases, and running statistics that are no
+    defaults."""
     torch.manual_seed(0)
     norm = InplaceAbn(channels, act_layer=act)
     with torch.no_grad():

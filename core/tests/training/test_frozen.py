@@ -1,4 +1,5 @@
-"""Frozen batch norm: nothing that a training does reaches it, and everything else still works on it."""
+"""Frozen batch norm: nothing that a training does reaches it, and everything else still works on
+it."""
 
 import copy
 import io

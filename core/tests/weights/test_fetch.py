@@ -25,7 +25,8 @@ def test_a_file_comes_before_everything_else(file: Path) -> None:
 
 
 def test_an_overlaid_source_is_the_only_one(file: Path) -> None:
-    """The hash and the Hub's id of what it replaces would otherwise be held against it, or come first."""
+    """The hash and the Hub's id of what it replaces would otherwise be held against it, or come
+    first."""
     cfg = PretrainedCfg(url="http://127.0.0.1:9/net.pth", hf_hub_id="org/net", sha256="0badc0de")
     assert fetch_weights(cfg.overlaid({"file": str(file)})) == file
     assert fetch_weights(cfg.overlaid({"url": f"file:{file}"})) == file

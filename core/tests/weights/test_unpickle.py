@@ -23,7 +23,8 @@ STATE = {"conv.weight": torch.arange(6.0).reshape(2, 3), "bn.num_batches_tracked
 
 
 def write_torch_tar(path: Path, state: Any, tensors: list[torch.Tensor]) -> None:
-    """A file as torch 0.1 wrote it: storages, tensors over them, and a pickle that refers to tensors by number."""
+    """A file as torch 0.1 wrote it: storages, tensors over them, and a pickle that refers to
+    tensors by number."""
 
     class Pickler(pickle.Pickler):
         def persistent_id(self, value: Any) -> Any:

@@ -1,4 +1,5 @@
-"""The family by itself: tables, options, the published sizes, and what a user can do with any of its networks."""
+"""The family by itself: tables, options, the published sizes, and what a user can do with any of
+its networks."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def small(name: str, **options: object) -> DenseNet:
 
 
 def published_parameters(name: str, num_classes: int = 1000) -> int:
-    """Counted from the paper's table 1 alone: convolutions, two numbers per normalised channel, classifier."""
+    """Counted from the paper's table 1 alone: convolutions, two numbers per normalised channel,
+    classifier."""
     cfg = ARCHITECTURES[name]
     k = cfg.growth_rate
     stem = [3, k, k, 2 * k] if cfg.stem_type == "deep" else [3, 2 * k]
@@ -70,7 +72,8 @@ def test_published_parameter_counts(name: str, count: int) -> None:
 def test_the_number_in_a_name_counts_its_layers(name: str) -> None:
     layers = sum(isinstance(module, nn.Conv2d | nn.Linear) for module in on_meta(name).modules())
     deep = 2 if ARCHITECTURES[name].stem_type == "deep" else 0  # a deep stem counts as the one layer it replaces
-    # The paper's 264 has 265 layers: 2 x (6 + 12 + 64 + 48) in the blocks, 3 transitions, stem and classifier.
+    # The paper's 264 has 265 layers: 2 x (6 + 12 + 64 + 48) in the blocks, 3 transitions, stem and
+    # classifier.
     assert int("".join(filter(str.isdigit, name))) == layers - deep - ("264" in name)
 
 

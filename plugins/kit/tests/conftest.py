@@ -35,7 +35,8 @@ def site(bare_site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:  # noqa: F81
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Run Python with two new plugins, ``zoo-acme`` and ``zoo-broken``, whose feature_info is false."""
+    """Run Python with two new plugins, ``zoo-acme`` and ``zoo-broken``, whose feature_info is
+    false."""
     folder = tmp_path_factory.mktemp("kit")
     environment = Environment(folder / "venv")
     for name in ("acme", "broken"):

@@ -19,7 +19,8 @@ IMAGES = torch.randn(2, 3, 64, 64)
 
 
 def variants() -> dict[str, dict[str, Any]]:
-    """One architecture of each kind, one block a stage: those that differ in more than their depth."""
+    """One architecture of each kind, one block a stage: those that differ in more than their
+    depth."""
     options = {"layers": (1, 1, 1, 1)}
     kinds: dict[str, str] = {}
     for name, config in FAMILY.architectures.items():

@@ -59,7 +59,8 @@ def zoo_adapt_state_dict(
     """Rename a file's tensors to the model's names, before channels and classes are adapted.
 
     Called for every state dict that is loaded. Return a new dict, or None for other layouts; the
-    first dict returned is used. Without one, `zoo_core.weights.loading.unwrap` takes prefixes of wrappers off.
+    first dict returned is used. Without one, `zoo_core.weights.loading.unwrap` takes prefixes of
+    wrappers off.
     """
     raise NotImplementedError
 

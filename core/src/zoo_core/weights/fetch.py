@@ -94,7 +94,7 @@ def requests_for(
 
 
 def cached_path(cfg: PretrainedCfg, *, cache_dir: str | os.PathLike[str] | None = None) -> Path | None:
-    """Return a file of the config's weights on this machine, unverified, or None; opens no socket."""
+    """Return a file of the config's weights on this machine, unverified; None if there is none."""
     requests = requests_for(cfg, cache_dir=cache_dir)
     return next((path for request in requests for path in paths_of(request) if is_file(path)), None)
 

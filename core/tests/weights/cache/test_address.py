@@ -164,7 +164,8 @@ def test_two_addresses_share_a_place_exactly_if_the_connection_is_the_same(one: 
 
 
 class Watched:
-    """Every path that is opened, made, moved or removed while it is on. An audit hook cannot be taken back."""
+    """Every path that is opened, made, moved or removed while it is on. An audit hook cannot be
+    taken back."""
 
     events = frozenset({"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.chmod",
                         "os.listdir", "os.scandir", "os.truncate"})  # fmt: skip
@@ -231,7 +232,8 @@ configs = st.one_of(
 def test_nothing_is_read_or_written_outside(
     values: dict[str, str], license_: str | None, tag: str | None, folder: str
 ) -> None:
-    """With every field of a config that names a place, offline: look, fetch, keep, and note the licence."""
+    """With every field of a config that names a place, offline: look, fetch, keep, and note the
+    licence."""
     base = Path(os.environ["ZOO_CACHE"]).parent
     cache = Path(os.path.normpath(base / folder))
     _plant(base)

@@ -18,7 +18,8 @@ from zoo_core.weights.fetch import fetch_weights
 
 
 def plant(cache: Path, url: str, content: bytes, claimed: str) -> Path:
-    """A file in the cache's place for a URL, with a receipt that fits it and claims another hash."""
+    """A file in the cache's place for a URL, with a receipt that fits it and claims another
+    hash."""
     entry = Entry(cache, key_of(url))
     entry.path.parent.mkdir(parents=True)
     entry.path.write_bytes(content)

@@ -1,4 +1,5 @@
-"""Mapped files whose tensors lie misaligned: copied once, moved into place, for as long as they are what they were."""
+"""Mapped files whose tensors lie misaligned: copied once, moved into place, for as long as they are
+what they were."""
 
 import os
 import re
@@ -18,7 +19,8 @@ from zoo_core.weights.files.mapping import ALIGNMENT
 
 
 def write(path: Path, *, shift: int = 8, value: float = 1.0, numbers: int = 1_500_000) -> Path:
-    """A file of a large and a small tensor, whose data begin at `shift` past a multiple of `ALIGNMENT`."""
+    """A file of a large and a small tensor, whose data begin at `shift` past a multiple of
+    `ALIGNMENT`."""
     save_file({"large": torch.full((numbers,), value), "small": torch.arange(3.0)}, path)
     content = path.read_bytes()
     header = content[8 : 8 + int.from_bytes(content[:8], "little")]

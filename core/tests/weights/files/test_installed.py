@@ -22,7 +22,8 @@ def weights_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def changes_with_its_file(path: Path) -> bool:
-    """Whether a model's tensors are views of the file: those change when somebody writes over it in place."""
+    """Whether a model's tensors are views of the file: those change when somebody writes over it in
+    place."""
     net = build_model_with_cfg(
         TinyNet, "net", True, pretrained_cfg=PretrainedCfg(url=f"package:{INSIDE}", num_classes=5)
     )

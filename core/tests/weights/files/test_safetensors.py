@@ -1,4 +1,5 @@
-"""Our safetensors reader accepts what safetensors' own accepts, refuses what it refuses, and reads the same bits."""
+"""Our safetensors reader accepts what safetensors' own accepts, refuses what it refuses, and reads
+the same bits."""
 
 import json
 import struct
@@ -113,7 +114,8 @@ ODD = {
 
 
 def judged_alike(path, data):
-    """Whether our reader, mapped and not, refuses the bytes where safetensors does, and else gives the same tensors."""
+    """Whether our reader, mapped and not, refuses the bytes where safetensors does, and else gives
+    the same tensors."""
     path.write_bytes(data)
     try:
         expected = load(data)
@@ -168,7 +170,8 @@ PIECES = [b"", b"0", b"8", b"-", b"1e3", b"null", b'"F16"', b'"a"', b"{", b"}", 
     fitting=st.booleans(),
 )
 def test_any_mutated_file_is_judged_alike(tmp_path_factory, changes, fitting):
-    """Bytes of a good file replaced, taken out and put in; where `fitting`, its length says how long its header is."""
+    """Bytes of a good file replaced, taken out and put in; where `fitting`, its length says how
+    long its header is."""
     data = bytearray(GOOD)
     for position, length, piece in changes:
         data[position : position + length] = piece

@@ -1,4 +1,5 @@
-"""Files of `torch.save`: mapped or not, they give what ``torch.load`` makes of them, and never run a call."""
+"""Files of `torch.save`: mapped or not, they give what ``torch.load`` makes of them, and never run
+a call."""
 
 import collections
 import io

@@ -1,4 +1,5 @@
-"""The Hub's own client, and what takes its place where it is not installed: errors, and one transfer."""
+"""The Hub's own client, and what takes its place where it is not installed: errors, and one
+transfer."""
 
 import os
 import subprocess

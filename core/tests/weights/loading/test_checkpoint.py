@@ -12,7 +12,8 @@ from zoo_core.errors import WeightsError
 
 @pytest.fixture
 def training(tmp_path):
-    """A model and its optimiser after a step, and the checkpoint that a training program would write."""
+    """A model and its optimiser after a step, and the checkpoint that a training program would
+    write."""
     torch.manual_seed(0)
     model = TinyNet()
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)

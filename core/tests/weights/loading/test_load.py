@@ -1,4 +1,5 @@
-"""Putting a state dict into a network: wholly, or with one error and nothing changed, whatever the state dict holds."""
+"""Putting a state dict into a network: wholly, or with one error and nothing changed, whatever the
+state dict holds."""
 
 import copy
 import warnings
@@ -19,7 +20,8 @@ CFG = PretrainedCfg(num_classes=4, input_size=(3, 8, 8), first_conv="conv", clas
 
 
 class Net(nn.Module):
-    """A tied parameter, integers, complex numbers, half precision, and a buffer that is not saved."""
+    """A tied parameter, integers, complex numbers, half precision, and a buffer that is not
+    saved."""
 
     def __init__(self):
         super().__init__()
@@ -35,7 +37,8 @@ class Net(nn.Module):
 
 
 class Hooked(Net):
-    """One that takes part in loading, and fails for some weights when others are in place already."""
+    """One that takes part in loading, and fails for some weights when others are in place
+    already."""
 
     def __init__(self):
         super().__init__()
@@ -126,7 +129,8 @@ def assert_unchanged(net, before):
 def assert_loaded(net, state_dict):
     """Its values are those of the state dict, cast to its own kinds; buffers have no gradient.
 
-    A classifier of another count of classes, none at all for example, is left out whole, see `adapt_classifiers`.
+    A classifier of another count of classes, none at all for example, is left out whole, see
+    `adapt_classifiers`.
     """
     classifier = next((state_dict[key] for key in ("fc.weight", "fc.bias") if key in state_dict), net.fc.weight)
     other_classes = classifier.shape[:1] != net.fc.weight.shape[:1]

@@ -36,7 +36,8 @@ def test_a_cache_is_a_mirror(server: Server, cache: Path, weights: bytes, monkey
 def test_a_mirror_s_file_stands_for_what_was_published(
     server: Server, cache: Path, weights: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The mirror that a user names is trusted as the publisher is; the receipt says where the bytes came from."""
+    """The mirror that a user names is trusted as the publisher is; the receipt says where the bytes
+    came from."""
     monkeypatch.setenv("ZOO_MIRROR", f"{server.url}/mirror")
     server.add("/mirror/weights.example/net.safetensors", weights)
     path = fetch_weights(PretrainedCfg(url="https://weights.example/net.safetensors"))

@@ -1,6 +1,7 @@
-"""The transform that a model is evaluated with, as a callable for datasets, under the names that the field knows.
+"""The evaluation transform of a model as a callable for datasets, under the usual names.
 
-Training wants augmentation, which torchvision has: its ``transforms.v2`` take ``mean``, ``std`` and ``input_size`` of
+Training wants augmentation, which torchvision has: its ``transforms.v2`` take ``mean``, ``std`` and
+    ``input_size`` of
 `resolve_data_config`.
 """
 
@@ -34,8 +35,8 @@ class Transform:
     def __call__(self, *inputs: Any) -> Any:
         """Transform an image (PIL) to float32 (channels, height, width).
 
-        As torchvision's v2 transforms it takes anything that holds images, a pair of image and label or a batch of
-        Hugging Face's ``datasets``, and leaves what is no image as it is.
+        As torchvision's v2 transforms it takes anything that holds images, a pair of image and
+        label or a batch of Hugging Face's ``datasets``, and leaves what is no image as it is.
 
         Raises:
             OptionError: where nothing in `inputs` is an image.
@@ -63,9 +64,10 @@ def create_transform(config: nn.Module | Mapping[str, Any] | None = None, **fiel
     """Make the evaluation transform of a model.
 
     Args:
-        config: a model, its default config, or what `resolve_data_config` returns; None for ImageNet's mean and std,
-            224 x 224 pixels, bilinear.
-        fields: replace those of the config: ``input_size`` (a side, (height, width) or (channels, height, width)),
+        config: a model, its default config, or what `resolve_data_config` returns; None for
+            ImageNet's mean and std, 224 x 224 pixels, bilinear.
+        fields: replace those of the config: ``input_size`` (a side, (height, width) or (channels,
+            height, width)),
             ``interpolation``, ``mean``, ``std``, ``crop_pct``, ``crop_mode``.
 
     Raises:
@@ -87,17 +89,18 @@ def resolve_data_config(
     model: nn.Module | None = None,
     use_test_size: bool = False,
 ) -> dict[str, Any]:
-    """Collect what `create_transform` needs: ``create_transform(**resolve_data_config(model=net))``.
+    """Return the arguments of `create_transform` for a model or a config.
 
     Args:
-        args: fields that replace the config's; ``img_size`` (a side) and ``in_chans`` are understood too, and what is
-            None is left out, as in the options of a script.
+        args: fields that replace the config's; ``img_size`` (a side) and ``in_chans`` are
+            understood too, and what is None is left out, as in the options of a script.
         pretrained_cfg: a default config.
         model: a model, whose config is used where `pretrained_cfg` is not given.
         use_test_size: take the config's test size and crop, where it has them.
 
     Returns:
-        ``input_size`` (channels, height, width), ``interpolation``, ``mean``, ``std``, ``crop_pct``, ``crop_mode``.
+        ``input_size`` (channels, height, width), ``interpolation``, ``mean``, ``std``,
+        ``crop_pct``, ``crop_mode``.
     """
     if args is None and pretrained_cfg is None and model is None:
         raise OptionError("resolve_data_config needs a model, a default config or fields")

@@ -30,7 +30,7 @@ MOST = 400
 
 
 def draw_overview(output: str | Path) -> Image:
-    """Draw up to `MOST` images of an output: left a sheet in their order, right the plane of their vectors.
+    """Draw up to `MOST` images: a sheet in their order, and the plane of their vectors.
 
     The plane is spanned by the first two principal components of the first feature.
 
@@ -61,7 +61,7 @@ def draw_overview(output: str | Path) -> Image:
 
 
 def projected(vectors: Tensor) -> Tensor:
-    """Vectors (images, values) on their first two principal components, (images, 2); the signs are fixed.
+    """Project vectors (images, values) on their first two principal components: (images, 2).
 
     Pearson, "On lines and planes of closest fit to systems of points in space" (1901).
     """

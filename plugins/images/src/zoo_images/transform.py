@@ -103,7 +103,7 @@ def pixels_of(image: Image.Image) -> Tensor:
 
 
 def normalise_pixels(pixels: Tensor, cfg: PretrainedCfg) -> Tensor:
-    """Convert pixels, uint8 (..., height, width, channels), to float32 (..., channels, height, width).
+    """Convert uint8 (..., height, width, channels) to float32 (..., channels, height, width).
 
     Each value is divided by 255, then the channel's mean is subtracted, then it is divided by the
     channel's standard deviation.
@@ -176,7 +176,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey, and floats from 0 to 1, to 8 bits. Pillow's own conversion would clip them."""
+    """Scale 16-bit grey and floats from 0 to 1 to 8 bits. Pillow's conversion would clip them."""
     if image.mode.startswith("I;16"):
         return image.point(lambda value: value * (1 / 256)).convert("L")
     if image.mode in ("I", "F"):

@@ -1,4 +1,5 @@
-"""A Ray cluster of two workers on this machine gives the bytes of the local engine, also when one is killed."""
+"""A Ray cluster of two workers on this machine gives the bytes of the local engine, also when one
+is killed."""
 
 from __future__ import annotations
 

@@ -162,7 +162,8 @@ for line in sys.stdin:
 
 
 class Nursery:
-    """A process that has imported everything, and starts runs as children of its own: to kill many in little time."""
+    """A process that has imported everything, and starts runs as children of its own: to kill many
+    in little time."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
@@ -178,7 +179,8 @@ class Nursery:
         return self.process.stdout.readline().strip()
 
     def run(self, photos: Path, output: Path, *, kill_after: float | None = None) -> int:
-        """Run to the end, or kill after some seconds. Returns the exit code, below 0 for a signal."""
+        """Run to the end, or kill after some seconds. Returns the exit code, below 0 for a
+        signal."""
         self.process.stdin.write(f"{photos} {output}\n")
         self.process.stdin.flush()
         child = int(self.line())
@@ -227,7 +229,8 @@ extract(sys.argv[1], "test_resnet.digits", sys.argv[2], batch_size=4, shard_size
 
 
 def test_a_full_disk_is_one_line_and_what_was_written_reads(photos: Path, tmp_path: Path) -> None:
-    """The limit on the size of files stands for the disk: the shards fit, the last of another kind does not."""
+    """The limit on the size of files stands for the disk: the shards fit, the last of another kind
+    does not."""
     output = tmp_path / "out"
 
     def limit() -> None:

@@ -31,7 +31,8 @@ def as_parquet(photos: Path, folder: Path) -> Path:
 
 
 def as_dataset(photos: Path, folder: Path) -> Path:
-    """As Hugging Face's ``datasets`` saves one: Arrow's stream format, structs of bytes and path."""
+    """As Hugging Face's ``datasets`` saves one: Arrow's stream format, structs of bytes and
+    path."""
     values = [{"bytes": path.read_bytes(), "path": path.name} for path in files_of(photos)]
     table = pa.table({"image": values, "label": list(range(len(values)))})
     with (

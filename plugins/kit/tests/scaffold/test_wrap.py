@@ -38,7 +38,8 @@ def write(source: str, folder: Path) -> int:
 
 @pytest.fixture
 def same(tmp_path: Path) -> Callable[[str], list[torch.Tensor]]:
-    """Write a plugin around a stranger, which conforms and gives the same logits; return its maps."""
+    """Write a plugin around a stranger, which conforms and gives the same logits; return its
+    maps."""
 
     def same(name: str) -> list[torch.Tensor]:
         assert write(f"{FILE}:{name}", tmp_path) == 0

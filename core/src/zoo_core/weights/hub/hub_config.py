@@ -30,29 +30,29 @@ if TYPE_CHECKING:
     from os import PathLike
 
 SOURCE_FIELDS = frozenset({"url", "file", "hf_hub_id", "hf_hub_filename", "sha256"})
-"""Fields of a default config that say where weights are: here the repository itself, whatever the config says."""
+"""Fields that say where weights are. The repository itself replaces them."""
 _FIELDS = frozenset(field.name for field in dataclasses.fields(PretrainedCfg)) - SOURCE_FIELDS - {"architecture", "tag"}
 _LARGEST_CONFIG = 10_000_000  # bytes; names and descriptions of 22,000 classes take two
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HubModel:
-    """What a repository says of its model."""
+    """The facts about a model in its repository."""
 
     architecture: str
     qualified: str | None = None
     """``distribution/architecture``, where Zoo wrote the repository."""
     pretrained_cfg: PretrainedCfg
-    """With the repository as source: the folder's file, or the Hub's at the commit of the config."""
+    """The config whose source is the repository: the folder's file, or the Hub's at that commit."""
     model_args: Mapping[str, Any]
-    """Options of the architecture that the weights were made with, as the repository has them: not yet checked, see
-    `zoo_core.weights.hub.model_args`."""
+    """Unchecked options that the weights were made with; see `zoo_core.weights.hub.model_args`."""
 
 
 def read_hub_config(ref: str | ModelName, *, cache_dir: str | PathLike[str] | None = None) -> HubModel:
     """Read a model name's repository: ``hf-hub:org/repo[@revision]`` or ``local-dir:path``.
 
-    On the Hub the branch is looked up anew, so that a new commit is noticed; the weights are then those of that commit.
+    On the Hub the branch is looked up anew, so that a new commit is noticed; the weights are then
+    those of that commit.
 
     Raises:
         ConfigError: for a config that cannot be used, such as one of no image model.
@@ -74,7 +74,7 @@ def read_hub_config(ref: str | ModelName, *, cache_dir: str | PathLike[str] | No
 
 
 def fetch_config(ref: str, location: str, *, cache_dir: str | PathLike[str] | None = None) -> tuple[Path, str]:
-    """The file on disk and its commit: of the Hub's answer of now, or, where there is none, of the last one.
+    """Return the file on disk and its commit, from the Hub's answer or else from the last one.
 
     Raises:
         WeightsError: when there is neither.
@@ -121,7 +121,7 @@ def _download(ref: str, repo: str, revision: str, folder: Path) -> tuple[Path, s
 
 
 def _weights_in(folder: Path, ref: str) -> Path | None:
-    """The folder's file of weights: under a repository's usual names, else the only one; None where there is none."""
+    """Return the folder's file of weights: one of the usual names, else the only one, else None."""
     usual = [path for name in WEIGHT_FILES if is_file(path := folder / name)]
     found = usual[:1] or sorted(path for path in folder.iterdir() if path.suffix in WEIGHT_SUFFIXES and is_file(path))
     if len(found) > 1:

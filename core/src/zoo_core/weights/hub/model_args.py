@@ -1,7 +1,8 @@
-"""What a repository's ``config.json`` may say of how its network is built: options of the network, within bounds.
+"""The options of a network that a repository's ``config.json`` may set, within bounds.
 
-Anybody can write a repository. Its options are values of JSON that a network may have; none of them reaches the
-builder, the cache, a file or an address, and none makes a network that nobody could have trained.
+Anybody can write a repository. Its options are values of JSON that a network may have; none of them
+reaches the builder, the cache, a file or an address, and none makes a network that nobody could
+have trained.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def checked_options(model_args: Mapping[str, Any], ref: str, reserved: Collectio
         reserved: options that are the caller's alone: of the builder and of `create_model`.
 
     Raises:
-        ConfigError: naming the first option that a repository may not set, or its value that no network has.
+        ConfigError: naming the first option that a repository may not set, or its value that no
+            network has.
     """
     for name, value in model_args.items():
         if name in reserved or not name.isidentifier():
@@ -54,7 +56,7 @@ def checked_options(model_args: Mapping[str, Any], ref: str, reserved: Collectio
 
 @contextmanager
 def modules_limited(ref: str) -> Iterator[None]:
-    """Raise `ConfigError` where more than `MOST_MODULES` are registered in this thread, as in no network there is."""
+    """Raise `ConfigError` if this thread registers more than `MOST_MODULES` modules."""
     from torch.nn.modules.module import register_module_module_registration_hook
 
     here, count = threading.get_ident(), 0

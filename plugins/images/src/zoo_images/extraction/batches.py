@@ -1,4 +1,4 @@
-"""Batches of decoded images: read and decoded by worker processes, in order, while the network computes."""
+"""Batches of images, decoded in order by worker processes while the network computes."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Batch:
     start: int
     """Number of the first image in the source."""
     pixels: Tensor
-    """uint8 (images, height, width, channels), after resizing and cropping; black where an image failed."""
+    """uint8 (images, height, width, channels), resized and cropped; black where an image failed."""
     reasons: list[str | None]
     """Why each image failed; None where it did not."""
 
 
 class _Decoded(Dataset[Batch]):
-    """The batches of a source by number. Their boundaries are fixed: kernels round by the size of a batch."""
+    """The batches of a source by number, with fixed boundaries, as kernels round by batch size."""
 
     def __init__(self, source: Source, cfg: PretrainedCfg, batch_size: int) -> None:
         self.source, self.cfg, self.batch_size = source, cfg, batch_size

@@ -1,4 +1,4 @@
-"""What decides the bytes of an output, written down with it, so that nobody doubts which numbers they are."""
+"""The settings and versions that decide the bytes of an output, recorded with it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def require_same(old: Mapping[str, Any], new: Mapping[str, Any], where: str) -> 
 
 
 def _device_name(device: str) -> str:
-    """The device with all that its kernels choose by: the processor's abilities and threads, or the GPU."""
+    """Return the device and what its kernels depend on: instructions and threads, or the GPU."""
     if torch.device(device).type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}"
     ability = torch.backends.cpu.get_cpu_capability()

@@ -65,8 +65,9 @@ class FeatureNetwork:
 
     Attributes:
         cfg: the default config, with the input size that is used.
-        features: what is taken: ``pooled`` (what the network without classifier returns), ``pre_logits`` (what its
-            classifier would see), ``map2`` (a feature map's mean over positions), ``map2_whole`` (the map itself).
+        features: what is taken: ``pooled`` (what the network without classifier returns),
+            ``pre_logits`` (what its classifier would see), ``map2`` (a feature map's mean over
+            positions), ``map2_whole`` (the map itself).
     """
 
     def __init__(self, options: NetworkOptions) -> None:
@@ -91,7 +92,7 @@ class FeatureNetwork:
                 self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's types lack it
 
     def __call__(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Pixels, uint8 (images, height, width, channels), to the features, each (images, ...) on the CPU.
+        """Compute features, each (images, ...), of uint8 (images, height, width, channels).
 
         They are float32, or float16 where the network computes in it.
         """
@@ -127,7 +128,7 @@ class FeatureNetwork:
 
 
 def hash_of_weights(net: nn.Module) -> str:
-    """SHA-256 of every parameter and buffer, with its name, shape and type, wherever the weights came from."""
+    """Return the SHA-256 of all parameters and buffers with their names, shapes and types."""
     digest = hashlib.sha256()
     for name, tensor in net.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())

@@ -1,7 +1,7 @@
 """Compute the shards of a run on a Ray cluster: the same bytes, from more machines.
 
-Ray Data does the distribution: one actor for each device, which is started again where it dies, and is given its shard
-again. Every node must see the source and the output under the same paths.
+Ray Data does the distribution: one actor for each device, which is started again where it dies, and
+is given its shard again. Every node must see the source and the output under the same paths.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def compute_on_ray(
 ) -> int:
     """Compute some shards of a run with `actors` at once. Returns how many images that were.
 
-    It uses the cluster that ``ray.init`` or ``RAY_ADDRESS`` names, and else starts one on this machine.
+    It uses the cluster that ``ray.init`` or ``RAY_ADDRESS`` names, and else starts one on this
+    machine.
 
     Raises:
         MissingExtraError: without Ray.
@@ -83,7 +84,8 @@ class ShardActor:
         """Make the same run on this node.
 
         Raises:
-            OptionError: where this node would compute other numbers: another processor, or other versions.
+            OptionError: where this node would compute other numbers: another processor, or other
+                versions.
         """
         torch.set_num_threads(threads)  # kernels round by it; Ray allots one
         self.strict = strict

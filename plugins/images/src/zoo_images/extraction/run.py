@@ -1,7 +1,7 @@
 """A run: from a source to an output, and on from where an earlier run was interrupted.
 
-The images are cut into batches and the batches into shards, by number alone, so that every run cuts alike. A shard
-that exists is done. What is missing is decoded, computed and written in order.
+The images are cut into batches and the batches into shards, by number alone, so that every run cuts
+alike. A shard that exists is done. What is missing is decoded, computed and written in order.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Run:
     def compute(
         self, shards: Sequence[int], *, strict: bool = False, progress: Callable[[int], object] | None = None
     ) -> int:
-        """Compute some shards and write each as soon as it is whole. Returns how many images that were.
+        """Compute some shards, write each as soon as it is whole, and return the number of images.
 
         Raises:
             ImageError: with `strict`, for the first image that fails.
@@ -132,7 +132,7 @@ class Run:
         return shard
 
     def finish(self) -> int:
-        """Write the table of failures, ``path`` and ``reason``, once all shards are there. Returns how many failed."""
+        """Write the table of failures, with ``path`` and ``reason``, and return their number."""
         rows = [
             (name, reason)
             for number in range(self.shards)
@@ -212,8 +212,8 @@ def extract(
     """Extract features of many images into a folder; called again after an interruption, go on.
 
     ``output/features`` holds the shards, ``output/run.json`` all that the numbers depend on, and
-    ``output/failures.parquet`` the images that could not be read, with the reasons. However often it was interrupted,
-    the output is byte for byte that of one run.
+    ``output/failures.parquet`` the images that could not be read, with the reasons. However often
+    it was interrupted, the output is byte for byte that of one run.
 
     Args:
         source: a folder, a glob pattern, a list of paths, tables or tars, see `open_source`.
@@ -229,7 +229,8 @@ def extract(
         random: seeded random weights instead of pretrained ones.
         column: of a table, the column with the images.
         format: of the shards: ``parquet``, ``safetensors`` or ``npy``.
-        shard_size: images in a shard, cut to whole batches: what an interruption costs at most; None for some 64 MB.
+        shard_size: images in a shard, cut to whole batches: what an interruption costs at most;
+            None for some 64 MB.
         strict: stop at the first image that fails.
         retry_failed: compute the shards with images that failed before once more.
         engine: ``local``, or ``ray`` for a cluster, see `zoo_images.extraction.on_ray`.
@@ -237,7 +238,8 @@ def extract(
         progress: show a progress bar on stderr.
 
     Raises:
-        OptionError: for a source or option that does not exist, or an output that was begun otherwise.
+        OptionError: for a source or option that does not exist, or an output that was begun
+            otherwise.
         ImageError: with `strict`, for the first image that fails.
         ZooError: when another process writes to `output`, or the disk is full.
     """

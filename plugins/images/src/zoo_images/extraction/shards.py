@@ -1,7 +1,8 @@
 """The files of an output: consecutive shards, each written whole or not at all, and read again.
 
-A shard holds a row for each image: its name, its status, the reason of a failure, and its features, null where it
-failed. It is all that is known of its images, so that a run that was interrupted can go on from the shards that exist.
+A shard holds a row for each image: its name, its status, the reason of a failure, and its features,
+null where it failed. It is all that is known of its images, so that a run that was interrupted can
+go on from the shards that exist.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Shard:
         self.names, self.reasons, self.features = list(names), list(reasons), dict(features)
 
     def table(self) -> pa.Table:
-        """As a table: ``path``, ``status`` ("ok" or "failed"), ``reason``, and a fixed-size list for each feature."""
+        """Return a table of ``path``, ``status``, ``reason``, and a list for each feature."""
         good = np.array([reason is None for reason in self.reasons])
         columns: dict[str, pa.Array] = {
             "path": pa.array(self.names, pa.string()),
@@ -124,7 +125,7 @@ class ShardFiles:
 
 
 def read_features(output: Path) -> Iterator[Shard]:
-    """Yield the shards of an output: its folder, its folder of features, or one of its Parquet files.
+    """Yield the shards in an output folder, in its folder of features, or in one Parquet file.
 
     Raises:
         OptionError: when it is none.

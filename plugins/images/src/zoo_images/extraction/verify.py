@@ -30,7 +30,7 @@ class Verification:
 
 
 def verify(output: str | Path, *, batches: int = 4, workers: int = 1, seed: int | None = None) -> Verification:
-    """Compute some batches of an output again, and compare every row with what is written, bit for bit.
+    """Compute some batches of an output again, and compare each row bit for bit.
 
     Args:
         output: a folder of `zoo_images.extract`.
@@ -39,7 +39,8 @@ def verify(output: str | Path, *, batches: int = 4, workers: int = 1, seed: int 
         seed: of the draw; None for another one each time.
 
     Raises:
-        OptionError: when the folder is no output, or the machine, the weights or the images are not what they were.
+        OptionError: when the folder is no output, or the machine, the weights or the images are not
+            what they were.
     """
     folder = Path(output)
     run = _run_of(folder, workers)

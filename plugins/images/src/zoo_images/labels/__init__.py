@@ -1,7 +1,8 @@
 """Names of ImageNet's classes.
 
-``synsets.tsv`` has a WordNet id and its lemmas a line (WordNet 3.0, Princeton University); the other files list the
-classes of one ImageNet each, in the order of the logits, as numbers of lines of it, or ranges of them.
+``synsets.tsv`` has a WordNet id and its lemmas a line (WordNet 3.0, Princeton University); the
+other files list the classes of one ImageNet each, in the order of the logits, as numbers of lines
+of it, or ranges of them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 _SETS = {1000: "imagenet-1k", 11_821: "imagenet-12k", 21_841: "imagenet-22k", 21_843: "imagenet-21k-goog"}
 _IMAGENET = re.compile(r"(?:^|_)(?:in|imagenet)\d+k(?:_|$)", re.IGNORECASE)
-"""Of a tag: ``a1_in1k``, ``imagenet1k_v2``. Other weights may have a thousand classes of their own."""
+"""Tags such as ``a1_in1k`` and ``imagenet1k_v2``. Others may have 1,000 classes of their own."""
 
 
 class Label(NamedTuple):
@@ -28,7 +29,7 @@ class Label(NamedTuple):
 
 
 def label_of(cfg: PretrainedCfg, index: int) -> Label:
-    """Name a class: by the config's own names, else as ImageNet's where the tag says so, else by its number."""
+    """Return a class's name: the config's, else ImageNet's if the tag says so, else its number."""
     names = cfg.label_names or ()
     if index < len(names):
         name = names[index]
@@ -40,7 +41,7 @@ def label_of(cfg: PretrainedCfg, index: int) -> Label:
 
 @cache
 def imagenet_labels(name: str) -> tuple[Label, ...]:
-    """The classes of an ImageNet in the order of the logits: ``imagenet-1k``, ``-12k``, ``-22k`` or ``-21k-goog``."""
+    """Return the classes of ``imagenet-1k``, ``-12k``, ``-22k`` or ``-21k-goog``, in order."""
     labels = []
     for line in _lines(f"{name}.txt"):
         first, _, last = line.partition("-")

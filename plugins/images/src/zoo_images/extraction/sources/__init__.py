@@ -1,4 +1,4 @@
-"""Sources of images: `files` (folders, globs, lists), `tables` (Parquet, Arrow), `tars` (WebDataset).
+"""Sources of images: `files` (folders, lists), `tables` (Parquet, Arrow), `tars` (WebDataset).
 
 `base` is what they have in common; `open_source` chooses one.
 """
@@ -23,10 +23,12 @@ def open_source(source: str | Path | Sequence[str | Path], *, column: str | None
     """List the images of a source, in the order of their names.
 
     Args:
-        source: a folder (searched through), a glob pattern, an image file, a ``.txt`` file with a path a line, a list
-            of paths; a ``.parquet`` or ``.arrow`` file or a folder of them (a dataset that Hugging Face's ``datasets``
-            saved is one); a ``.tar`` file, or a glob pattern of such files.
-        column: of a table, the column with the encoded images; by default the only one that can hold them.
+        source: a folder (searched through), a glob pattern, an image file, a ``.txt`` file with a
+            path a line, a list of paths; a ``.parquet`` or ``.arrow`` file or a folder of them (a
+            dataset that Hugging Face's ``datasets`` saved is one); a ``.tar`` file, or a glob
+            pattern of such files.
+        column: of a table, the column with the encoded images; by default the only one that can
+            hold them.
 
     Raises:
         OptionError: for a source that does not exist or holds no image.

@@ -72,7 +72,7 @@ def files_in(folder: Path) -> FileSource:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file of this name counts as an image where everything in a folder or a tar is asked for."""
+    """Return whether a file of this name is an image, judged by its suffix."""
     return PurePath(name).suffix.lower() in SUFFIXES
 
 

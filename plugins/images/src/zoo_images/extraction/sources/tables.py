@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class TableSource(Source):
-    """Rows of some files. An image is a column of bytes, or of structs with ``bytes`` and ``path``."""
+    """Rows of files, with a column of bytes, or of structs that have ``bytes``."""
 
     def __init__(self, files: Sequence[Path], column: str | None = None) -> None:
         self.files = files
@@ -35,7 +35,7 @@ class TableSource(Source):
         self.require_images(", ".join(str(file) for file in files[:3]))
 
     def fingerprint(self) -> str:
-        """A hash of every name, and of the size of every file, for a row's own is not known without reading it."""
+        """Return a hash of all names and of the files' sizes. Rows do not tell their own size."""
         sizes = " ".join(str(file.stat().st_size) for file in self.files)
         return hashlib.sha256(f"{super().fingerprint()} {sizes}".encode()).hexdigest()
 
@@ -109,7 +109,7 @@ def _group(file: str, group: int, column: str) -> pa.ChunkedArray:
 
 @lru_cache(maxsize=8)
 def _arrow_table(file: str) -> pa.Table:
-    """A file of the Arrow format, or of its stream format, which Hugging Face's ``datasets`` writes; mapped."""
+    """Map a file of Arrow's file format, or of its stream format, which ``datasets`` writes."""
     memory = pa.memory_map(file)
     try:
         return pa.ipc.open_file(memory).read_all()

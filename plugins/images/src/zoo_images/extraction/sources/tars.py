@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TarSource(Source):
-    """The image files in some tars, in their order; named ``shard.tar/path/in/it.jpg``. Nothing is unpacked."""
+    """The image files in tars, in order, named ``shard.tar/path.jpg``. Nothing is unpacked."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.names, self.sizes = [], []

@@ -56,7 +56,7 @@ KNOWN_ARROWS = {
     ("weights/hub/repository.py", "weights/loading"),  # it saves whole models: a room above `loading` would fit
 }
 # Folders whose `__init__` does not list its modules yet.
-UNLISTED = {"features", "layers"}
+UNLISTED: set[str] = set()
 
 
 def imports_of(path, *, at_import_time=False):

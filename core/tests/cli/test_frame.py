@@ -322,7 +322,7 @@ def test_a_command_of_a_package_that_is_not_installed_says_which(without_tools: 
     assert mistake(bare(without_tools, "features")).endswith("is in zoo-images: pip install zoo-images")
     lines = bare(without_tools, "--help").stdout.splitlines()
     assert "not here: new, manifest, check, in zoo-kit: pip install zoo-kit" in lines
-    assert "not here: features, classify, in zoo-images: pip install zoo-images" in lines
+    assert "not here: features, classify, extract, verify, search, in zoo-images: pip install zoo-images" in lines
 
 
 @pytest.mark.parametrize(("variable", "value"), [("ZOO_PLUGINS", "zoo-images"), ("ZOO_DISABLE_PLUGINS", "zoo-kit")])

@@ -1,1 +1,4 @@
-"""The commands for image files: `zoo_features` and `zoo_classify`."""
+"""The commands for image files, a module each.
+
+`zoo_classify`, `zoo_features`, `zoo_extract`, `zoo_verify`, `zoo_search`.
+"""

@@ -153,7 +153,7 @@ def wrappers(subject: Subject, name: str) -> Iterable[str]:
     images = subject.images(name)
     with torch.no_grad():
         maps = plain.forward_intermediates(images, intermediates_only=True)
-    keys = plain.state_dict().keys()
+    whole = plain.state_dict()
     last = len(maps) - 1
     choices = [tuple(range(last + 1)), (0,), (last, 0)] if last else [(0,)]
     for wrapper in WRAPPERS:
@@ -162,6 +162,8 @@ def wrappers(subject: Subject, name: str) -> Iterable[str]:
         for indices in choices:
             try:
                 net = subject.create(name, features_only=True, feature_cls=wrapper, out_indices=indices).eval()
+                # A network without classifier draws less, so the same seed starts it otherwise.
+                net.load_state_dict({key: whole[key] for key in net.state_dict() if key in whole}, strict=False)
                 with torch.no_grad():
                     found = net(images)
             except Exception as error:
@@ -170,7 +172,7 @@ def wrappers(subject: Subject, name: str) -> Iterable[str]:
             found = list(found.values()) if isinstance(found, dict) else list(found)
             if len(found) != len(indices) or not all(_same(a, maps[i]) for a, i in zip(found, indices, strict=True)):
                 yield f"feature_cls={wrapper!r}, out_indices={indices} yields other maps than forward_intermediates"
-            if strange := net.state_dict().keys() - keys:
+            if strange := net.state_dict().keys() - whole.keys():
                 yield f"feature_cls={wrapper!r} has a key {min(strange)!r} that the network does not have"
 
 

@@ -195,7 +195,7 @@ class Nursery:
 def nursery() -> Iterator[Nursery]:
     nursery = Nursery()
     yield nursery
-    nursery.process.communicate()
+    nursery.process.communicate(timeout=60)  # its output ends when no worker of a killed run is left
 
 
 def kill_and_resume(nursery: Nursery, photos: Path, folder: Path, *, runs: int, kills: int) -> None:

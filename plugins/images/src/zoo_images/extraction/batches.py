@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import io
+import os
+import signal
+import sys
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,6 +27,8 @@ if TYPE_CHECKING:
     from zoo_core.config import PretrainedCfg
 
     from zoo_images.extraction.sources.base import Source
+
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclasses.dataclass
@@ -79,8 +86,21 @@ def decoded_batches(
             sampler=list(numbers),
             num_workers=workers,
             prefetch_factor=3 if workers else None,
+            worker_init_fn=partial(_end_with, os.getpid()),
         )
         return iter(loader)
+
+
+def _end_with(parent: int, _: int) -> None:
+    """Let a worker end when the process `parent` that started it is killed.
+
+    PyTorch's own watch over the parent starts too late: a worker whose parent is killed while it
+    starts would wait for ever.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _opened(encoded: bytes | Path | OSError, name: str) -> Image:

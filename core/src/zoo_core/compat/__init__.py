@@ -1,0 +1,1 @@
+"""Zoo under other libraries' names: `timm`, which the package zoo-compat serves."""

@@ -1,0 +1,14 @@
+"""Zoo under timm's names.
+
+``import zoo_core.compat.timm as timm`` is the way in. `install` serves the same to libraries that
+import timm themselves.
+
+- `paths`: which module of timm is served by what; `facade`: the modules that serve it; `real`: an
+  installed timm, for what Zoo does not have;
+- `names`: timm's functions and classes, each a thin layer over Zoo's, by the module that has them;
+- `migrate`: which uses of timm in a code base work, and how.
+"""
+
+from zoo_compat.facade import install, uninstall
+
+__all__ = ["install", "uninstall"]

@@ -1,0 +1,1 @@
+"""The command ``zoo migrate``: `zoo_migrate`."""

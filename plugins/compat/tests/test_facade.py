@@ -1,0 +1,97 @@
+"""The facade: Zoo's names first, an installed timm's for the rest, and an error that says so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Program
+
+
+def test_importing_and_listing_import_no_torch(program: Program) -> None:
+    source = """
+import sys
+import zoo_core.compat.timm as timm
+assert "resnet50" in timm.list_models("resnet*") and timm.__version__ == "1.0.31"
+assert timm.is_model("densenet121") and "resnet" in timm.list_modules()
+print("torch" in sys.modules)
+"""
+    assert program(source, timm=False).split() == ["False"]
+
+
+def test_without_timm_what_zoo_lacks_is_an_error_that_says_so(program: Program) -> None:
+    source = """
+import zoo_core.compat.timm as timm
+from zoo_core.compat.timm.models import create_model
+assert create_model("resnet10t", num_classes=3).num_classes == 3
+for call in (lambda: timm.models.VisionTransformer, lambda: timm.nonsense):
+    try:
+        call()
+    except AttributeError as error:
+        print(error)
+try:
+    import zoo_core.compat.timm.optim
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    lines = program(source, timm=False).splitlines()
+    assert lines[0] == "Zoo has no timm.models.VisionTransformer; pip install timm, for timm's own"
+    assert "timm.nonsense" in lines[1]
+    assert "zoo_core.compat.timm.optim" in lines[2]
+
+
+@pytest.mark.peers
+def test_what_zoo_lacks_is_the_installed_timms(program: Program) -> None:
+    source = """
+import zoo_core.compat.timm as ours
+import timm
+from zoo_core.compat.timm.models import VisionTransformer
+from zoo_core.compat.timm.optim import create_optimizer_v2
+import zoo_core.compat.timm.models.vision_transformer as module
+import timm.optim, timm.models.vision_transformer
+assert VisionTransformer is timm.models.VisionTransformer
+assert create_optimizer_v2 is timm.optim.create_optimizer_v2
+assert module is timm.models.vision_transformer and module.__spec__.name == "timm.models.vision_transformer"
+assert ours.create_model is not timm.create_model
+print(type(ours.create_model("vit_tiny_patch16_224", num_classes=2)).__module__)
+"""
+    assert program(source).split() == ["timm.models.vision_transformer"]
+
+
+@pytest.mark.peers
+def test_installed_it_serves_every_importer(program: Program) -> None:
+    source = """
+import zoo_compat
+zoo_compat.install()
+import timm
+from timm.models import create_model
+from timm.models.layers import to_2tuple, trunc_normal_
+from timm.models.registry import register_model
+from timm.models.resnet import ResNet
+from timm.optim import create_optimizer_v2
+from timm.scheduler import CosineLRScheduler
+from timm.loss import LabelSmoothingCrossEntropy
+import zoo_resnet.model
+model = create_model("resnet10t", pretrained=False, scriptable=True, exportable=True, no_jit=True, checkpoint_path="")
+assert isinstance(model, ResNet) and ResNet is zoo_resnet.model.ResNet
+optimizer = create_optimizer_v2(model, opt="adamw", lr=1e-3, weight_decay=0.05)
+assert sum(len(group["params"]) for group in optimizer.param_groups) == len([*model.parameters()])
+zoo_compat.uninstall()
+import timm
+print(timm.__file__.endswith("timm/__init__.py"))
+"""
+    assert program(source).split() == ["True"]
+
+
+@pytest.mark.peers
+def test_installing_after_timm_is_refused(program: Program) -> None:
+    source = """
+import timm, zoo_compat
+try:
+    zoo_compat.install()
+except ImportError as error:
+    print(error)
+"""
+    assert "call install() before anything imports it" in program(source)

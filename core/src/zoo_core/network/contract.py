@@ -81,14 +81,14 @@ class Network(nn.Module):
         Args:
             num_classes: width of the logits; 0 for no classifier.
             global_pool: as `zoo_core.layers.create_classifier` takes it; None keeps the kind that
-            there is.
+            there is, or takes ``"avg"`` for a classifier where there is none.
 
         Raises:
             OptionError: as `create_classifier` does; nothing has changed then.
         """
         parent, _, name = self.classifier_name.rpartition(".")
         head: Any = self.get_submodule(parent)
-        kind = head.global_pool.pool_type if global_pool is None else global_pool
+        kind = head.global_pool.pool_type or ("avg" if num_classes else "") if global_pool is None else global_pool
         pool, classifier = create_classifier(self.num_features, num_classes, kind)
         head.global_pool = pool
         setattr(head, name, classifier.to(next(self.parameters())))
@@ -191,6 +191,8 @@ class Network(nn.Module):
         wanted = feature_indices(indices, self.num_stages)
         if (last := max(wanted)) < self.num_stages - 1 or prune_norm:
             self.prune_stages(last)
+            self.num_features = self.feature_info[last]["num_chs"]
+            self.head_hidden_size = self.num_features * self._pooled_times()
         elif prune_head:
             try:
                 self.reset_classifier(0, "")

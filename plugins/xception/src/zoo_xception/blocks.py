@@ -74,7 +74,8 @@ class AlignedBlock(TappedBlock):
     def run(self, x: Tensor) -> Tensor:
         """See `TappedBlock.run`."""
         x = self.norm(x)
-        return self._join(x, self.stack(x))
+        y = self.stack(x)
+        return y if len(self.stack) == self.tap_end else self._join(x, y)
 
     def run_tap(self, x: Tensor, stop: bool) -> Tuple[Tensor, Tensor]:  # noqa: UP006
         """See `TappedBlock.run_tap`."""
@@ -82,7 +83,7 @@ class AlignedBlock(TappedBlock):
         for index, layer in enumerate(self.stack):
             if index < self.tap_end:
                 tap = layer(tap)
-        return tap if stop else self._join(x, self.stack[-1](tap)), tap
+        return tap if stop or len(self.stack) == self.tap_end else self._join(x, self.stack[-1](tap)), tap
 
     def _join(self, x: Tensor, y: Tensor) -> Tensor:
         """Add the shortcut, which starts from `x`, and the residual `y`."""

@@ -232,8 +232,13 @@ def test_exporting_a_forward_that_hooks_cut_short_is_refused():
         ({"feature_cls": "list", "feature_concat": True}, OptionError, "FeatureListNet has no option 'feature_concat'"),
         ({"feature_cls": "list", "out_map": ["a"]}, OptionError, "FeatureListNet has no option 'out_map'"),
         ({"feature_cls": "hook", "norm": True}, OptionError, "'norm'; it has out_indices, out_map"),
-        ({"feature_cls": "hook", "output_fmt": "NHWC"}, FeatureError, "output_fmt 'NHWC': the maps .* are 'NCHW'"),
-        ({"feature_cls": "getter", "output_fmt": "NLC"}, FeatureError, "output_fmt 'NLC'"),
+        (
+            {"feature_cls": "hook", "output_fmt": "HWC"},
+            FeatureError,
+            "output_fmt 'HWC': expected one of 'NCHW', 'NHWC'",
+        ),
+        ({"feature_cls": "getter", "output_fmt": "nlc"}, FeatureError, "output_fmt 'nlc': expected one of"),
+        ({"feature_cls": "list", "return_prefix_tokens": True}, OptionError, "no option 'return_prefix_tokens'"),
         ({"flatten_seqential": True}, OptionError, "Did you mean 'flatten_sequential'"),
     ],
 )

@@ -56,6 +56,7 @@ def build_model_with_cfg(
     features_only: bool = False,
     out_indices: int | Sequence[int] | None = None,
     feature_cls: str | type[nn.Module] | None = None,
+    output_fmt: str | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     mmap: bool | None = None,
     device: torch.device | str | None = None,
@@ -82,6 +83,7 @@ def build_model_with_cfg(
         features_only: return a feature extractor.
         out_indices: indices of the maps that it yields.
         feature_cls: the wrapper that makes it.
+        output_fmt: the layout of its maps, "NCHW" by default.
         cache_dir: the folder of downloaded weights.
         mmap: map the weights' file instead of copying it; by default only files in caches and
         packages.
@@ -98,9 +100,10 @@ def build_model_with_cfg(
     """
     cfg = resolve_default_cfg(default_cfg or {"architecture": variant}, pretrained_cfg, pretrained_cfg_overlay)
     dtype = resolve_dtype(dtype)
-    if not features_only and (out_indices is not None or feature_cls is not None):
-        raise OptionError(f"{variant}: out_indices and feature_cls need features_only=True")
-    options = network_options(model_cls, cfg, options, features_only=features_only)
+    chosen = {"out_indices": out_indices, "feature_cls": feature_cls, "output_fmt": output_fmt}
+    if not features_only and any(value is not None for value in chosen.values()):
+        raise OptionError(f"{variant}: {', '.join(chosen)} need features_only=True")
+    options = network_options(model_cls, cfg, options, features_only=features_only, model_cfg=model_cfg)
     arguments, options = split_options(model_cls, variant, model_cfg, options)
     with building(device) as deferral:
         model = model_cls(*arguments, **options)
@@ -122,7 +125,7 @@ def build_model_with_cfg(
                 give=deferral.give,
             )
     complete(model, deferral, device, dtype)
-    return wrap(model, feature_cfg, out_indices, feature_cls) if features_only else model
+    return wrap(model, feature_cfg, **chosen) if features_only else model
 
 
 def describe(model: nn.Module, cfg: PretrainedCfg) -> PretrainedCfg:
@@ -164,11 +167,12 @@ def wrap(
     feature_cfg: Mapping[str, Any] | None = None,
     out_indices: int | Sequence[int] | None = None,
     feature_cls: str | type[nn.Module] | None = None,
+    output_fmt: str | None = None,
 ) -> nn.Module:
     """Make a feature extractor of a network; the caller's choice replaces the `feature_cfg`'s."""
     from zoo_core.features.wrap import wrap_features
 
-    chosen = {"out_indices": out_indices, "feature_cls": feature_cls}
+    chosen = {"out_indices": out_indices, "feature_cls": feature_cls, "output_fmt": output_fmt}
     options = {**(feature_cfg or {}), **{key: value for key, value in chosen.items() if value is not None}}
     model.pretrained_cfg = model.default_cfg = default_cfg_for_features(model.default_cfg)  # type: ignore[assignment, arg-type]
     return wrap_features(model, options)

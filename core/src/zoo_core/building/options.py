@@ -48,16 +48,25 @@ def _parameters(model_cls: Any) -> dict[str, inspect.Parameter]:
 
 
 def network_options(
-    model_cls: type[nn.Module], cfg: PretrainedCfg, options: Mapping[str, Any], *, features_only: bool = False
+    model_cls: type[nn.Module],
+    cfg: PretrainedCfg,
+    options: Mapping[str, Any],
+    *,
+    features_only: bool = False,
+    model_cfg: Any = None,
 ) -> dict[str, Any]:
     """Return the caller's options that are not None, and the default config's classes and channels.
+
+    A fixed image size is the default config's, too, where the network has the option ``img_size``.
 
     Raises:
         OptionError: for a count of classes or channels that is no count.
     """
     parameters = _parameters(model_cls)  # type: ignore[arg-type] # mypy takes a module's __hash__ for its class's
     published = {"num_classes": cfg.num_classes, "in_chans": cfg.input_size[0]}
-    chosen = {key: value for key, value in published.items() if key in parameters}
+    chosen: dict[str, Any] = {key: value for key, value in published.items() if key in parameters}
+    if cfg.fixed_input_size and "img_size" in {*parameters, *_fields(model_cfg)}:
+        chosen["img_size"] = cfg.input_size[1:]
     chosen |= {key: value for key, value in options.items() if value is not None}
     for name, least in (("num_classes", 0), ("in_chans", 1)):
         count = chosen.get(name, least)
@@ -83,7 +92,7 @@ def split_options(
         OptionError: for an option that neither has, with the nearest one.
     """
     parameters = _parameters(model_cls)  # type: ignore[arg-type] # as above
-    fields = {field.name for field in dataclasses.fields(model_cfg)} if dataclasses.is_dataclass(model_cfg) else set()
+    fields = _fields(model_cfg)
     own = [name for name, parameter in parameters.items() if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
     takes_any = len(own) < len(parameters)
     known = {*own[model_cfg is not None :], *fields}
@@ -96,3 +105,7 @@ def split_options(
         model_cfg = dataclasses.replace(model_cfg, **changed)
     arguments = () if model_cfg is None else (model_cfg,)
     return arguments, {name: value for name, value in options.items() if name not in fields}
+
+
+def _fields(model_cfg: Any) -> set[str]:
+    return {field.name for field in dataclasses.fields(model_cfg)} if dataclasses.is_dataclass(model_cfg) else set()

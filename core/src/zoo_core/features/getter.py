@@ -3,13 +3,17 @@
 from collections import OrderedDict
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from zoo_core.errors import FeatureError
 from zoo_core.features.indices import Indices
-from zoo_core.features.info import FeatureInfo, feature_table, map_names
+from zoo_core.features.info import FeatureInfo, feature_table, has_walk, map_names
+from zoo_core.features.layout import convert_map
 from zoo_core.features.mixin import OF_THE_HEAD, Adopting
 from zoo_core.features.prune import own_copy
+
+torch.fx.wrap("convert_map")
 
 
 class FeatureGetterNet(Adopting):
@@ -24,6 +28,7 @@ class FeatureGetterNet(Adopting):
         output_fmt: str = "NCHW",
         norm: bool = False,
         prune: bool = True,
+        return_prefix_tokens: bool = False,
     ) -> None:
         """Adopt `net`, which has ``forward_intermediates``; for the options see `wrap_features`.
 
@@ -35,7 +40,7 @@ class FeatureGetterNet(Adopting):
         """
         if not callable(getattr(net, "forward_intermediates", None)):
             raise FeatureError(f"{type(net).__name__} has no forward_intermediates: wrap it with FeatureHookNet")
-        info = FeatureInfo(feature_table(net), out_indices)
+        info = FeatureInfo(feature_table(net), out_indices, output_fmt)
         wanted = list(info.out_indices)
         if prunes := prune and not norm and callable(getattr(net, "prune_intermediate_layers", None)):
             net = own_copy(net)
@@ -45,18 +50,35 @@ class FeatureGetterNet(Adopting):
         self.feature_info: Any = info
         self.feature_wanted = wanted
         self.feature_keys = map_names(info, out_map)
-        self.feature_return_dict, self.feature_output_fmt, self.feature_norm = return_dict, output_fmt, norm
+        self.feature_return_dict, self.feature_norm = return_dict, norm
+        self.feature_prefix = return_prefix_tokens
+        # Another library's network yields NCHW, and tokens as they are, and need have nothing else.
+        has_format = has_walk(net) or (output_fmt == "NLC" and set(info.layout()) == {"NLC"})
+        self.feature_asked = output_fmt if has_format else "NCHW"
         if prunes:
             self.lose([*OF_THE_HEAD, "prune_intermediate_layers"])
 
-    def forward(self, x: Tensor) -> list[Tensor] | OrderedDict[str, Tensor]:
-        """Images (batch, in_chans, h, w) to maps, each (batch, channels, h, w)."""
+    def forward(self, x: Tensor) -> list[Any] | OrderedDict[str, Any]:
+        """Images (batch, in_chans, h, w) to maps, (batch, channels, h, w) by default.
+
+        With ``return_prefix_tokens`` each is a tuple of a map and its prefix tokens, where the
+        network has those.
+        """
         maps = self.forward_intermediates(  # type: ignore[operator] # checked by __init__
             x,
             indices=self.feature_wanted,
             norm=self.feature_norm,
-            stop_early=not self.feature_norm,
-            output_fmt=self.feature_output_fmt,
+            stop_early=True,
+            output_fmt=self.feature_asked,
             intermediates_only=True,
+            **({"return_prefix_tokens": True} if self.feature_prefix else {}),
         )
+        if self.feature_asked != (output_fmt := self.feature_info.output_fmt):
+            maps = [self._converted(found, x, output_fmt) for found in maps]
         return OrderedDict(zip(self.feature_keys, maps, strict=True)) if self.feature_return_dict else list(maps)
+
+    @staticmethod
+    def _converted(found: Any, x: Tensor, output_fmt: str) -> Any:
+        if isinstance(found, tuple):
+            return (convert_map(found[0], x, ("NCHW", output_fmt, 1, 0)), *found[1:])
+        return convert_map(found, x, ("NCHW", output_fmt, 1, 0))

@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 from zoo_core.features.capture import find_modules, joined
 from zoo_core.features.indices import Indices
 from zoo_core.features.info import FeatureInfo, feature_table, has_walk, map_names
+from zoo_core.features.layout import Conversion, convert_map
 from zoo_core.features.trace import kept_modes, trace_maps
 
 
@@ -38,6 +39,7 @@ class FeatureGraphNet(nn.Module):
         return_dict: bool = False,
         feature_info: list[dict[str, Any]] | None = None,
         feature_concat: bool | None = None,
+        output_fmt: str = "NCHW",
     ) -> None:
         """Trace `net`, any module, which does not change; for the options see `wrap_features`.
 
@@ -49,7 +51,7 @@ class FeatureGraphNet(nn.Module):
                 the way to a wanted module.
         """
         super().__init__()
-        self.feature_info = FeatureInfo(feature_info or feature_table(net), out_indices)
+        self.feature_info = FeatureInfo(feature_info or feature_table(net), out_indices, output_fmt)
         keys = map_names(self.feature_info, out_map)
         for attribute in ("default_cfg", "pretrained_cfg"):
             if hasattr(net, attribute):
@@ -64,12 +66,13 @@ class FeatureGraphNet(nn.Module):
             for node in graph.nodes:
                 if node.op in ("call_module", "get_attr"):
                     _adopt_path(self, net, node.target)
-            _return_maps(graph, keys if return_dict else None, feature_concat)
+            _convert_maps(graph, feature_concat, self.feature_info.conversions(net))
+            _return_maps(graph, keys if return_dict else None)
         self.training = net.training  # alone: each module keeps the mode that it has in the network
         self.__class__ = _class_of(_source(graphs[0], "run_train"), _source(graphs[1], "run_eval"))
 
     def forward(self, x: Tensor):  # type: ignore[no-untyped-def]
-        """Images (batch, in_chans, h, w) to maps (batch, channels, h, w): a list, or a dict."""
+        """Images (batch, in_chans, h, w) to maps, (batch, channels, h, w) by default."""
         if self.training:
             return self.run_train(x)
         return self.run_eval(x)
@@ -99,13 +102,24 @@ def _adopt_path(target: nn.Module, source: nn.Module, path: str) -> None:
         setattr(target, name, copy.copy(value))
 
 
-def _return_maps(graph: fx.Graph, keys: list[str] | None, concat: bool | None) -> None:
-    """Make a graph that returns a tuple of maps return a list or a dict of `joined` maps."""
+def _convert_maps(graph: fx.Graph, concat: bool | None, conversions: list[Conversion]) -> None:
+    """Let the maps that a graph returns pass through `joined` and `convert_map` first."""
+    (output,) = (node for node in graph.nodes if node.op == "output")
+    images = next(node for node in graph.nodes if node.op == "placeholder")
+    maps = list(output.args[0])
+    with graph.inserting_before(output):
+        if concat is not None:
+            maps = [graph.call_function(joined, (one, concat)) for one in maps]
+        if conversions:
+            pairs = zip(maps, conversions, strict=True)
+            maps = [graph.call_function(convert_map, (one, images, how)) for one, how in pairs]
+    output.args = (maps,)
+
+
+def _return_maps(graph: fx.Graph, keys: list[str] | None) -> None:
+    """Make a graph that returns a tuple of maps return a list or a dict of them."""
     (output,) = (node for node in graph.nodes if node.op == "output")
     maps = list(output.args[0])
-    if concat is not None:
-        with graph.inserting_before(output):
-            maps = [graph.call_function(joined, (one, concat)) for one in maps]
     output.args = (maps if keys is None else dict(zip(keys, maps, strict=True)),)
 
 

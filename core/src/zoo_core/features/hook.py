@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from zoo_core.features.capture import collect, find_modules, joined, tap_modules
 from zoo_core.features.indices import Indices
 from zoo_core.features.info import FeatureInfo, feature_table, has_walk, map_names
+from zoo_core.features.layout import convert_map
 from zoo_core.features.mixin import OF_THE_WHOLE, Adopting
 from zoo_core.features.prune import drop_unreached, own_path
 
@@ -35,6 +36,7 @@ class FeatureHookNet(Adopting):
         return_dict: bool = False,
         feature_info: list[dict[str, Any]] | None = None,
         feature_concat: bool | None = None,
+        output_fmt: str = "NCHW",
     ) -> None:
         """Adopt `net`, any module; for the options see `wrap_features`.
 
@@ -44,12 +46,13 @@ class FeatureHookNet(Adopting):
         Raises:
             FeatureError: for indices or modules that do not exist.
         """
-        info = FeatureInfo(feature_info or feature_table(net), out_indices)
+        info = FeatureInfo(feature_info or feature_table(net), out_indices, output_fmt)
         names: list[str] = info.module_name()
         find_modules(net, names)
         super().__init__(net)
         self.feature_info: Any = info
         self.feature_module_names = names
+        self.feature_conversions = info.conversions(net)
         self.feature_return_dict, self.feature_concat = return_dict, feature_concat
         self.feature_keys = map_names(info, out_map or names)
         # The caller's table may name modules in another order than the network's stages, and in its
@@ -74,8 +77,10 @@ class FeatureHookNet(Adopting):
         return network.forward(self, x)
 
     def forward(self, x: Tensor) -> list[Tensor] | OrderedDict[str, Tensor]:
-        """Images (batch, in_chans, h, w) to maps, each (batch, channels, h, w)."""
+        """Images (batch, in_chans, h, w) to maps, each (batch, channels, h, w) by default."""
         stops = self.feature_last is None
         outputs = collect(self, self.run_network, self.feature_module_names, x, stops=stops)
         maps = [joined(output, self.feature_concat) for output in outputs]
+        if self.feature_conversions:
+            maps = [convert_map(found, x, how) for found, how in zip(maps, self.feature_conversions, strict=True)]
         return OrderedDict(zip(self.feature_keys, maps, strict=True)) if self.feature_return_dict else maps

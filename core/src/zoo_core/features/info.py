@@ -1,4 +1,4 @@
-"""Descriptions of a network's feature maps: channels, reduction, module."""
+"""Descriptions of a network's feature maps: channels, reduction, module, layout."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import FeatureError
 from zoo_core.features.indices import Indices, feature_indices
+from zoo_core.features.layout import Conversion, check_layout
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,22 +22,29 @@ class FeatureInfo:
     sequence for several.
     """
 
-    def __init__(self, feature_info: Iterable[dict[str, Any]], out_indices: Indices = None) -> None:
+    def __init__(
+        self, feature_info: Iterable[dict[str, Any]], out_indices: Indices = None, output_fmt: str = "NCHW"
+    ) -> None:
         """Copy the table.
 
         Args:
-            feature_info: one dict per map: ``num_chs``, ``reduction``, ``module``.
+            feature_info: one dict per map: ``num_chs``, ``reduction``, ``module``; ``layout`` where
+                it is not "NCHW", see `zoo_core.features.layout`.
             out_indices: which maps are wanted, see `Indices`.
+            output_fmt: the layout in which the wrapper yields them.
 
         Raises:
-            FeatureError: for indices that do not exist, and for a table that lacks a key.
+            FeatureError: for indices that do not exist, an unknown layout, and for a table that
+            lacks a key.
         """
-        self.info = [dict(entry, index=index) for index, entry in enumerate(feature_info)]
+        self.info = [{"layout": "NCHW", **entry, "index": index} for index, entry in enumerate(feature_info)]
+        self.output_fmt = check_layout(output_fmt)
         for entry in self.info:
             if missing := [key for key in _KEYS if key not in entry]:
                 raise FeatureError(
                     f"feature_info[{entry['index']}] has no {missing[0]!r}; each needs {', '.join(_KEYS)}"
                 )
+            check_layout(entry["layout"], f"feature_info[{entry['index']}]: layout")
         self.out_indices = tuple(feature_indices(out_indices, len(self.info)))
 
     def get(self, key: str, idx: int | Sequence[int] | None = None) -> Any:
@@ -66,6 +74,24 @@ class FeatureInfo:
         """Return the dotted names of the modules that yield the maps."""
         return self.get("module", idx)
 
+    def layout(self, idx: int | Sequence[int] | None = None) -> Any:
+        """Return the network's own layouts of the maps; a wrapper yields them in `output_fmt`."""
+        return self.get("layout", idx)
+
+    def conversions(self, net: nn.Module) -> list[Conversion]:
+        """Return what turns each wanted map of `net` into one of `output_fmt`; empty for nothing.
+
+        See `zoo_core.features.layout.convert_map`.
+        """
+        prefix = getattr(net, "num_prefix_tokens", 0)
+        wanted = [self.info[index] for index in self.out_indices]
+        if not prefix and all(row["layout"] == self.output_fmt for row in wanted):
+            return []
+        return [
+            (row["layout"], self.output_fmt, row["reduction"] if row["layout"] == "NLC" else 1, prefix)
+            for row in wanted
+        ]
+
     def __getitem__(self, item: int) -> dict[str, Any]:
         """Return the row of one map of the network."""
         return self.info[item]
@@ -76,8 +102,12 @@ class FeatureInfo:
 
     def __repr__(self) -> str:
         rows = [self.info[index] for index in self.out_indices]
-        maps = (f"{row['module']}: {row['num_chs']} x 1/{row['reduction']}" for row in rows)
+        maps = (f"{row['module']}: {row['num_chs']} x 1/{row['reduction']}{_tail(row)}" for row in rows)
         return f"FeatureInfo({', '.join(maps)})"
+
+
+def _tail(row: dict[str, Any]) -> str:
+    return "" if row["layout"] == "NCHW" else f" {row['layout']}"
 
 
 def feature_table(net: nn.Module) -> list[dict[str, Any]]:

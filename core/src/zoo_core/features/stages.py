@@ -3,12 +3,16 @@
 # TorchScript compiles these annotations and knows `typing`'s names only.
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple  # noqa: UP035
 
+import torch
 from torch import Tensor, nn
 
 from zoo_core.errors import FeatureError
 from zoo_core.features.indices import Indices
 from zoo_core.features.info import FeatureInfo, feature_table, has_walk, map_names
+from zoo_core.features.layout import convert_map
 from zoo_core.features.mixin import OF_THE_WHOLE, Adopting
+
+torch.fx.wrap("convert_map")
 
 
 class StageFeatures(Adopting):
@@ -24,8 +28,8 @@ class StageFeatures(Adopting):
         def forward_stages(self, x: Tensor, taps: List[int], last: int) -> Tuple[Tensor, List[Tensor]]: ...  # noqa: D102, UP006
         def prune_stages(self, last: int) -> None: ...  # noqa: D102
 
-    def __init__(self, net: nn.Module, out_indices: Indices = None) -> None:
-        """Adopt `net`; for `out_indices` see `wrap_features`.
+    def __init__(self, net: nn.Module, out_indices: Indices = None, output_fmt: str = "NCHW") -> None:
+        """Adopt `net`; for the options see `wrap_features`.
 
         Raises:
             FeatureError: for indices that do not exist, or a module that is no `Network`.
@@ -35,36 +39,49 @@ class StageFeatures(Adopting):
                 f"{type(net).__name__} has no forward_stages: wrap it with FeatureHookNet or create_feature_extractor"
             )
         super().__init__(net)
-        self.feature_info: Any = FeatureInfo(feature_table(net), out_indices)
+        self.feature_info: Any = FeatureInfo(feature_table(net), out_indices, output_fmt)
         wanted = list(self.feature_info.out_indices)
         self.feature_taps = sorted(wanted)
         self.feature_order = [self.feature_taps.index(index) for index in wanted]
         self.feature_last = self.feature_taps[-1]
+        conversions = self.feature_info.conversions(net)
+        self.feature_converts = bool(conversions)
+        self.feature_conversions = conversions or [("NCHW", "NCHW", 1, 0)]  # TorchScript knows no type of an empty list
         self.prune_stages(self.feature_last)
         self.lose(OF_THE_WHOLE)
+
+    def feature_maps(self, x: Tensor) -> List[Tensor]:  # noqa: UP006
+        """Return the wanted maps of images, in the order asked for."""
+        maps = self.forward_stages(x, self.feature_taps, self.feature_last)[1]
+        wanted = [maps[position] for position in self.feature_order]
+        if self.feature_converts:
+            wanted = [convert_map(wanted[i], x, how) for i, how in enumerate(self.feature_conversions)]
+        return wanted
 
 
 class FeatureListNet(StageFeatures):
     """A network that returns its wanted feature maps as a list, in the order asked for."""
 
     def forward(self, x: Tensor) -> List[Tensor]:  # noqa: UP006
-        """Images (batch, in_chans, h, w) to maps, each (batch, channels, h, w)."""
-        maps = self.forward_stages(x, self.feature_taps, self.feature_last)[1]
-        return [maps[position] for position in self.feature_order]
+        """Images (batch, in_chans, h, w) to maps, each (batch, channels, h, w) by default."""
+        return self.feature_maps(x)
 
 
 class FeatureDictNet(StageFeatures):
     """A network that returns its wanted feature maps as a dict, in the order asked for."""
 
-    def __init__(self, net: nn.Module, out_indices: Indices = None, out_map: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        net: nn.Module,
+        out_indices: Indices = None,
+        out_map: list[str] | None = None,
+        output_fmt: str = "NCHW",
+    ) -> None:
         """Adopt `net`; for the options see `wrap_features`."""
-        super().__init__(net, out_indices)
+        super().__init__(net, out_indices, output_fmt)
         self.feature_names = map_names(self.feature_info, out_map)
 
     def forward(self, x: Tensor) -> Dict[str, Tensor]:  # noqa: UP006
-        """Images (batch, in_chans, h, w) to maps by name, each (batch, channels, h, w)."""
-        maps = self.forward_stages(x, self.feature_taps, self.feature_last)[1]
-        result: Dict[str, Tensor] = {}  # noqa: UP006
-        for name, position in zip(self.feature_names, self.feature_order):  # noqa: B905 - TorchScript's zip takes no strict
-            result[name] = maps[position]
-        return result
+        """Images (batch, in_chans, h, w) to maps by name, (batch, channels, h, w) by default."""
+        maps = self.feature_maps(x)
+        return {name: maps[index] for index, name in enumerate(self.feature_names)}

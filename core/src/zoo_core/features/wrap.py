@@ -12,7 +12,7 @@ from zoo_core.errors import FeatureError, OptionError, did_you_mean
 from zoo_core.features.getter import FeatureGetterNet
 from zoo_core.features.graph import FeatureGraphNet
 from zoo_core.features.hook import FeatureHookNet
-from zoo_core.features.info import has_walk
+from zoo_core.features.info import feature_table, has_walk
 from zoo_core.features.stages import FeatureDictNet, FeatureListNet
 
 WRAPPERS: dict[str, type[nn.Module]] = {
@@ -25,7 +25,7 @@ WRAPPERS: dict[str, type[nn.Module]] = {
 }
 _OPTIONS = (
     *("out_indices", "feature_cls", "flatten_sequential", "feature_concat"),
-    *("out_map", "output_fmt", "return_dict", "norm"),
+    *("out_map", "output_fmt", "return_dict", "norm", "return_prefix_tokens"),
 )
 
 
@@ -37,7 +37,8 @@ def wrap_features(net: nn.Module, feature_cfg: Mapping[str, Any]) -> nn.Module:
         feature_cfg: options; None means the default.
 
             - ``feature_cls``: ``"list"`` (the default for a `Network`), ``"dict"``, ``"hook"`` (the
-              default for other modules), ``"fx"`` or ``"graph"``, ``"getter"``, or a class.
+              default for other modules), ``"fx"`` or ``"graph"``, ``"getter"`` (the default for
+              other modules with ``forward_intermediates`` whose maps are not all NCHW), or a class.
             - ``out_indices``: which maps: a sequence of indices, negative ones counted from the
               end; an int n for the last n; None for all.
             - ``out_map``: the keys of the maps, where the wrapper returns a dict; by default each
@@ -48,10 +49,11 @@ def wrap_features(net: nn.Module, feature_cfg: Mapping[str, Any]) -> nn.Module:
               or take the first (False); of ``"hook"`` and ``"fx"``, which read modules of any kind.
             - ``flatten_sequential``: let ``feature_info`` name children of a Sequential. Either
               value changes nothing: every wrapper reaches modules at any depth, by their own names.
-            - ``output_fmt``: ``"NCHW"``. ``"getter"`` passes it on to ``forward_intermediates``,
-              which may have others.
-            - ``norm``: apply the final norm, where the network has one after its last map; of
-              ``"getter"``.
+            - ``output_fmt``: the layout of the maps, whatever the network's own is: ``"NCHW"`` (the
+              default), ``"NHWC"`` or ``"NLC"``, which is (batch, height * width, channels).
+            - ``norm``: apply the final norm, see `Network.forward_intermediates`; of ``"getter"``.
+            - ``return_prefix_tokens``: yield tuples of a map and its prefix tokens (batch, tokens,
+              channels), where the network has those; of ``"getter"``.
 
     Raises:
         OptionError: for an unknown wrapper, or an option that does not exist or that this wrapper
@@ -59,7 +61,7 @@ def wrap_features(net: nn.Module, feature_cfg: Mapping[str, Any]) -> nn.Module:
         FeatureError: for feature maps or a format that the network does not have.
     """
     options = {key: value for key, value in feature_cfg.items() if value is not None}
-    wrapper = options.pop("feature_cls", "list" if has_walk(net) else "hook")
+    wrapper = options.pop("feature_cls", None) or _default_wrapper(net)
     if isinstance(wrapper, str):
         if wrapper not in WRAPPERS:
             known = ", ".join(map(repr, WRAPPERS))
@@ -77,3 +79,10 @@ def wrap_features(net: nn.Module, feature_cfg: Mapping[str, Any]) -> nn.Module:
             raise OptionError(f"{wrapper.__name__} has no option {name!r}; it has {', '.join(takes)}")
     wrapped: nn.Module = wrapper(net, **options)
     return wrapped
+
+
+def _default_wrapper(net: nn.Module) -> str:
+    if has_walk(net):
+        return "list"
+    layouts = {row.get("layout", "NCHW") for row in feature_table(net)}
+    return "getter" if callable(getattr(net, "forward_intermediates", None)) and layouts != {"NCHW"} else "hook"

@@ -15,7 +15,7 @@ from typing import Any
 from zoo_core.layers.activation import ActLayer, create_act, get_act_layer
 from zoo_core.layers.attention import AttnLayer, EfficientChannelAttention, SqueezeExcite, create_attn, get_attn
 from zoo_core.layers.blur_pool import AaLayer, BlurPool2d, create_aa, get_aa_layer, is_avg_pool
-from zoo_core.layers.classifier import ClassifierHead, SelectAdaptivePool2d, create_classifier
+from zoo_core.layers.classifier import ClassifierHead, SelectAdaptivePool2d, TokenPool, create_classifier
 from zoo_core.layers.drop import DropPath, check_rate, drop_path_rates
 from zoo_core.layers.norm import (
     BatchNormAct2d,
@@ -49,6 +49,7 @@ __all__ = [
     "SelectAdaptivePool2d",
     "SqueezeExcite",
     "Stage",
+    "TokenPool",
     "check_rate",
     "checkpoint_block",
     "create_aa",

@@ -72,6 +72,53 @@ class SelectAdaptivePool2d(nn.Module):
         return f"pool_type={self.pool_type!r}"
 
 
+class TokenPool(nn.Module):
+    """Global pooling of tokens by name: (batch, length, channels) to (batch, channels).
+
+    Args:
+        pool_type: "token" (the first, which is the class token), "avg", "max" or "avgmax" (their
+            mean) of the tokens after the prefix, or "" or "none" (no pooling).
+        num_prefix_tokens: how many tokens precede those of the pixels.
+
+    Raises:
+        OptionError: for another name, with the nearest one, or "token" without a prefix.
+    """
+
+    KINDS = ("token", "avg", "max", "avgmax", "none", "")
+
+    def __init__(self, pool_type: str, num_prefix_tokens: int) -> None:
+        super().__init__()
+        if pool_type not in self.KINDS:
+            raise OptionError(f"unknown global_pool {pool_type!r}{did_you_mean(pool_type, self.KINDS)}")
+        if pool_type == "token" and not num_prefix_tokens:
+            raise OptionError("global_pool 'token': the network has no class token; 'avg' pools the others")
+        self.pool_type = "" if pool_type == "none" else pool_type
+        self.num_prefix_tokens = num_prefix_tokens
+
+    def is_identity(self) -> bool:
+        """Tell whether it pools nothing."""
+        return self.pool_type == ""
+
+    def feat_mult(self) -> int:
+        """Return how many channels come out per channel that goes in."""
+        return 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, length, channels) to (batch, channels)."""
+        if self.pool_type == "token":
+            return x[:, 0]
+        if self.pool_type == "":
+            return x
+        x = x[:, self.num_prefix_tokens :]
+        if self.pool_type == "avg":
+            return x.mean(1)
+        return x.amax(1) if self.pool_type == "max" else 0.5 * (x.amax(1) + x.mean(1))
+
+    def extra_repr(self) -> str:
+        """Return the kind."""
+        return f"pool_type={self.pool_type!r}"
+
+
 class ClassifierHead(nn.Module):
     """Global pooling (`global_pool`), dropout (`drop`) and the classifier (`fc`).
 
@@ -106,22 +153,23 @@ class ClassifierHead(nn.Module):
 
 
 def create_classifier(
-    num_features: int, num_classes: int, pool_type: str = "avg"
-) -> tuple[SelectAdaptivePool2d, nn.Module]:
-    """Make the pooling and the classifier for feature maps of `num_features` channels.
+    num_features: int, num_classes: int, pool_type: str = "avg", *, num_prefix_tokens: int | None = None
+) -> tuple[SelectAdaptivePool2d | TokenPool, nn.Module]:
+    """Make the pooling and the classifier for features of `num_features` channels.
 
     Args:
         num_features: channels of the last feature map.
         num_classes: width of the logits; 0 gives `nn.Identity` for the classifier.
-        pool_type: the kind of `SelectAdaptivePool2d`; "" or "none" keeps the map, and then needs 0
-            classes.
+        pool_type: the kind of `SelectAdaptivePool2d`, or of `TokenPool`; "" or "none" keeps the
+            map, and then needs 0 classes.
+        num_prefix_tokens: for tokens, how many precede those of the pixels; None for a map.
 
     Raises:
         OptionError: for a negative number of classes, or a classifier without pooling.
     """
     if num_classes < 0:
         raise OptionError(f"num_classes {num_classes}: at least 0, which means no classifier")
-    pool = SelectAdaptivePool2d(pool_type)
+    pool = SelectAdaptivePool2d(pool_type) if num_prefix_tokens is None else TokenPool(pool_type, num_prefix_tokens)
     if num_classes == 0:
         return pool, nn.Identity()
     if pool.is_identity():

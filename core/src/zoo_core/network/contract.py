@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Any, List, Optional, Tuple, Union  # noqa: UP0
 import torch
 from torch import Tensor, nn
 
-from zoo_core.errors import FeatureError, OptionError
+from zoo_core.errors import OptionError
 from zoo_core.features.indices import feature_indices
+from zoo_core.features.info import FeatureInfo, feature_table
+from zoo_core.features.layout import convert_map
 from zoo_core.features.prune import drop_after
 from zoo_core.layers.classifier import create_classifier
+
+torch.fx.wrap("convert_map")
 
 
 class Network(nn.Module):
@@ -36,12 +40,16 @@ class Network(nn.Module):
         head_hidden_size: width of what `forward_head` returns with ``pre_logits=True``.
         num_stages: how many feature maps the network has: ``len(feature_info)``.
         feature_info: one dict per feature map: ``num_chs`` (channels), ``reduction`` (input size
-            over its size), ``module`` (the dotted name of what yields it).
+            over its size), ``module`` (the dotted name of what yields it), and ``layout`` where it
+            is not "NCHW": "NHWC", or "NLC" for tokens (`zoo_core.features.layout`).
+        num_prefix_tokens: how many tokens (a class token, registers) precede those of the pixels in
+            maps of layout "NLC".
         final_norm: the dotted name of the norm that the whole walk ends with; None in a network
-        that has none.
+            that has none.
     """
 
     final_norm: Optional[str] = None  # noqa: UP045 - for TorchScript
+    num_prefix_tokens: int = 0
 
     if TYPE_CHECKING:  # TorchScript would read these annotations, and cannot
         classifier_name: str
@@ -61,12 +69,14 @@ class Network(nn.Module):
             last: the last stage to run. ``num_stages`` runs everything, a final norm included.
 
         Returns:
-            The last activation, and the wanted maps, each (batch, channels, height, width).
+            The last activation, and the wanted maps, each as its module yields it: (batch,
+            channels, height, width), or of the ``layout`` in `feature_info`, tokens with their
+            prefix.
         """
         raise NotImplementedError
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Pool the features and classify: (batch, num_features, h, w) to (batch, num_classes)."""
+        """Pool the features of `forward_features` and classify, to (batch, num_classes)."""
         raise NotImplementedError
 
     @torch.jit.ignore
@@ -89,14 +99,15 @@ class Network(nn.Module):
         parent, _, name = self.classifier_name.rpartition(".")
         head: Any = self.get_submodule(parent)
         kind = head.global_pool.pool_type or ("avg" if num_classes else "") if global_pool is None else global_pool
-        pool, classifier = create_classifier(self.num_features, num_classes, kind)
+        prefix = getattr(head.global_pool, "num_prefix_tokens", None)
+        pool, classifier = create_classifier(self.num_features, num_classes, kind, num_prefix_tokens=prefix)
         head.global_pool = pool
         setattr(head, name, classifier.to(next(self.parameters())))
         self.num_classes = num_classes
         self.head_hidden_size = self.num_features * pool.feat_mult()
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Images to the unpooled features: (batch, num_features, height / 32, width / 32)."""
+        """Images to the unpooled features, the last activation of the walk."""
         taps: List[int] = []  # noqa: UP006
         return self.forward_stages(x, taps, self.num_stages)[0]
 
@@ -113,35 +124,56 @@ class Network(nn.Module):
         stop_early: bool = False,
         output_fmt: str = "NCHW",
         intermediates_only: bool = False,
-    ) -> Union[List[Tensor], Tuple[Tensor, List[Tensor]]]:  # noqa: UP006, UP007
+        return_prefix_tokens: bool = False,
+    ) -> Union[List[Any], Tuple[Tensor, List[Any]]]:  # noqa: UP006, UP007
         """Feature maps, and the final features unless `intermediates_only`.
 
         Args:
             x: images, (batch, in_chans, height, width).
             indices: which maps, in the order wanted; an int n means the last n, None all.
-            norm: apply the final norm to the last map. Where the last map is its output already,
-                that is how it comes; a network without one (`final_norm` is None) warns that its
-                maps stay as they are.
-            stop_early: run no stage past the last wanted map.
-            output_fmt: only ``"NCHW"``.
+            norm: apply the final norm: to every map of tokens as wide as the final features, and
+                otherwise to the last map. Where the last map is its output already, that is how it
+                comes; a network without one (`final_norm` is None) warns that its maps stay as they
+                are.
+            stop_early: run no stage past the last wanted map, so that the final features are those
+                of that stage.
+            output_fmt: the layout of the maps: "NCHW", "NHWC" or "NLC".
             intermediates_only: return the maps alone.
+            return_prefix_tokens: return tuples of a map and its prefix tokens (batch, tokens,
+                channels); of no effect in a network without prefix tokens.
 
         Raises:
-            FeatureError: for an index out of range, or a format that a network of convolutions does
-            not have.
+            FeatureError: for an index out of range, or a format that does not exist.
         """
-        if output_fmt != "NCHW":
-            raise FeatureError(f"output_fmt {output_fmt!r}: feature maps are 'NCHW'")
         wanted = feature_indices(indices, self.num_stages)
         taps = sorted(wanted)
-        last = taps[-1] if stop_early and intermediates_only and not norm else self.num_stages
-        x, maps = self.forward_stages(x, taps, last)
+        info = FeatureInfo(feature_table(self), taps, output_fmt)
+        last = taps[-1] if stop_early else self.num_stages
+        if taps[-1] == self.num_stages - 1 and (norm or not intermediates_only):
+            last = self.num_stages  # a final norm comes after the last map
+        features, maps = self.forward_stages(x, taps, last)
         if norm and self.final_norm is None:
             warnings.warn(f"norm=True changes no map: {type(self).__name__} has no final norm", stacklevel=2)
-        elif norm and taps[-1] == self.num_stages - 1:
-            maps[-1] = x
-        maps = [maps[taps.index(index)] for index in wanted]
-        return maps if intermediates_only else (x, maps)
+        elif norm:
+            maps = [self._normed(found, info[tap], features) for tap, found in zip(taps, maps, strict=True)]
+        if last < self.num_stages and not intermediates_only:
+            features = self._normed(features, info[last], features)
+        prefix = self.num_prefix_tokens
+        tokens = [found[:, :prefix] for found in maps] if return_prefix_tokens and prefix else []
+        if conversions := info.conversions(self):
+            maps = [convert_map(found, x, how) for found, how in zip(maps, conversions, strict=True)]
+        found = list(zip(maps, tokens, strict=True)) if tokens else maps
+        ordered = [found[taps.index(index)] for index in wanted]
+        return ordered if intermediates_only else (features, ordered)
+
+    def _normed(self, found: Tensor, row: dict[str, Any], features: Tensor) -> Tensor:
+        """Return the map of a `feature_info` row with the final norm, where that fits it."""
+        if row["index"] == self.num_stages - 1:
+            return features  # the norm is the end of the walk, and may lie inside the map's module
+        if self.final_norm is None or row["layout"] != "NLC" or row["num_chs"] != self.num_features:
+            return found
+        normed: Tensor = self.get_submodule(self.final_norm)(found)
+        return normed
 
     @torch.jit.ignore
     def init_weights(self) -> None:
@@ -191,8 +223,7 @@ class Network(nn.Module):
         wanted = feature_indices(indices, self.num_stages)
         if (last := max(wanted)) < self.num_stages - 1 or prune_norm:
             self.prune_stages(last)
-            self.num_features = self.feature_info[last]["num_chs"]
-            self.head_hidden_size = self.num_features * self._pooled_times()
+            self.num_features = self.head_hidden_size = self.feature_info[last]["num_chs"]
         elif prune_head:
             try:
                 self.reset_classifier(0, "")

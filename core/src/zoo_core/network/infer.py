@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 def completed(net: nn.Module, cfg: PretrainedCfg) -> PretrainedCfg:
     """Fill in the ``first_conv``, ``classifier`` and ``pool_size`` that `cfg` does not state.
 
-    Walks over the modules' names and runs nothing, so that it works on the meta device.
+    The size of a network that is made for another fixed image size, its ``img_size``, replaces that
+    of `cfg`. Walks over the modules' names and runs nothing, so that it works on the meta device.
     """
     fields: dict[str, Any] = {}
+    if cfg.fixed_input_size and isinstance(size := getattr(net, "img_size", None), tuple):
+        cfg = dataclasses.replace(cfg, input_size=(cfg.input_size[0], *size))
     if cfg.first_conv is None and (name := find_first_conv(net)):
         fields["first_conv"] = name
     if cfg.classifier is None and (name := find_classifier(net)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 from contextlib import contextmanager
 from functools import cached_property
 from importlib import import_module
@@ -150,8 +151,14 @@ class Subject:
         cfg = self.cfg(name)
         if cfg.fixed_input_size:
             return cfg.input_size[1], cfg.input_size[2]
-        least = max((64, *(cfg.min_input_size or ())[1:]))
+        least = self.multiple(name, max((64, *(cfg.min_input_size or ())[1:])))
         return least, least
+
+    def multiple(self, name: str, pixels: int) -> int:
+        """Return the least multiple of an architecture's largest reduction from `pixels` on."""
+        table = getattr(self.meta(name), "feature_info", None)
+        unit = max((row.get("reduction", 1) for row in table), default=1) if isinstance(table, list) else 1
+        return math.ceil(pixels / unit) * unit
 
     def images(self, name: str, batch: int = 2, channels: int | None = None) -> Tensor:
         """Return seeded noise, (batch, channels, height, width)."""

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from zoo_core.errors import FeatureError
 from zoo_core.features.capture import collect, tap_modules
+from zoo_core.features.info import FeatureInfo
+from zoo_core.features.layout import LAYOUTS, convert_map
 
 from zoo_kit.conformance.check import NotApplicable, check, describe
 from zoo_kit.conformance.checks.programs import claims
@@ -26,7 +29,7 @@ WRAPPERS = ("list", "dict", "hook", "fx", "getter")
 @check(
     "feature-info",
     reason="detectors and segmenters are built from channels and reductions before anything runs",
-    remedy="correct num_chs, reduction and module in the network's feature_info",
+    remedy="correct num_chs, reduction, module and layout in the network's feature_info, or its num_prefix_tokens",
     scope="models",
     needs=("contract",),
 )
@@ -34,11 +37,15 @@ def feature_info(subject: Subject, name: str) -> Iterable[str]:
     """Channels, reduction and module of every map are those of the real maps."""
     net: Any = subject.meta(name)
     cfg = subject.cfg(name)
-    size = cfg.input_size[1:] if cfg.fixed_input_size else (SIDE, SIDE)
-    with torch.no_grad():
-        maps = net.forward_intermediates(
-            torch.empty(1, cfg.input_size[0], *size, device="meta"), intermediates_only=True
-        )
+    size = cfg.input_size[1:] if cfg.fixed_input_size else (subject.multiple(name, SIDE),) * 2
+    try:
+        with torch.no_grad():
+            maps = net.forward_intermediates(
+                torch.empty(1, cfg.input_size[0], *size, device="meta"), intermediates_only=True
+            )
+    except FeatureError as error:
+        yield f"images of {' x '.join(map(str, size))}: {error}"
+        return
     if len(maps) != len(net.feature_info):
         yield f"feature_info has {len(net.feature_info)} rows, and there are {len(maps)} maps"
         return
@@ -47,10 +54,9 @@ def feature_info(subject: Subject, name: str) -> Iterable[str]:
         if found.ndim != 4 or entry["num_chs"] != found.shape[1]:
             yield f"map {index} is {tuple(found.shape[1:])}, and feature_info says {entry['num_chs']} channels"
             continue
-        for side, pixels in zip(found.shape[2:], size, strict=True):
-            if not _RATIO[0] < pixels / side / entry["reduction"] < _RATIO[1]:
-                yield f"map {index} has {side} of {pixels} pixels, and feature_info says reduction {entry['reduction']}"
-                break
+        if not _of_reduction(found, size, entry["reduction"]):
+            sides, pixels = (" x ".join(map(str, each)) for each in (found.shape[2:], size))
+            yield f"map {index} has {sides} of {pixels} pixels, and feature_info says reduction {entry['reduction']}"
         if entry["module"] not in modules:
             yield f"map {index} comes from {entry['module']!r}, which is no module of the network"
     reductions = [entry["reduction"] for entry in net.feature_info]
@@ -77,6 +83,8 @@ def feature_maps(subject: Subject, name: str) -> Iterable[str]:
         tap_modules(net, names)
         outputs = collect(net, net, names, images)
         features = net.forward_features(images)
+        if conversions := FeatureInfo(net.feature_info).conversions(net):
+            outputs = [convert_map(output, images, how) for output, how in zip(outputs, conversions, strict=True)]
         for index, (module, one, other) in enumerate(zip(names, maps, outputs, strict=True)):
             if not _same(one, other):
                 yield f"map {index} is not what its module {module!r} yields"
@@ -172,8 +180,69 @@ def wrappers(subject: Subject, name: str) -> Iterable[str]:
             found = list(found.values()) if isinstance(found, dict) else list(found)
             if len(found) != len(indices) or not all(_same(a, maps[i]) for a, i in zip(found, indices, strict=True)):
                 yield f"feature_cls={wrapper!r}, out_indices={indices} yields other maps than forward_intermediates"
+            if net.feature_info.layout() != [plain.feature_info[index].get("layout", "NCHW") for index in indices]:
+                yield f"feature_cls={wrapper!r} has other layouts in its feature_info than the network"
             if strange := net.state_dict().keys() - whole.keys():
                 yield f"feature_cls={wrapper!r} has a key {min(strange)!r} that the network does not have"
+
+
+@check(
+    "layouts",
+    reason="one head wants maps, another tokens, and some read the class token: each network gives all of them",
+    remedy="return maps as their modules yield them, name the layout in feature_info, and set num_prefix_tokens",
+    scope="sample",
+    needs=("feature-maps",),
+)
+def layouts(subject: Subject, name: str) -> Iterable[str]:
+    """Maps in every layout are the same maps, with the prefix tokens that are asked for."""
+    net: Any = subject.create(name).eval()
+    images, count = subject.images(name), net.num_prefix_tokens
+    with torch.no_grad():
+        maps = net.forward_intermediates(images, intermediates_only=True)
+        for layout in LAYOUTS:
+            pairs = net.forward_intermediates(
+                images, output_fmt=layout, intermediates_only=True, return_prefix_tokens=True
+            )
+            for index, (wanted, pair) in enumerate(zip(maps, pairs, strict=True)):
+                found, *prefix = pair if isinstance(pair, tuple) else (pair,)
+                if not _same(convert_map(wanted, images, ("NCHW", layout, 1, 0)), found):
+                    yield f"map {index} as {layout} is not its map as NCHW"
+                shapes = [tuple(tokens.shape) for tokens in prefix]
+                if shapes != ([(2, count, wanted.shape[1])] if count else []):
+                    yield f"num_prefix_tokens is {count}, and the prefix tokens of map {index} are {shapes}"
+
+
+@check(
+    "image-sizes",
+    reason="detectors and segmenters give backbones images of any size, if the default config fixes none",
+    remedy="compute what depends on the size in forward, or set fixed_input_size=True in the default config",
+    scope="models",
+    needs=("feature-info",),
+)
+def image_sizes(subject: Subject, name: str) -> Iterable[str]:
+    """Maps of images of other shapes have the sizes that their reductions promise."""
+    cfg = subject.cfg(name)
+    if cfg.fixed_input_size:
+        raise NotApplicable("its default config fixes the image size")
+    net: Any = subject.meta(name)
+    side = subject.multiple(name, SIDE)
+    for size in ((side, 2 * side), (subject.multiple(name, side + 1), side)):
+        try:
+            with torch.no_grad():
+                maps = net.forward_intermediates(
+                    torch.empty(1, cfg.input_size[0], *size, device="meta"), intermediates_only=True
+                )
+        except Exception as error:
+            yield f"images of {size[0]} x {size[1]} fail: {describe(error)}"
+            continue
+        for index, (entry, found) in enumerate(zip(net.feature_info, maps, strict=True)):
+            if not _of_reduction(found, size, entry["reduction"]):
+                yield f"map {index} of images of {size[0]} x {size[1]} is {found.shape[2]} x {found.shape[3]}"
+
+
+def _of_reduction(found: Tensor, size: tuple[int, ...], reduction: float) -> bool:
+    ratios = (pixels / side / reduction for side, pixels in zip(found.shape[2:], size, strict=True))
+    return all(_RATIO[0] < ratio < _RATIO[1] for ratio in ratios)
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -77,8 +77,9 @@ def forward(subject: Subject, name: str) -> Iterable[str]:
         yield "forward(x) differs from forward_head(forward_features(x))"
     elif not torch.allclose(single, out[:1], rtol=1e-3, atol=1e-4):
         yield "in eval mode an image's logits depend on the other images of the batch"
-    if features.ndim != 4 or features.shape[1] != net.num_features:
-        yield f"forward_features gives {tuple(features.shape)}, not (2, num_features={net.num_features}, height, width)"
+    layout = net.feature_info[-1].get("layout", "NCHW")
+    if features.ndim != len(layout) or features.shape[layout.index("C")] != net.num_features:
+        yield f"forward_features gives {tuple(features.shape)}, not {layout} with C num_features={net.num_features}"
     if tuple(hidden.shape) != (2, net.head_hidden_size):
         wanted = f"(2, head_hidden_size={net.head_hidden_size})"
         yield f"forward_head(pre_logits=True) gives {tuple(hidden.shape)}, not {wanted}"

@@ -55,6 +55,14 @@ def test_a_reset_classifier_has_the_classes_and_the_pooling_asked_for(pool: str 
     assert (net.num_classes, net.head_hidden_size, net.get_classifier().in_features) == (7, width, width)
 
 
+def test_a_classifier_brings_its_pooling_back_and_keeps_the_mode() -> None:
+    net = Nested().eval()
+    net.reset_classifier(0, "")
+    net.reset_classifier(7)
+    assert net(IMAGES).shape == (2, 7)
+    assert not any(module.training for module in net.modules())
+
+
 def test_no_classes_and_no_pooling_leave_the_map() -> None:
     net = Nested()
     net.reset_classifier(0, "")

@@ -101,8 +101,8 @@ class Network(nn.Module):
         kind = head.global_pool.pool_type or ("avg" if num_classes else "") if global_pool is None else global_pool
         prefix = getattr(head.global_pool, "num_prefix_tokens", None)
         pool, classifier = create_classifier(self.num_features, num_classes, kind, num_prefix_tokens=prefix)
-        head.global_pool = pool
-        setattr(head, name, classifier.to(next(self.parameters())))
+        head.global_pool = pool.train(self.training)
+        setattr(head, name, classifier.to(next(self.parameters())).train(self.training))
         self.num_classes = num_classes
         self.head_hidden_size = self.num_features * pool.feat_mult()
 

@@ -28,7 +28,7 @@ def add_attributes(model: nn.Module, options: Mapping[str, Any]) -> nn.Module:
 
 
 def _return_layers(model: nn.Module) -> dict[str, str] | None:
-    """Map the modules that yield an extractor's maps to the maps' names, as timm's extractors do."""
+    """Map the modules that yield an extractor's maps to the maps' names, as timm does."""
     info: Any = getattr(model, "feature_info", None)
     if not callable(getattr(info, "module_name", None)):
         return None

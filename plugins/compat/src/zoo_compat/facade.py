@@ -117,7 +117,7 @@ class _Finder:
         wanted = "timm" + name.removeprefix(prefix)
         if canonical(wanted) is None and real_timm(wanted) is None:
             return None
-        return ModuleSpec(name, self, is_package=True)
+        return ModuleSpec(name, self, is_package=True)  # type: ignore[arg-type] # it has the methods
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """Return the facade, or the installed timm's module."""
@@ -136,4 +136,4 @@ class _Finder:
 
 
 _finder = _Finder()
-sys.meta_path.insert(0, _finder)  # type: ignore[arg-type] # has the methods that the import system calls
+sys.meta_path.insert(0, _finder)

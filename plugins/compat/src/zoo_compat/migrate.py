@@ -1,4 +1,7 @@
-"""Find the uses of timm in Python source, and say how each fares with Zoo. Reads text, runs nothing."""
+"""Find the uses of timm in Python source, and say how each fares with Zoo.
+
+Reads text, runs nothing.
+"""
 
 from __future__ import annotations
 

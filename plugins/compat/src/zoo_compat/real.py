@@ -20,8 +20,8 @@ _importing = False
 def real_module(path: str, is_facade: Callable[[ModuleType], bool]) -> ModuleType | None:
     """Import a module of the installed timm under its own name.
 
-    Facades step aside meanwhile, for timm's modules import one another. A module that does so later,
-    in a function, gets the facade, which has all of timm's names too.
+    Facades step aside meanwhile, for timm's modules import one another. A module that does so
+    later, in a function, gets the facade, which has all of timm's names too.
 
     Args:
         path: such as ``timm.optim``.

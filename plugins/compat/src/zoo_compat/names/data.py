@@ -1,4 +1,4 @@
-"""The names of ``timm.data`` for evaluation, served by zoo-images; the rest is an installed timm's."""
+"""The names of ``timm.data`` for evaluation, served by zoo-images; the rest is timm's."""
 
 from __future__ import annotations
 

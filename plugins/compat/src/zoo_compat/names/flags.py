@@ -19,9 +19,8 @@ class _Switch:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> bool:
+    def __exit__(self, *_: object) -> None:
         _switches[self.switch] = self.before
-        return False
 
 
 class set_scriptable(_Switch):  # noqa: N801 - timm's name
@@ -59,9 +58,8 @@ class set_layer_config:  # noqa: N801 - timm's name
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> bool:
+    def __exit__(self, *_: object) -> None:
         _switches.update(self.before)
-        return False
 
 
 def is_scriptable() -> bool:

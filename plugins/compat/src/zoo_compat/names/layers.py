@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from enum import Enum
+from enum import StrEnum
 from itertools import repeat
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 - its usual name
 from zoo_core import convert_sync_batchnorm, create_feature_extractor, freeze_batch_norm, unfreeze_batch_norm
 from zoo_core.layers import (
     BatchNormAct2d,
@@ -145,7 +145,7 @@ def make_divisible(v: float, divisor: int = 8, min_value: int | None = None, rou
     return rounded + divisor if rounded < round_limit * v else rounded
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """The order of a tensor's axes."""
 
     NCHW = "NCHW"
@@ -365,7 +365,9 @@ class ClassifierHead(nn.Module):
 
     def reset(self, num_classes: int, pool_type: str | None = None) -> None:
         """Replace the classifier, and the pooling where one is named."""
-        kind = self.global_pool.pool_type if pool_type is None else pool_type
+        kind: str = self.global_pool.pool_type if pool_type is None else pool_type
+        self.global_pool: SelectAdaptivePool2d
+        self.fc: nn.Module
         self.global_pool, self.fc = create_classifier(
             self.in_features, num_classes, kind, self.use_conv, self.input_fmt, **self.options
         )

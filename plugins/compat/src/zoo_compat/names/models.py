@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DefaultCfg = PretrainedCfg
-_PREFIXES = ("module.", "_orig_mod.")
+_PREFIXES = re.compile(r"^(module\.)?(_orig_mod\.)?")
 
 __all__ = [
     "DefaultCfg",
@@ -208,12 +209,7 @@ def adapt_input_conv(in_chans: int, conv_weight: Tensor, base_chans: int = 3) ->
 
 def clean_state_dict(state_dict: Mapping[str, Any]) -> dict[str, Any]:
     """Take the prefixes of wrappers (``module.``, ``_orig_mod.``) off the keys."""
-    cleaned = {}
-    for key, value in state_dict.items():
-        for prefix in _PREFIXES:
-            key = key.removeprefix(prefix)
-        cleaned[key] = value
-    return cleaned
+    return {_PREFIXES.sub("", key): value for key, value in state_dict.items()}
 
 
 def safe_model_name(model_name: str, remove_source: bool = True) -> str:
@@ -294,8 +290,6 @@ def group_with_matcher(
 
 
 def _by_patterns(matcher: Mapping[str, Any]) -> Callable[[str], Any]:
-    import re
-
     patterns: list[tuple[int, re.Pattern[str], tuple[float, ...]]] = []
     for kind, (_, given) in enumerate(matcher.items()):
         for one in [(given, None)] if isinstance(given, str) else given:

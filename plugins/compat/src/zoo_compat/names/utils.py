@@ -30,7 +30,7 @@ def get_state_dict(model: nn.Module, unwrap_fn: Callable[[Any], nn.Module] = unw
 
 
 def reparameterize_model(model: nn.Module, inplace: bool = False) -> nn.Module:
-    """Call ``fuse`` or ``reparameterize`` of every module that has one; on a copy unless `inplace`."""
+    """Call ``fuse`` or ``reparameterize`` of each module; on a copy unless `inplace`."""
     from copy import deepcopy
 
     model = model if inplace else deepcopy(model)

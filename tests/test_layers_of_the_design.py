@@ -47,6 +47,7 @@ MAY_IMPORT = {
     "weights/unpickle": "errors weights/files weights/loading",
     "building": "config errors features names network registry weights/files weights/hub weights/loading",
     "family": "building config discovery errors names",
+    "compat": "errors",
     "create": "building config errors hooks names registry weights/hub",
     "cli": "config config_fields create discovery errors hooks names registry weights/cache weights/fetch weights/hub"
     " weights/transfer",

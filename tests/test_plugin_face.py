@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 FACE = {"zoo_core", "zoo_core.network", "zoo_core.layers", "zoo_core.config"}
 """The modules that families import from, and that the guide documents."""
 TOOLS = {
+    "zoo_compat": "cli errors features hooks layers names network registry weights",
     "zoo_kit": "building cli create discovery errors family features hooks names network registry weights",
     "zoo_images": "cli errors hooks weights",
     "zoo_lab": "discovery errors hooks weights",

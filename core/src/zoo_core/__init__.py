@@ -7,7 +7,8 @@ no torch.
   `errors`; `record` and `_version` are below everything.
 - The rooms: `discovery` finds plugins, `hooks` lets them take part, `building` makes networks,
   `weights` loads them, `features` extracts maps; `network` (the contract), `layers` and `training`
-  are for authors; `cli` is the command ``zoo``, `pyinstaller` freezes it.
+  are for authors; `cli` is the command ``zoo``, `pyinstaller` freezes it, `compat`
+  has other libraries' names.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -80,11 +81,10 @@ def create_transform(input_size: Any = 224, is_training: bool = False, **options
 
 def _images() -> Any:
     try:
-        import zoo_images
+        return import_module("zoo_images")  # by name: no plugin needs another
     except ModuleNotFoundError as error:
         if error.name != "zoo_images":
             raise
         from zoo_core.errors import MissingExtraError
 
         raise MissingExtraError("transforms are in zoo-images: pip install zoo-images") from None
-    return zoo_images

@@ -20,8 +20,6 @@ from zoo_core.features.layout import convert_map
 from zoo_core.features.prune import drop_after
 from zoo_core.layers.classifier import create_classifier
 
-torch.fx.wrap("convert_map")
-
 
 class Network(nn.Module):
     """Base of the families' networks.

@@ -78,11 +78,10 @@ class TinyTokens(Network):
     classifier_name = "head"
     final_norm = "norm"
 
-    def __init__(self, prefix: int = 3, pool: str = "avg", *, num_classes: int = 5, img_size: object = None) -> None:
+    def __init__(self, prefix: int = 3, pool: str = "avg", *, num_classes: int = 5) -> None:
         super().__init__()
         self.num_classes, self.num_stages, self.num_prefix_tokens = num_classes, 3, prefix
         self.num_features = self.head_hidden_size = 6
-        self.img_size = img_size
         self.stem = nn.Conv2d(3, 4, 2, stride=2)
         self.patches = nn.Conv2d(4, 6, 2, stride=2)
         self.prefix = nn.Parameter(torch.randn(1, prefix, 6))

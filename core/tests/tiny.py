@@ -7,6 +7,7 @@ from typing import List, Tuple  # noqa: UP035 - TorchScript knows no others
 
 import torch
 from torch import Tensor, nn
+from zoo_core.layers import create_classifier
 from zoo_core.network import Network
 
 
@@ -69,3 +70,49 @@ def _stage(in_channels: int, out_channels: int) -> nn.Sequential:
         nn.BatchNorm2d(out_channels),
         nn.ReLU(),
     )
+
+
+class TinyTokens(Network):
+    """A map of a convolution, then two of tokens with a prefix, and a norm that fits those."""
+
+    classifier_name = "head"
+    final_norm = "norm"
+
+    def __init__(self, prefix: int = 3, pool: str = "avg", *, num_classes: int = 5) -> None:
+        super().__init__()
+        self.num_classes, self.num_stages, self.num_prefix_tokens = num_classes, 3, prefix
+        self.num_features = self.head_hidden_size = 6
+        self.stem = nn.Conv2d(3, 4, 2, stride=2)
+        self.patches = nn.Conv2d(4, 6, 2, stride=2)
+        self.prefix = nn.Parameter(torch.randn(1, prefix, 6))
+        self.blocks = nn.Sequential(*(nn.Sequential(nn.Linear(6, 6), nn.Tanh()) for _ in range(2)))
+        self.norm = nn.LayerNorm(6)
+        nn.init.constant_(self.norm.bias, 3.0)
+        self.global_pool, self.head = create_classifier(6, num_classes, pool, num_prefix_tokens=prefix)
+        self.feature_info = [
+            {"num_chs": 4, "reduction": 2, "module": "stem"},
+            {"num_chs": 6, "reduction": 4, "module": "blocks.0", "layout": "NLC"},
+            {"num_chs": 6, "reduction": 4, "module": "blocks.1", "layout": "NLC"},
+        ]
+
+    def forward_stages(self, x: Tensor, taps: List[int], last: int) -> Tuple[Tensor, List[Tensor]]:  # noqa: UP006
+        maps: List[Tensor] = []  # noqa: UP006
+        x = self.stem(x)
+        if 0 in taps:
+            maps.append(x)
+        if self.patches is not None:
+            x = self.patches(x).flatten(2).transpose(1, 2)
+            x = torch.cat((self.prefix.expand(x.shape[0], -1, -1), x), dim=1)
+        if self.blocks is not None:
+            for index, block in enumerate(self.blocks):
+                if last > index:
+                    x = block(x)
+                    if index + 1 in taps:
+                        maps.append(x)
+        if self.norm is not None and last >= self.num_stages:
+            x = self.norm(x)
+        return x, maps
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        x = self.global_pool(x)
+        return x if pre_logits else self.head(x)

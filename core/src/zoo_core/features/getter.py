@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from zoo_core.errors import FeatureError
@@ -12,8 +11,6 @@ from zoo_core.features.info import FeatureInfo, feature_table, has_walk, map_nam
 from zoo_core.features.layout import convert_map
 from zoo_core.features.mixin import OF_THE_HEAD, Adopting
 from zoo_core.features.prune import own_copy
-
-torch.fx.wrap("convert_map")
 
 
 class FeatureGetterNet(Adopting):

@@ -33,7 +33,7 @@ Conversion = Tuple[str, str, int, int]  # noqa: UP006
 def convert_map(x: Tensor, images: Tensor, conversion: Tuple[str, str, int, int]) -> Tensor:  # noqa: UP006
     """Return a map in another layout, and without prefix tokens, as a view where there is one.
 
-    TorchScript compiles it; torch.fx takes it for one operation, as its way depends on sizes.
+    TorchScript compiles it, and every tracer follows it.
 
     Args:
         x: the map as the network yields it.
@@ -60,10 +60,14 @@ def convert_map(x: Tensor, images: Tensor, conversion: Tuple[str, str, int, int]
 
 def grid_size(length: int, height: int, width: int, reduction: int) -> Tuple[int, int]:  # noqa: UP006
     """Return rows and columns of tokens; the network may cut off a border, or pad it."""
-    rows, columns = height // reduction, width // reduction
-    if rows * columns != length:
-        rows, columns = (height + reduction - 1) // reduction, (width + reduction - 1) // reduction
-    if not torch.jit.is_scripting() and rows * columns != length:  # type: ignore[attr-defined]
+    border = 0
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]
+        if (height // reduction) * (width // reduction) != length:
+            border = reduction - 1
+    else:  # sizes may be a tracer's values, which no branch can follow
+        border = (reduction - 1) * ((height // reduction) * (width // reduction) != length)
+    rows, columns = (height + border) // reduction, (width + border) // reduction
+    if not torch.jit.is_scripting() and isinstance(length, int) and rows * columns != length:  # type: ignore[attr-defined]
         raise FeatureError(
             f"{length} tokens are no map of images of {height} x {width} at reduction {reduction}: "
             "correct reduction in feature_info, or num_prefix_tokens"

@@ -3,7 +3,6 @@
 # TorchScript compiles these annotations and knows `typing`'s names only.
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple  # noqa: UP035
 
-import torch
 from torch import Tensor, nn
 
 from zoo_core.errors import FeatureError
@@ -11,8 +10,6 @@ from zoo_core.features.indices import Indices
 from zoo_core.features.info import FeatureInfo, feature_table, has_walk, map_names
 from zoo_core.features.layout import convert_map
 from zoo_core.features.mixin import OF_THE_WHOLE, Adopting
-
-torch.fx.wrap("convert_map")
 
 
 class StageFeatures(Adopting):

@@ -20,8 +20,6 @@ from zoo_core.features.layout import convert_map
 from zoo_core.features.prune import drop_after
 from zoo_core.layers.classifier import create_classifier
 
-torch.fx.wrap("convert_map")
-
 
 class Network(nn.Module):
     """Base of the families' networks.
@@ -46,6 +44,9 @@ class Network(nn.Module):
             maps of layout "NLC".
         final_norm: the dotted name of the norm that the whole walk ends with; None in a network
             that has none.
+        img_size: height and width of the images, in a network that takes no others. Its default
+            config says ``fixed_input_size``, and an option ``img_size`` of its configuration or its
+            ``__init__`` gets the size in there, or the caller's.
     """
 
     final_norm: Optional[str] = None  # noqa: UP045 - for TorchScript

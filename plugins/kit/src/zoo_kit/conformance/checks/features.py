@@ -216,7 +216,7 @@ def layouts(subject: Subject, name: str) -> Iterable[str]:
     "image-sizes",
     reason="detectors and segmenters give backbones images of any size, if the default config fixes none",
     remedy="compute what depends on the size in forward, or set fixed_input_size=True in the default config",
-    scope="models",
+    scope="sample",
     needs=("feature-info",),
 )
 def image_sizes(subject: Subject, name: str) -> Iterable[str]:

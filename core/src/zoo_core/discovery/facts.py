@@ -58,7 +58,7 @@ class Facts(Record):
     def __init__(
         self,
         *,
-        parameters: int,
+        parameters: int | None = None,
         macs: int | None = None,
         activations: int | None = None,
         input_size: tuple[int, int, int] | None = None,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
 import re
 from contextlib import suppress
@@ -26,7 +24,6 @@ _PERMISSIVE = {"apache", "mit", "bsd", "isc", "zlib", "boost", "unlicense", "cc"
 _COPYLEFT = {"gpl", "lgpl", "agpl", "gnu", "mpl", "mozilla", "eupl", "epl", "cddl"}
 _NON_COMMERCIAL = {"nc", "noncommercial", "amlr"}  # AMLR: Apple's, for research alone
 _FILLING = {"license", "licence", "version", "v", "the", "software", "clause", "new", "revised", "simplified", "only"}
-_log = logging.getLogger("zoo_core")
 _shown: set[str] = set()
 
 
@@ -62,9 +59,9 @@ def check_policy(cfg: PretrainedCfg) -> None:
     """
     policy = os.environ.get(POLICY, "")
     allowed = allowed_licences(policy)
-    group = group_of(cfg.license)
-    if not allowed or cfg.file or allowed & {group, _spelled(cfg.license or "unknown")}:
+    if cfg.file or is_allowed(cfg.license, allowed):
         return
+    group = group_of(cfg.license)
     what = f"licensed {cfg.license} ({group})" if cfg.license else "of unknown licence"
     raise WeightsError(
         f"{cfg.model_name}: its weights are {what}, which {POLICY}={policy!r} does not allow. See what it allows with "
@@ -85,12 +82,20 @@ def allowed_licences(policy: str) -> set[str]:
     return words
 
 
+def is_allowed(licence: str | None, allowed: set[str]) -> bool:
+    """Return whether a licence or its group is among the allowed ones; none means all."""
+    return not allowed or not allowed.isdisjoint((group_of(licence), _spelled(licence or "unknown")))
+
+
 def _spelled(licence: str) -> str:
     return re.sub(r"[\s_]+", "-", licence.strip().lower())
 
 
 def notice_licence(cfg: PretrainedCfg, cache_dir: Path) -> None:
     """Warn once on this machine of weights whose licence forbids commercial use."""
+    import hashlib
+    import logging
+
     name = cfg.model_name
     if group_of(cfg.license) != "non-commercial" or name in _shown:
         return
@@ -99,7 +104,7 @@ def notice_licence(cfg: PretrainedCfg, cache_dir: Path) -> None:
     marker = cache_dir / "licences" / hashlib.sha256(f"{name}\n{cfg.license}".encode(errors="replace")).hexdigest()
     if marker.exists():
         return
-    _log.warning(
+    logging.getLogger("zoo_core").warning(
         "%s: these weights are licensed %s, for non-commercial use only%s",
         name,
         cfg.license,

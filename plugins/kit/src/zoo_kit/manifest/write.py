@@ -141,11 +141,13 @@ def _network(family: Family, architecture: str, cfg: PretrainedCfg, device: str 
     """Build a network as its default config has it, with its classes, without loading anything."""
     from zoo_core.building.materialise import building, complete
     from zoo_core.building.narrow import adapt_model_to_state_dict
-    from zoo_core.building.options import network_options
+    from zoo_core.building.options import network_options, split_options
 
+    make = family.network_class
+    options = network_options(make, cfg, {})
+    arguments, options = split_options(make, architecture, family.architectures[architecture], options)
     with building(device) as deferral:
-        options = network_options(family.network_class, cfg, {})
-        net = family.network_class(family.architectures[architecture], **options)
+        net = make(*arguments, **options)
         if shapes := family.pruned_shapes(architecture):
             adapt_model_to_state_dict(net, shapes)
     complete(net, deferral, device)

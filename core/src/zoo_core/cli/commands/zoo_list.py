@@ -68,9 +68,7 @@ def run(args: argparse.Namespace) -> int:
             include_tags=args.tags or weights,
             exclude_filters=args.exclude,
         )
-    rows = chosen(names, args)
-    if rows is not None:
-        names = [row.name for row in rows]
+    names, rows = chosen(names, args)
     if args.plot and rows:
         draw(rows, args.over or "params", args.plot)
     if args.long and rows is not None:
@@ -86,8 +84,8 @@ def run(args: argparse.Namespace) -> int:
     return int(not names)
 
 
-def chosen(names: list[str], args: argparse.Namespace) -> Descriptions | None:
-    """Describe and choose the named models; None if no option asks for what a name does not say."""
+def chosen(names: list[str], args: argparse.Namespace) -> tuple[list[str], Descriptions | None]:
+    """Choose among the names by facts, in the wanted order; no facts are read unless asked for."""
     bounds = {"max_params": args.max_params, "max_macs": args.max_macs, "min_top1": args.min_top1}
     wanted = {**bounds, "license": args.license, "sort": args.sort or ""}
     asked = [name for name, value in wanted.items() if value not in (None, "")] + ["plot"] * bool(args.plot)
@@ -96,16 +94,18 @@ def chosen(names: list[str], args: argparse.Namespace) -> Descriptions | None:
     if args.over and not args.plot:
         raise OptionError("--over says what --plot draws: give --plot FILE too")
     if args.families or not (args.long or asked):
-        return None
+        return names, None
     from zoo_core.description import Descriptions, describe
 
-    described = Descriptions()
+    described, listed = Descriptions(), {}
     for name in names:
         try:
-            described.append(describe(name))
+            described.append(known := describe(name))
+            listed[known.name] = name
         except ZooError as error:  # a fault of one plugin must not hide the others' rows
             print_warning(error)
-    return described.select(**wanted)
+    rows = described.select(**wanted)
+    return [listed[row.name] for row in rows], rows
 
 
 def draw(rows: Descriptions, over: str, path: str) -> None:

@@ -3,8 +3,8 @@
 Everything public is a name of this module, imported at its first use: ``import zoo_core`` imports
 no torch.
 
-- The words of users: `create`, `registry`, `names`, `config` (with `config_fields`), `family`,
-  `errors`; `record` and `_version` are below everything.
+- The words of users: `create`, `description`, `registry`, `names`, `config` (with
+  `config_fields`), `family`, `errors`; `record` and `_version` are below everything.
 - The rooms: `discovery` finds plugins, `hooks` lets them take part, `building` makes networks,
   `weights` loads them, `features` extracts maps; `network` (the contract), `layers` and `training`
   are for authors; `cli` is the command ``zoo``, `pyinstaller` freezes it, `compat`
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zoo_core.building.resolve import default_cfg_for_features as default_cfg_for_features
     from zoo_core.config import PretrainedCfg as PretrainedCfg
     from zoo_core.create import create_model as create_model
+    from zoo_core.description import describe as describe
     from zoo_core.errors import OptionError as OptionError
     from zoo_core.errors import did_you_mean as did_you_mean
     from zoo_core.errors import look_up as look_up
@@ -83,6 +84,7 @@ _EXPORTS = {
     "get_pretrained_cfg": "registry",
     "get_pretrained_cfg_value": "registry",
     "refresh": "registry",
+    "describe": "description",
     "get_arch_name": "names",
     "split_model_name_tag": "names",
     "load_pretrained": "weights.loading.load",

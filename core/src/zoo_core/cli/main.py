@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-COMMANDS = ("list", "info", "download", "cache", "plugins", "doctor", "completion")
+COMMANDS = ("list", "info", "compare", "download", "cache", "plugins", "doctor", "completion")
 """The built-in commands, in the order of the help; each is a module of `zoo_core.cli.commands`."""
 
 
@@ -31,7 +31,10 @@ def build_parser(*, plugin_commands: bool = False) -> Parser:
         prog="zoo",
         description="Find, create and use the model architectures that installed plugins offer.",
         epilog=examples(
-            "zoo list 'resnet*'", "zoo info resnet50 --build", "zoo download resnet50.a1_in1k", "zoo doctor"
+            "zoo list --long --sort top1 --max-params 30M",
+            "zoo info resnet50 --build",
+            "zoo download resnet50.a1_in1k",
+            "zoo doctor",
         ),
     )
     parser.add_argument("--version", action="store_true", help="print the version of zoo-core and exit")

@@ -136,6 +136,24 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def count(text: str) -> float:
+    """Parse a count with or without a unit: ``"30M"``, ``"4.1G"``, ``"250000"``."""
+    units = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9, "t": 1e12}
+    digits, unit = (text[:-1], units[text[-1].lower()]) if text[-1:].lower() in units else (text, 1)
+    number = _decimal(digits)
+    if number is None or number <= 0:
+        raise argparse.ArgumentTypeError(f"{shortened(text)} is no count such as 250000, 30M or 4.1G")
+    return number * unit
+
+
+def percent(text: str) -> float:
+    """Parse a number from 0 to 100."""
+    number = _decimal(text.removesuffix("%"))
+    if number is None or number > 100:
+        raise argparse.ArgumentTypeError(f"{shortened(text)} is no percentage, a number from 0 to 100")
+    return number
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Parse ``"320"`` or ``"320x480"`` to (height, width)."""
     sides = text.lower().split("x")
@@ -144,6 +162,12 @@ def parse_size(text: str) -> tuple[int, int]:
             f"{shortened(text)} is no size: expected pixels such as 320, or 320x480 (height x width)"
         )
     return int(sides[0]), int(sides[-1])
+
+
+def _decimal(text: str) -> float | None:
+    """A number of few digits, with or without a fraction; None for other text."""
+    plain = text.replace(".", "", 1)
+    return float(text) if plain.isascii() and plain.isdigit() and len(text) <= 20 else None
 
 
 def _is_whole(text: str, most: int) -> bool:

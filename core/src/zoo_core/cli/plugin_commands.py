@@ -34,8 +34,8 @@ def add_plugin_commands(subparsers: Any) -> None:
 
 
 def missing_tool(command: str) -> str:
-    """Name the package of a known but absent command, and the remedy; empty for others."""
-    distribution = known_commands().get(command)
+    """Name the package of a known command or option that is not here, with the remedy; else ""."""
+    distribution = {**known_commands(), **known_commands("options")}.get(command)
     return f"the command {command!r} is in {distribution}{_remedy(distribution)}" if distribution else ""
 
 

@@ -17,9 +17,13 @@ def _catalogue() -> dict[str, dict[str, list[str]]]:
         return json.load(file)
 
 
-def known_commands() -> dict[str, str]:
-    """The commands that known plugins add to ``zoo``, each with its distribution."""
-    return {command: name for name, commands in _catalogue()["commands"].items() for command in commands}
+def known_commands(kind: str = "commands") -> dict[str, str]:
+    """The commands that known plugins add to ``zoo``, each with its distribution.
+
+    Args:
+        kind: ``"options"`` for the options of core's commands that need one: ``"list --plot"``.
+    """
+    return {command: name for name, commands in _catalogue()[kind].items() for command in commands}
 
 
 def is_known(distribution: str) -> bool:

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zoo_core._version import __version__
 from zoo_core.config import PretrainedCfg
 from zoo_core.discovery.entry_points import MARK, EntryPoint, identity, read_entry_points, read_metadata
+from zoo_core.discovery.facts import read_facts, read_results
 from zoo_core.discovery.manifest import API
 from zoo_core.discovery.resources import find_spec
 from zoo_core.discovery.selection import ALLOW, DENY
 from zoo_core.errors import ZooError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from zoo_core.discovery.index import Index, Plugin
+    from zoo_core.discovery.manifest import Manifest
 
 
 class Problem(NamedTuple):
@@ -168,6 +170,19 @@ def _plugin(plugin: Plugin) -> Iterator[tuple[str, str]]:
     for name in tagged:
         if name not in configs:
             yield f"has no default config for {name!r}", report
+    yield from _facts(manifest, rows, tagged, report)
+
+
+def _facts(manifest: Manifest, rows: Iterable[str], tagged: list[str], report: str) -> Iterator[tuple[str, str]]:
+    """Faults of a manifest's facts and results."""
+    for kind, read, known in (("facts", read_facts, {*rows}), ("results", read_results, {*tagged})):
+        try:
+            for name, row in getattr(manifest, kind).items():
+                if name not in known:
+                    yield f"has {kind} of {name!r}, which it does not offer", report
+                read(row, f"has broken {kind} of {name!r}")
+        except ZooError as error:
+            yield str(error) if str(error).startswith("has ") else f"has unreadable {kind}: {error}", report
 
 
 def _module(entry: EntryPoint, module: str) -> Iterator[tuple[str, str]]:

@@ -32,8 +32,8 @@ class Manifest:
     """The architectures of one family. Data only: constructors are names, ``module:attribute``."""
 
     __slots__ = (
-        *("_aliases", "_configs", "_data", "_rows"),
-        *("api", "configs_file", "family", "names", "old_names", "package", "problem"),
+        *("_aliases", "_data", "_rows", "_tables"),
+        *("api", "configs_file", "facts_file", "family", "names", "old_names", "package", "problem", "results_file"),
     )
 
     def __init__(
@@ -57,13 +57,15 @@ class Manifest:
         """Deprecated names of architectures or ``architecture.tag``."""
         self.api = api
         self.configs_file = configs_file
+        self.facts_file: str | None = None
+        self.results_file: str | None = None
         self.package = package
         self.problem = problem
         """The reason why it cannot be used; empty if it can, as far as it has been parsed."""
         self._rows = rows
         self._aliases = aliases or {}
         self._data = data
-        self._configs: Rows | None = None
+        self._tables: dict[str, dict[str, Any]] = {}
 
     @property
     def architectures(self) -> Rows:
@@ -79,6 +81,7 @@ class Manifest:
                 if set(full.names) != set(self.names) or set(full.old_names) != set(self.old_names):
                     raise PluginError("the first line of its manifest contradicts the rest: `zoo manifest` was not run")
                 rows, self._aliases = full.architectures, full.aliases
+                self.facts_file, self.results_file = full.facts_file, full.results_file
             except PluginError as error:
                 rows, self.problem = {name: {} for name in self.names}, self.problem or str(error)
             self._rows, self._data = rows, b""
@@ -97,14 +100,27 @@ class Manifest:
         Raises:
             PluginError: if the file cannot be read.
         """
-        if self._configs is None:
-            configs, file = {}, self.configs_file
-            if file:
-                configs = _parsed(read_data(self.package, file), f"{file} in {self.package}")
-            if not _is_table(configs):
-                raise PluginError(f"{file} in {self.package} is not an object of objects")
-            self._configs = configs
-        return self._configs
+        return self._table("configs", self.configs_file)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Architecture to a row for `zoo_core.discovery.facts.read_facts`. Reads their file once.
+
+        Raises:
+            PluginError: if the file cannot be read.
+        """
+        _ = self.architectures  # parses the file's name
+        return self._table("facts", self.facts_file)
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """``architecture.tag`` to a row for `zoo_core.discovery.facts.read_results`; see `facts`.
+
+        Raises:
+            PluginError: if the file cannot be read.
+        """
+        _ = self.architectures
+        return self._table("results", self.results_file)
 
     @property
     def configured(self) -> Collection[str]:
@@ -134,6 +150,16 @@ class Manifest:
         """The tags with weights."""
         untrained = self.architectures[architecture].get("untrained", ())
         return [tag for tag in self.tags(architecture) if tag not in untrained]
+
+    def _table(self, kind: str, file: str | None) -> dict[str, Any]:
+        """Read a file beside the manifest, an object, once; empty without a file."""
+        if kind not in self._tables:
+            table = parsed(read_data(self.package, file), f"{file} in {self.package}") if file else {}
+            if not (_is_table(table) if kind == "configs" else isinstance(table, dict)):
+                what = "an object of objects" if kind == "configs" else "an object"
+                raise PluginError(f"{file} in {self.package} is not {what}")
+            self._tables[kind] = table
+        return self._tables[kind]
 
 
 def read_manifest(entry: EntryPoint) -> Manifest:
@@ -172,7 +198,7 @@ def _from_header(data: bytes, package: str) -> Manifest | None:
 
 
 def _from_json(data: bytes, name: str, package: str) -> Manifest:
-    values = _parsed(data, f"its manifest in {package}")
+    values = parsed(data, f"its manifest in {package}")
     if not isinstance(values, dict):
         raise PluginError(f"its manifest in {package} holds a {type(values).__name__}, not an object")
     api, rows, aliases = values.get("api"), values.get("architectures"), values.get("aliases", {})
@@ -188,6 +214,7 @@ def _from_json(data: bytes, name: str, package: str) -> Manifest:
         check_row(architecture, row, package)
     manifest = Manifest(family, natural_sort(rows), list(aliases), rows=rows, aliases=aliases, api=api)
     manifest.configs_file, manifest.package = configs, package
+    manifest.facts_file, manifest.results_file = (_data_file(values, field, package) for field in ("facts", "results"))
     return manifest
 
 
@@ -201,8 +228,15 @@ def _check_header(family: object, configs: object, names: list[str], old_names: 
         raise PluginError(f"'aliases' {what} not an object of names")
     if not is_word(family):
         raise PluginError(f"'family' {what} {_shortened(family)}, and none can be named so")
-    if configs is not None and not (isinstance(configs, str) and is_inside(configs)):
-        raise PluginError(f"'configs' {what} {_shortened(configs)}, and no file in the package")
+    _data_file({"configs": configs}, "configs", package)
+
+
+def _data_file(values: dict[str, Any], field: str, package: str) -> str | None:
+    """The name of a file beside the manifest, checked; None if it names none."""
+    name = values.get(field)
+    if name is not None and not (isinstance(name, str) and is_inside(name)):
+        raise PluginError(f"{field!r} of its manifest in {package} is {_shortened(name)}, and no file in the package")
+    return name
 
 
 def check_row(architecture: str, row: dict[str, Any], package: str) -> None:
@@ -238,7 +272,12 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, dict) and all(type(row) is dict for row in value.values())
 
 
-def _parsed(data: bytes, what: str) -> Any:
+def parsed(data: bytes, what: str) -> Any:
+    """Parse JSON from outside; `what` begins the error.
+
+    Raises:
+        PluginError: if it is none.
+    """
     import json
 
     try:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from zoo_core.config import PretrainedCfg
+    from zoo_core.description import Descriptions
     from zoo_core.discovery.lookup import FoundModel
     from zoo_core.weights.transfer.request import FetchRequest
 
@@ -61,6 +62,16 @@ def zoo_adapt_state_dict(
     Called for every state dict that is loaded. Return a new dict, or None for other layouts; the
     first dict returned is used. Without one, `zoo_core.weights.loading.unwrap` takes prefixes of
     wrappers off.
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def zoo_draw_models(models: Descriptions, over: str, path: str) -> bool | None:
+    """Draw the accuracy of models over what they cost into an image file, and return True.
+
+    Called by ``zoo list --plot``. `over` is ``"params"`` or ``"macs"``; models without an accuracy
+    or that figure are left out.
     """
     raise NotImplementedError
 

@@ -3,7 +3,7 @@
 `transform` makes an image file a network's input, and `evaluation` does so for datasets.
 `feature_maps` runs a model over some images and `picture` draws its maps; `labels` names classes.
 `extraction` turns any number of images into files of features; `nearest` compares them and
-`overview` draws them.
+`overview` draws them. `chart` draws the accuracy of models over what they cost.
 `hooks`
 adds the commands in `commands` to ``zoo``. Public names are imported when they are first used:
 importing this package imports neither torch nor Pillow.

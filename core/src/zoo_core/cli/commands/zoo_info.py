@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from zoo_core.description import Description
+
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
@@ -41,45 +43,51 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from zoo_core.cli.commands.zoo_list import on_disk
+    from zoo_core.description import describe
     from zoo_core.registry import find_model, find_pretrained_cfg
-    from zoo_core.weights.fetch import cached_path
 
     found = find_model(args.name)
-    cfg = find_pretrained_cfg(found)
-    file = cached_path(cfg) if cfg and cfg.has_weights else None
-    described = {
-        "name": args.name,
-        "architecture": found.architecture,
-        "tag": found.tag,
-        "tags": found.manifest.tags(found.architecture),
-        "family": found.family,
-        "distribution": found.distribution,
-        "constructor": found.constructor,
-        "on_disk": file is not None,
-        "bytes": file.stat().st_size if file else cfg.size if cfg else None,
-    }
+    cfg, known = find_pretrained_cfg(found), describe(args.name)
+    described = {**known.to_dict(), **on_disk(known), "name": args.name, "constructor": found.constructor}
     built = build(args.name, cfg, args.input_size) if args.build or args.input_size else None
     if args.json:
         print_json({**described, "config": cfg.to_dict() if cfg else None, **({"network": built} if built else {})})
         return 0
     # A plugin of one constructor publishes no default config: nothing is known then.
-    facts = config_fields(cfg) if cfg else [("input", "not stated by its plugin"), ("weights", "none")]
-    size, on_disk = size_on_disk(described)
+    expected = config_fields(cfg, known) if cfg else [("input", "not stated by its plugin"), ("weights", "none")]
+    size, is_on_disk = size_on_disk(described)
     fields = [
         ("architecture", found.architecture),
         ("tag", found.tag),
-        ("all tags", ", ".join(described["tags"])),
+        ("all tags", ", ".join(known.tags)),
         ("size", size),
-        ("on disk", on_disk),
+        ("on disk", is_on_disk),
         ("family", found.family),
         ("plugin", found.distribution),
         ("constructor", found.constructor),
     ]
-    print_fields([*fields, *facts], title=args.name)
+    print_fields([*fields, *facts_in_words(known), *expected], title=args.name)
     if built:
         print()
         print_network(built)
     return 0
+
+
+def facts_in_words(known: Description) -> list[tuple[str, object]]:
+    """The (name, value) pairs of what a model costs, yields and achieves, as far as it is known."""
+    from zoo_core.description import in_percent, short
+
+    at = " x ".join(map(str, known.input_size or ()))
+    return [
+        ("parameters", known.parameters),
+        ("cost", known.macs and f"{short(known.macs)} multiply-adds, {short(known.activations)} activations at {at}"),
+        ("maps", known.shown_maps and f"{known.shown_maps} (channels/stride)"),
+        *(
+            ("ImageNet-1k", f"top-1 {in_percent(one.top1)}, top-5 {in_percent(one.top5) or '?'} at {one.image_size}")
+            for one in known.results
+        ),
+    ]
 
 
 def size_on_disk(described: dict[str, Any]) -> tuple[str | None, str]:
@@ -89,7 +97,7 @@ def size_on_disk(described: dict[str, Any]) -> tuple[str | None, str]:
     return words, "yes" if exact else "no"
 
 
-def config_fields(cfg: PretrainedCfg) -> list[tuple[str, object]]:
+def config_fields(cfg: PretrainedCfg, known: Description) -> list[tuple[str, object]]:
     """The (name, value) pairs of a default config, in words; None for unknown values."""
     channels, height, width = cfg.input_size
     papers = (cfg.paper_ids,) if isinstance(cfg.paper_ids, str) else cfg.paper_ids or ()
@@ -103,7 +111,7 @@ def config_fields(cfg: PretrainedCfg) -> list[tuple[str, object]]:
         ("hub", f"https://huggingface.co/{cfg.hf_hub_id}" if cfg.hf_hub_id else None),
         ("sha256", cfg.sha256),
         ("metrics", ", ".join(f"{name} {value:g}" for name, value in (cfg.metrics or {}).items())),
-        ("licence", cfg.license),
+        ("licence", f"{cfg.license or 'not stated'} ({known.license_group})"),
         ("description", cfg.description),
         ("origin", cfg.origin_url),
         ("paper", ", ".join([*filter(None, [cfg.paper_name]), *papers])),

@@ -1,28 +1,30 @@
-"""``zoo list``: names of models, from manifests alone."""
+"""``zoo list``: names of models, from manifests alone, and what people choose them by."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.cli.parser import add_json_option, examples, print_warning
+from zoo_core.cli.parser import add_json_option, count, examples, percent, print_warning
+from zoo_core.errors import OptionError, ZooError
 
 if TYPE_CHECKING:
     import argparse
 
-    from zoo_core.config import PretrainedCfg
+    from zoo_core.description import Description, Descriptions
 
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "list",
-        help="list the models that installed plugins offer",
+        help="list the models that installed plugins offer, and choose among them",
         description="List names of models, one a line, in natural order. Runs no code of any plugin.",
         epilog=examples(
             "zoo list",
             "zoo list 'resnet*' --exclude '*_gn' --tags",
             "zoo list --pretrained --family densenet --family xception",
-            "zoo list --long 'resnet50*'",
+            "zoo list --long --sort top1 --max-params 30M --license permissive",
+            "zoo list --min-top1 80 --plot accuracy.png",
             "zoo list --families",
         ),
     )
@@ -31,16 +33,30 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--family", action="append", default=[], metavar="FAMILY", help="only this family; repeatable")
     parser.add_argument("--module", action="append", default=[], metavar="MODULE", help="only this module; repeatable")
     parser.add_argument("--pretrained", action="store_true", help="only those with weights, with their tags")
-    parser.add_argument("--long", action="store_true", help="of those with weights, say size, licence, origin, paper")
+    parser.add_argument("--long", action="store_true", help="of those with weights, say size, accuracy, licence")
     parser.add_argument("--tags", action="store_true", help="list every tag")
     parser.add_argument("--families", action="store_true", help="list the families instead")
+    add_choice_options(parser)
     add_json_option(parser)
+
+
+def add_choice_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose by facts and results; what lacks the figure is left out."""
+    parser.add_argument("--max-params", type=count, metavar="N", help="at most so many parameters: 30M")
+    parser.add_argument("--max-macs", type=count, metavar="N", help="at most so many multiply-adds: 5G")
+    parser.add_argument("--min-top1", type=percent, metavar="PERCENT", help="weights of this ImageNet-1k accuracy: 80")
+    parser.add_argument("--license", default="", metavar="LICENCES", help="weights of these licences: permissive,mit")
+    parser.add_argument("--sort", choices=("top1", "params", "macs", "activations"), help="best first, not by name")
+    parser.add_argument("--plot", metavar="FILE", help="draw accuracy over cost into FILE, a PNG (needs zoo-images)")
+    parser.add_argument("--over", choices=("params", "macs"), help="the cost that --plot draws; default: params")
 
 
 def run(args: argparse.Namespace) -> int:
     """Returns 1 if there is no name, as grep does."""
     from zoo_core.registry import list_families, list_models
 
+    weights = args.pretrained or args.long or args.license or args.plot or args.sort == "top1"
+    weights = bool(weights or args.min_top1 is not None)
     if args.families:
         names = list_families()
     else:
@@ -48,12 +64,15 @@ def run(args: argparse.Namespace) -> int:
             args.patterns,
             family=args.family,
             module=args.module,
-            pretrained=args.pretrained or args.long,
-            include_tags=args.tags or args.pretrained or args.long,
+            pretrained=weights,
+            include_tags=args.tags or weights,
             exclude_filters=args.exclude,
         )
-    if args.long and not args.families:
-        print_long(names, as_json=args.json)
+    names, rows = chosen(names, args)
+    if args.plot and rows:
+        draw(rows, args.over or "params", args.plot)
+    if args.long and rows is not None:
+        print_long(rows, as_json=args.json)
     elif args.json:
         from zoo_core.cli.output import print_json
 
@@ -65,37 +84,65 @@ def run(args: argparse.Namespace) -> int:
     return int(not names)
 
 
-def print_long(names: list[str], *, as_json: bool) -> None:
-    """Print a row for each set of weights, from its default config and the caches."""
-    from zoo_core.cli.commands.zoo_info import size_on_disk
-    from zoo_core.cli.output import print_json, print_table
-    from zoo_core.errors import ZooError
-    from zoo_core.registry import get_pretrained_cfg
+def chosen(names: list[str], args: argparse.Namespace) -> tuple[list[str], Descriptions | None]:
+    """Choose among the names by facts, in the wanted order; no facts are read unless asked for."""
+    bounds = {"max_params": args.max_params, "max_macs": args.max_macs, "min_top1": args.min_top1}
+    wanted = {**bounds, "license": args.license, "sort": args.sort or ""}
+    asked = [name for name, value in wanted.items() if value not in (None, "")] + ["plot"] * bool(args.plot)
+    if args.families and asked:
+        raise OptionError(f"--families lists families, and takes no --{asked[0].replace('_', '-')}")
+    if args.over and not args.plot:
+        raise OptionError("--over says what --plot draws: give --plot FILE too")
+    if args.families or not (args.long or asked):
+        return names, None
+    from zoo_core.description import Descriptions, describe
 
-    rows = []
+    described, listed = Descriptions(), {}
     for name in names:
         try:
-            if cfg := get_pretrained_cfg(name):
-                rows.append(describe_weights(name, cfg))
+            described.append(known := describe(name))
+            listed[known.name] = name
         except ZooError as error:  # a fault of one plugin must not hide the others' rows
             print_warning(error)
+    rows = described.select(**wanted)
+    return [listed[row.name] for row in rows], rows
+
+
+def draw(rows: Descriptions, over: str, path: str) -> None:
+    """Have the models drawn by the package that can.
+
+    Raises:
+        ZooError: if it is not installed.
+    """
+    from zoo_core.cli.plugin_commands import missing_tool
+    from zoo_core.hooks.manager import hook_manager
+
+    if not hook_manager().hook.zoo_draw_models(models=rows, over=over, path=path):
+        raise ZooError(missing_tool("list --plot"))
+
+
+def print_long(rows: Descriptions, *, as_json: bool) -> None:
+    """Print a row for each set of weights: its facts, and whether it is on this machine."""
+    from zoo_core.cli.output import format_bytes, print_json, print_table
+    from zoo_core.description import in_percent, short
+
     if as_json:
-        print_json(rows)
+        print_json([{**row.to_dict(), **on_disk(row)} for row in rows])
         return
-    cells = [(row["name"], *size_on_disk(row), row["license"], row["origin"], ", ".join(row["paper"])) for row in rows]
-    print_table(("weights", "size", "on disk", "licence", "origin", "paper"), cells)
+    cells = []
+    for row in rows:
+        file = on_disk(row)
+        size = None if file["bytes"] is None else format_bytes(file["bytes"])
+        disk = "yes" if file["on_disk"] else "no"
+        cells.append((row.name, short(row.parameters), short(row.macs), in_percent(row.top1), size, disk, row.license))
+    print_table(("weights", "params", "macs", "top-1", "size", "disk", "licence"), cells)
 
 
-def describe_weights(name: str, cfg: PretrainedCfg) -> dict[str, Any]:
-    """The size, presence on this machine, licence, origin and papers of one set of weights."""
+def on_disk(row: Description) -> dict[str, Any]:
+    """Whether there is a file of the weights on this machine, and the bytes that it has."""
+    from zoo_core.registry import get_pretrained_cfg
     from zoo_core.weights.fetch import cached_path
 
-    file = cached_path(cfg)
-    return {
-        "name": name,
-        "bytes": file.stat().st_size if file else cfg.size,
-        "on_disk": file is not None,
-        "license": cfg.license,
-        "origin": cfg.origin_url,
-        "paper": [cfg.paper_ids] if isinstance(cfg.paper_ids, str) else list(cfg.paper_ids or ()),
-    }
+    cfg = get_pretrained_cfg(row.name)
+    file = cached_path(cfg) if cfg else None
+    return {"on_disk": file is not None, "bytes": file.stat().st_size if file else row.bytes}

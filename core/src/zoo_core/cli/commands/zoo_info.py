@@ -14,6 +14,7 @@ from zoo_core.cli.parser import (
 )
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import OptionError
+from zoo_core.names import ModelName
 
 if TYPE_CHECKING:
     import argparse
@@ -41,12 +42,14 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from zoo_core.registry import find_model, find_pretrained_cfg
+    from zoo_core.registry import current_index, find_model, find_pretrained_cfg
     from zoo_core.weights.fetch import cached_path
 
     found = find_model(args.name)
     cfg = find_pretrained_cfg(found)
     file = cached_path(cfg) if cfg and cfg.has_weights else None
+    bridge = found.manifest.bridge
+    others = [each for each in current_index().every(found.architecture) if each is not found.plugin]
     described = {
         "name": args.name,
         "architecture": found.architecture,
@@ -55,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
         "family": found.family,
         "distribution": found.distribution,
         "constructor": found.constructor,
+        "bridge": bridge.requires if bridge else None,
+        "also_in": [str(ModelName(found.architecture, None, plugin.distribution)) for plugin in others],
         "on_disk": file is not None,
         "bytes": file.stat().st_size if file else cfg.size if cfg else None,
     }
@@ -74,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         ("family", found.family),
         ("plugin", found.distribution),
         ("constructor", found.constructor),
+        ("bridge to", bridge and f"{bridge.distribution} {bridge.installed}"),
+        ("also in", ", ".join(described["also_in"])),
     ]
     print_fields([*fields, *facts], title=args.name)
     if built:

@@ -20,6 +20,7 @@ from zoo_core.names import is_architecture
 from zoo_kit.manifest.type_stub import constructor_stub
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from types import ModuleType
 
     from torch import nn
@@ -84,8 +85,8 @@ def manifest_texts(family: Family) -> dict[str, str]:
         names=" ".join(natural_sort(architectures)),
         old_names=" ".join(family.aliases),
     )
-    body = _table({"architectures": architectures, "aliases": dict(family.aliases)})
-    return {MODELS_FILE: f"{header}\n{body.removeprefix('{').lstrip()}", CONFIGS_FILE: _table(configs)}
+    body = table_text({"architectures": architectures, "aliases": dict(family.aliases)})
+    return {MODELS_FILE: f"{header}\n{body.removeprefix('{').lstrip()}", CONFIGS_FILE: table_text(configs)}
 
 
 def write_manifest(package: str, *, check: bool = False) -> list[Path]:
@@ -147,11 +148,14 @@ def _bytes_of(net: nn.Module, num_classes: int) -> int:
     return total
 
 
-def _table(values: dict[str, Any]) -> str:
-    """Return JSON with one line for each row, so that a changed row is a changed line."""
+def table_text(values: dict[str, Any], nested: Collection[str] = ("architectures", "aliases")) -> str:
+    """Return JSON with one line for each row, so that a changed row is a changed line.
+
+    `nested` names the tables whose rows are meant, not themselves.
+    """
     rows = []
     for key, value in values.items():
-        if key in ("architectures", "aliases") and value:
+        if key in nested and value:
             inner = ",\n".join(f"  {_line(name)}: {_line(row)}" for name, row in value.items())
             rows.append(f"{_line(key)}: {{\n{inner}\n}}")
         else:

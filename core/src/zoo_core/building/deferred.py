@@ -119,8 +119,7 @@ class Deferral(TorchFunctionMode):
                 self._fresh[overwritten] = self._fresh[overwritten][0], draw
                 return target
         elif func in _STEPS and (step := self._continued(func, args, kwargs)):
-            address, draw = step
-            self._fresh[address] = self._fresh[address][0], draw
+            self._fresh[step[0]] = self._fresh[step[0]][0], step[1]
             return args[0]
         touched: dict[int, None] = {}  # in a determined order
         if func not in _FACTORIES or "out" in kwargs:
@@ -172,12 +171,11 @@ class Deferral(TorchFunctionMode):
 
         Raises what the function itself would.
         """
-        target = args[0] if args else None
-        address = _address(target) if isinstance(target, Tensor) else None
-        noted = None if address is None else self._fresh.get(address)
-        if address is None or noted is None or noted[1] is None or (target.requires_grad and torch.is_grad_enabled()):
+        if not args or not isinstance(target := args[0], Tensor) or (address := _address(target)) is None:
             return None
-        memory, before = noted
+        memory, before = self._fresh.get(address, (target, None))
+        if before is None or (target.requires_grad and torch.is_grad_enabled()):
+            return None
         whole = (target.shape, target.stride(), target.dtype) == (memory.shape, memory.stride(), memory.dtype)
         if not (whole and all(type(value) in (int, float, type(None)) for value in (*args[1:], *kwargs.values()))):
             return None

@@ -107,6 +107,11 @@ class PretrainedCfg(Mapping[str, Any]):
         """Whether there is a place to load weights from."""
         return bool(self.url or self.file or self.hf_hub_id)
 
+    @property
+    def model_name(self) -> str:
+        """``architecture.tag``, or what is known of it; ``"the model"`` if nothing is."""
+        return ".".join(part for part in (self.architecture, self.tag) if part) or "the model"
+
     def to_dict(self) -> dict[str, Any]:
         """Every field, as a new plain dict."""
         return dict(self)

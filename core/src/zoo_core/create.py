@@ -114,8 +114,7 @@ def _made_with(found: FoundModel, options: Mapping[str, Any], weights: Pretraine
         "options": {name: value for name, value in options.items() if name not in _callers_options()},
     }
     if weights is not None and not weights.file:
-        name = ".".join(filter(None, (weights.architecture, weights.tag)))
-        made["weights"] = {"name": name, "license": weights.license, "hf_hub_id": weights.hf_hub_id}
+        made["weights"] = {"name": weights.model_name, "license": weights.license, "hf_hub_id": weights.hf_hub_id}
     return made
 
 

@@ -33,7 +33,7 @@ class Family:
 
     name: str
     package: str
-    """The importable package, which is also where ``models.json`` and ``configs.json`` lie."""
+    """The importable package, which is also where ``models.json`` and the files beside it lie."""
     network: str
     """``module:Class`` of the network; imported, with torch, when the first model is built."""
     architectures: Mapping[str, Any]

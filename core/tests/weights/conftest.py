@@ -27,7 +27,15 @@ def server() -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Zoo's cache folder; no test reads or writes a cache of the machine, or reaches a network."""
-    for name in ("ZOO_OFFLINE", "HF_HUB_OFFLINE", "ZOO_MIRROR", "HF_TOKEN", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+    for name in (
+        "ZOO_OFFLINE",
+        "ZOO_LICENSES",
+        "HF_HUB_OFFLINE",
+        "ZOO_MIRROR",
+        "HF_TOKEN",
+        "HF_HUB_CACHE",
+        "HUGGINGFACE_HUB_CACHE",
+    ):
         monkeypatch.delenv(name, raising=False)
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)

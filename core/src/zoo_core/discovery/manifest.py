@@ -33,8 +33,8 @@ class Manifest:
     """The architectures of one family. Data only: constructors are names, ``module:attribute``."""
 
     __slots__ = (
-        *("_aliases", "_configs", "_data", "_differences", "_rows"),
-        *("api", "bridge", "configs_file", "family", "names", "old_names", "package", "problem"),
+        *("_aliases", "_data", "_differences", "_rows", "_tables", "api", "bridge", "configs_file", "facts_file"),
+        *("family", "names", "old_names", "package", "problem", "results_file"),
     )
 
     def __init__(
@@ -58,13 +58,15 @@ class Manifest:
         """Deprecated names of architectures or ``architecture.tag``."""
         self.api = api
         self.configs_file = configs_file
+        self.facts_file: str | None = None
+        self.results_file: str | None = None
         self.package = package
         self.problem = problem
         """The reason why it cannot be used; empty if it can, as far as it has been parsed."""
         self._rows = rows
         self._aliases = aliases or {}
         self._data = data
-        self._configs: Rows | None = None
+        self._tables: dict[str, dict[str, Any]] = {}
         self._differences: bridges.Differences | None = None
         self.bridge: bridges.Bridge | None = None
         """The library that it bridges; None for a family of its own."""
@@ -86,6 +88,7 @@ class Manifest:
                 for name, row in rows.items() if self.bridge else ():
                     check_row(name, {"constructor": self._default_constructor(name), **row}, self.package)
                 self._aliases = aliases
+                self.facts_file, self.results_file = full.facts_file, full.results_file
             except PluginError as error:
                 rows, self.problem = {name: {} for name in self.names}, self.problem or str(error)
             self._rows, self._data = rows, b""
@@ -104,14 +107,27 @@ class Manifest:
         Raises:
             PluginError: if the file cannot be read.
         """
-        if self._configs is None:
-            configs, file = {}, self.configs_file
-            if file:
-                configs = _parsed(read_data(self.package, file), f"{file} in {self.package}")
-            if not _is_table(configs):
-                raise PluginError(f"{file} in {self.package} is not an object of objects")
-            self._configs = self._installed("configs", configs)
-        return self._configs
+        return self._table("configs", self.configs_file)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Architecture to a row for `zoo_core.discovery.facts.read_facts`. Reads their file once.
+
+        Raises:
+            PluginError: if the file cannot be read.
+        """
+        _ = self.architectures  # parses the file's name
+        return self._table("facts", self.facts_file)
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """``architecture.tag`` to a row for `zoo_core.discovery.facts.read_results`; see `facts`.
+
+        Raises:
+            PluginError: if the file cannot be read.
+        """
+        _ = self.architectures
+        return self._table("results", self.results_file)
 
     @property
     def configured(self) -> Collection[str]:
@@ -148,7 +164,7 @@ class Manifest:
         assert self.bridge is not None
         if self._differences is None:
             what = f"{self.bridge.older} in {self.package}"
-            values = _parsed(read_data(self.package, self.bridge.older), what)
+            values = parsed(read_data(self.package, self.bridge.older), what)
             self._differences = bridges.checked_differences(values, self.bridge, what)
         return self._differences
 
@@ -179,6 +195,16 @@ class Manifest:
         """The tags with weights."""
         untrained = self.architectures[architecture].get("untrained", ())
         return [tag for tag in self.tags(architecture) if tag not in untrained]
+
+    def _table(self, kind: str, file: str | None) -> dict[str, Any]:
+        """Read a file beside the manifest, an object, once; empty without a file."""
+        if kind not in self._tables:
+            table = parsed(read_data(self.package, file), f"{file} in {self.package}") if file else {}
+            if not (_is_table(table) if kind == "configs" else isinstance(table, dict)):
+                what = "an object of objects" if kind == "configs" else "an object"
+                raise PluginError(f"{file} in {self.package} is not {what}")
+            self._tables[kind] = self._installed("configs", table) if kind == "configs" else table
+        return self._tables[kind]
 
 
 def read_manifest(entry: EntryPoint) -> Manifest:
@@ -219,7 +245,7 @@ def _from_header(data: bytes, package: str) -> Manifest | None:
 
 
 def _from_json(data: bytes, name: str, package: str) -> Manifest:
-    values = _parsed(data, f"its manifest in {package}")
+    values = parsed(data, f"its manifest in {package}")
     if not isinstance(values, dict):
         raise PluginError(f"its manifest in {package} holds a {type(values).__name__}, not an object")
     api, rows, aliases = values.get("api"), values.get("architectures"), values.get("aliases", {})
@@ -236,6 +262,7 @@ def _from_json(data: bytes, name: str, package: str) -> Manifest:
         check_row(architecture, {"constructor": f"{package}:{architecture}", **row} if bridge else row, package)
     manifest = Manifest(family, natural_sort(rows), list(aliases), rows=rows, aliases=aliases, api=api)
     manifest.configs_file, manifest.package, manifest.bridge = configs, package, bridge
+    manifest.facts_file, manifest.results_file = (_data_file(values, field, package) for field in ("facts", "results"))
     return manifest
 
 
@@ -249,8 +276,15 @@ def _check_header(family: object, configs: object, names: list[str], old_names: 
         raise PluginError(f"'aliases' {what} not an object of names")
     if not is_word(family):
         raise PluginError(f"'family' {what} {_shortened(family)}, and none can be named so")
-    if configs is not None and not (isinstance(configs, str) and is_inside(configs)):
-        raise PluginError(f"'configs' {what} {_shortened(configs)}, and no file in the package")
+    _data_file({"configs": configs}, "configs", package)
+
+
+def _data_file(values: dict[str, Any], field: str, package: str) -> str | None:
+    """The name of a file beside the manifest, checked; None if it names none."""
+    name = values.get(field)
+    if name is not None and not (isinstance(name, str) and is_inside(name)):
+        raise PluginError(f"{field!r} of its manifest in {package} is {_shortened(name)}, and no file in the package")
+    return name
 
 
 def check_row(architecture: str, row: dict[str, Any], package: str) -> None:
@@ -286,7 +320,12 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, dict) and all(type(row) is dict for row in value.values())
 
 
-def _parsed(data: bytes, what: str) -> Any:
+def parsed(data: bytes, what: str) -> Any:
+    """Parse JSON from outside; `what` begins the error.
+
+    Raises:
+        PluginError: if it is none.
+    """
     import json
 
     try:

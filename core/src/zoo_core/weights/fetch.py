@@ -14,7 +14,7 @@ from zoo_core.hooks.manager import hook_manager
 from zoo_core.weights.cache.entry import Entry, cache_folder, verified
 from zoo_core.weights.cache.paths import is_file
 from zoo_core.weights.cache.verify import Expected
-from zoo_core.weights.licence import notice_licence
+from zoo_core.weights.licence import check_policy, notice_licence
 from zoo_core.weights.sources import hub, local, mirror, url
 from zoo_core.weights.transfer.request import FetchRequest, UnavailableError, offline_variable
 
@@ -38,11 +38,13 @@ def fetch_weights(
         progress: show a bar while downloading, on a terminal.
 
     Raises:
-        WeightsError: for a config without weights, weights that no source has, or a wrong file.
+        WeightsError: for a config without weights, weights that no source has, or a wrong file, and
+            for a licence that the project does not allow.
     """
+    check_policy(cfg)
     requests = requests_for(cfg, cache_dir=cache_dir, progress=progress)
     if not requests:
-        raise WeightsError(f"{model_name(cfg)} has no pretrained weights; create it with pretrained=False")
+        raise WeightsError(f"{cfg.model_name} has no pretrained weights; create it with pretrained=False")
     fetch = _fetch_hook()
     for request in requests:
         if path := fetch(request=dataclasses.replace(request, local_only=True)):
@@ -50,8 +52,8 @@ def fetch_weights(
     if variable := offline_variable():
         looked = "".join(f"\n  {path}" for request in requests for path in paths_of(request))
         raise WeightsError(
-            f"{model_name(cfg)}: its weights are not on this machine, and {variable} forbids to fetch them. "
-            f"Unset it, or fetch them where there is a network: zoo download {model_name(cfg)}. Looked for:{looked}"
+            f"{cfg.model_name}: its weights are not on this machine, and {variable} forbids to fetch them. "
+            f"Unset it, or fetch them where there is a network: zoo download {cfg.model_name}. Looked for:{looked}"
         )
     failures = []
     for request in requests:
@@ -78,7 +80,7 @@ def requests_for(
     common: dict[str, Any] = {
         "cache_dir": cache_folder(cache_dir),
         "hub_cache": Path(cache_dir) if cache_dir else None,
-        "name": model_name(cfg),
+        "name": cfg.model_name,
         "progress": progress,
     }
     requests = []
@@ -109,11 +111,6 @@ def _built_in_paths(request: FetchRequest) -> list[Path]:
     return [
         path for source in (local, url, hub) if request.scheme in source.SCHEMES for path in source.paths_of(request)
     ]
-
-
-def model_name(cfg: PretrainedCfg) -> str:
-    """Return ``architecture.tag``, or what is known of it."""
-    return ".".join(part for part in (cfg.architecture, cfg.tag) if part) or "the model"
 
 
 def _fetch_hook() -> Callable[..., Path | None]:

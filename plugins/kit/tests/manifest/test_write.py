@@ -1,4 +1,4 @@
-"""`zoo manifest`: both files from a plugin's tables, the same bytes every time."""
+"""`zoo manifest`: the files from a plugin's tables, the same bytes every time."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-import torch  # noqa: F401 - while sys.path has the standard library only
+import torch.fx.experimental.symbolic_shapes  # noqa: F401 - while sys.path has the standard library only
 import zoo_core as zoo
 import zoo_core.network.infer
+from zoo_core import registry
 from zoo_core.cli.main import main
+from zoo_core.discovery.facts import Facts, Result, find_facts, find_results
 from zoo_core.errors import PluginError
 from zoo_kit.manifest.write import families_of, manifest_texts, write_manifest
 
@@ -49,6 +51,8 @@ class Net(nn.Module):
         self.stem = nn.Sequential(nn.Conv2d(in_chans, cfg.width, 3, 2, 1), nn.Conv2d(cfg.width, cfg.width, 3, 16, 1))
         self.head = nn.Linear(cfg.width, num_classes) if num_classes else nn.Identity()
         self.feature_info = [{"num_chs": cfg.width, "reduction": 32, "module": "stem"}]
+    def forward(self, x):
+        return self.head(self.stem(x).mean((2, 3)))
     def get_classifier(self):
         return self.head
 """
@@ -62,7 +66,7 @@ def package(site: Site) -> Path:
 
 
 def test_writes_what_the_registry_reads(package: Path) -> None:
-    assert write_manifest("zoo_tab") == [package / "models.json", package / "configs.json"]
+    assert write_manifest("zoo_tab") == [package / name for name in ("models.json", "configs.json", "facts.json")]
     header = (package / "models.json").read_text().splitlines()[0]
     assert header == (
         '{"api": 1, "family": "tab", "configs": "configs.json", "names": "tab2 tab10", "old_names": "old_tab",'
@@ -105,9 +109,73 @@ def test_derives_what_follows_from_the_network(package: Path) -> None:
     assert zoo.get_pretrained_cfg("tab10").tag == "good"
 
 
+def test_measures_what_people_choose_by(package: Path) -> None:
+    write_manifest("zoo_tab")
+    zoo.refresh()
+    first, second = 4 * 17 * 33, 4 * 2 * 3  # numbers that each convolution yields of 33 x 65 pixels
+    facts = find_facts(registry.find_model("tab10"))
+    assert facts == Facts(
+        parameters=2 * 3 + 4 * 3 * 9 + 4 + 4 * 4 * 9 + 4 + 4 * 10 + 10,
+        macs=first * 3 * 9 + second * 4 * 9 + 4 * 10,
+        activations=first + second + 10,
+        input_size=(3, 33, 65),
+        channels=(4,),
+        reductions=(32,),
+        modules=("stem",),
+    )
+    assert facts.layouts == ("NCHW",)
+    assert find_facts(registry.find_model("tab2")).input_size == (3, 224, 224)
+
+
+@pytest.mark.parametrize("looks", ["if x.sum() > 1e9: x = -x", "x = x * int(x.mean().item() + 1)"])
+def test_a_network_that_looks_at_values_is_measured_in_memory(package: Path, looks: str) -> None:
+    write_manifest("zoo_tab")
+    before = (package / "facts.json").read_text()
+    (package / "net.py").write_text(
+        NET.replace("        return self.head(", f"        {looks}\n        return self.head(")
+    )
+    del sys.modules["zoo_tab"], sys.modules["zoo_tab.net"]
+    assert write_manifest("zoo_tab") == []
+    assert (package / "facts.json").read_text() == before
+
+
+def test_a_network_that_cannot_run_is_named(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (package / "net.py").write_text(NET.replace("self.head(", "self.surely_missing("))
+    assert main(["manifest", "zoo_tab"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("zoo: error: tab10 cannot run an image of (3, 33, 65): AttributeError: ")
+
+
+def test_results_are_checked_and_written_in_one_form(package: Path) -> None:
+    file = package / "results.json"
+    file.write_text('{"tab10.good": [{"image_size": 33, "top1": 71.5}]}')
+    assert file in write_manifest("zoo_tab")
+    assert file.read_text() == '{\n"tab10.good": [{"image_size": 33, "top1": 71.5}]\n}\n'
+    assert write_manifest("zoo_tab") == []
+    zoo.refresh()
+    assert find_results(registry.find_model("tab10.good")) == (Result(image_size=33, top1=71.5),)
+    assert find_results(registry.find_model("tab10.plan")) == ()
+    for text, problem in RESULTS.items():
+        file.write_text(text)
+        with pytest.raises(PluginError) as caught:
+            write_manifest("zoo_tab")
+        assert problem in str(caught.value)
+
+
+RESULTS = {
+    '{"tab10.best": [{"image_size": 33, "top1": 71.5}]}': "has a result of 'tab10.best', and no such weights",
+    '{"tab10.good": [{"image_size": 33, "top1": 715}]}': "'tab10.good': 'top1' must be a number from 0 to 100, not 715",
+    '{"tab10.good": [{"top1": 71.5}]}': "it has no 'image_size'",
+    "[]": "is not an object",
+    "{": "is not valid JSON",
+}
+
+
 def test_is_deterministic_and_checks(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["manifest", "zoo_tab"]) == 0
-    assert capsys.readouterr().out == f"wrote {package}/models.json\nwrote {package}/configs.json\n"
+    assert capsys.readouterr().out.split() == [
+        *("wrote", f"{package}/models.json", "wrote", f"{package}/configs.json", "wrote", f"{package}/facts.json")
+    ]
     before = (package / "models.json").read_bytes(), (package / "configs.json").read_bytes()
     assert main(["manifest", "zoo_tab", "--check"]) == 0
     assert main(["manifest", "zoo_tab"]) == 0

@@ -1,4 +1,4 @@
-"""``zoo manifest``: a plugin's models.json and configs.json, from its tables."""
+"""``zoo manifest``: a plugin's models.json and the files beside it, from its tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "manifest",
         help="write the manifest of a plugin that you develop",
-        description="Write models.json and configs.json into a plugin's package, from the Family that it declares.",
+        description="Write models.json, configs.json and facts.json into a plugin's package, from the Family that it "
+        "declares.",
         epilog=examples("zoo manifest zoo_resnet", "zoo manifest zoo_resnet --check"),
     )
     parser.add_argument("packages", nargs="+", metavar="PACKAGE", help="importable package, such as zoo_resnet")

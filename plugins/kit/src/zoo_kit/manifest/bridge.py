@@ -14,7 +14,7 @@ from zoo_core.discovery.bridge import LINE, TABLES, Bridge
 from zoo_core.discovery.manifest import API, HEADER
 from zoo_core.discovery.natural_order import natural_sort
 
-from zoo_kit.manifest.write import CONFIGS_FILE, MODELS_FILE, table_text
+from zoo_kit.manifest.write import CONFIGS_FILE, FACTS_FILE, MODELS_FILE, RESULTS_FILE, table_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 OLDER_FILE = "older.json"
 
 
-def bridge_texts(family: str, requires: str, module: str, tables: Mapping[str, Table]) -> dict[str, str]:
+def bridge_texts(
+    family: str,
+    requires: str,
+    module: str,
+    tables: Mapping[str, Table],
+    *,
+    facts: Mapping[str, Any] | None = None,
+    results: Mapping[str, Any] | None = None,
+) -> dict[str, str]:
     """Return the files of a bridge's manifest by name; the same tables give the same bytes.
 
     Args:
@@ -33,6 +41,9 @@ def bridge_texts(family: str, requires: str, module: str, tables: Mapping[str, T
         module: its import name.
         tables: version of the library, newest first, to ``architectures``, ``aliases`` and
             ``configs``, see `bridge_row` and `config_row`.
+        facts: architecture to its row of ``facts.json``, see `zoo_kit.manifest.facts`; of every
+            version's architectures.
+        results: ``architecture.tag`` to its row of ``results.json``.
 
     Raises:
         PluginError: for fields that no manifest can have.
@@ -49,11 +60,14 @@ def bridge_texts(family: str, requires: str, module: str, tables: Mapping[str, T
         old_names=" ".join(newest["aliases"]),
     )
     line = LINE.format(requires=requires, module=module, versions=" ".join(versions), older=older)
-    body = table_text({table: dict(newest[table]) for table in TABLES[:2]})
+    extra = {"facts": (FACTS_FILE, facts), "results": (RESULTS_FILE, results)}
+    named = {key: file for key, (file, rows) in extra.items() if rows}
+    body = table_text({**named, **{table: dict(newest[table]) for table in TABLES[:2]}})
     texts = {
         MODELS_FILE: f"{header}\n{line}\n{body.removeprefix('{').lstrip()}",
         CONFIGS_FILE: table_text(dict(newest["configs"])),
     }
+    texts |= {file: table_text(dict(rows)) for file, rows in extra.values() if rows}
     if older:
         texts[OLDER_FILE] = _nested(
             {

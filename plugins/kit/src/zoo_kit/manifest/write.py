@@ -1,17 +1,22 @@
-"""A plugin's ``models.json`` and ``configs.json``, from its tables.
+"""A plugin's ``models.json``, ``configs.json`` and ``facts.json``, from its tables.
 
-The files are deterministic to the byte: the same tables give the same files on every machine.
+The files are deterministic to the byte: the same tables give the same files on every machine. What
+no table and no network knows is the accuracy of weights: a plugin keeps it in ``results.json``,
+which is checked here, and written in one form.
 """
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from importlib import import_module
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.config import PretrainedCfg
-from zoo_core.discovery.manifest import API, HEADER
+from zoo_core.discovery.facts import read_results
+from zoo_core.discovery.manifest import API, HEADER, parsed
 from zoo_core.discovery.natural_order import natural_sort
 from zoo_core.errors import PluginError
 from zoo_core.family import Family
@@ -27,6 +32,9 @@ if TYPE_CHECKING:
 
 MODELS_FILE = "models.json"
 CONFIGS_FILE = "configs.json"
+FACTS_FILE = "facts.json"
+RESULTS_FILE = "results.json"
+"""Written if a plugin has one."""
 STUB_FILE = "__init__.pyi"
 """Written if a plugin has one; an empty file is a start."""
 
@@ -54,9 +62,10 @@ def families_of(package: str) -> list[Family]:
 
 
 def manifest_texts(family: Family) -> dict[str, str]:
-    """Return both files of a family by name. Builds each network once, on the meta device."""
+    """Return the files of a family by name. Builds and runs each network, on the meta device."""
     architectures: dict[str, dict[str, Any]] = {}
     configs: dict[str, dict[str, Any]] = {}
+    facts: dict[str, dict[str, Any]] = {}
     known = set(family.architectures)
     for name in known:
         if not is_architecture(name):
@@ -70,14 +79,12 @@ def manifest_texts(family: Family) -> dict[str, str]:
             raise PluginError(f"family {family.name!r} has an alias {alias!r} that cannot work: {why}")
     for name in family.architectures:
         tags = family.tags(name)
-        row: dict[str, Any] = {"constructor": f"{family.package}:{name}"}
-        if tags:
-            row |= {"default": next(iter(tags)), "tags": list(tags)}
-            if untrained := [tag for tag, cfg in tags.items() if not cfg.has_weights]:
-                row["untrained"] = untrained
-        architectures[name] = row
+        architectures[name] = _row(family, name, tags)
         described = {f"{name}.{tag}": cfg for tag, cfg in tags.items()}
-        configs |= _derived(family, name, described or {name: family.pretrained.get(name, PretrainedCfg())})
+        described = described or {name: family.pretrained.get(name, PretrainedCfg())}
+        net = _network(family, name, family.default_cfg(name))
+        facts[name] = _measured(net, family, name)
+        configs |= _derived(net, described)
     header = HEADER.format(
         api=API,
         family=family.name,
@@ -85,8 +92,12 @@ def manifest_texts(family: Family) -> dict[str, str]:
         names=" ".join(natural_sort(architectures)),
         old_names=" ".join(family.aliases),
     )
-    body = table_text({"architectures": architectures, "aliases": dict(family.aliases)})
-    return {MODELS_FILE: f"{header}\n{body.removeprefix('{').lstrip()}", CONFIGS_FILE: table_text(configs)}
+    texts = {CONFIGS_FILE: table_text(configs), FACTS_FILE: table_text(facts)}
+    named = {"facts": FACTS_FILE}
+    if results := _results(family):
+        texts[RESULTS_FILE], named["results"] = table_text(results), RESULTS_FILE
+    body = table_text({**named, "architectures": architectures, "aliases": dict(family.aliases)})
+    return {MODELS_FILE: f"{header}\n{body.removeprefix('{').lstrip()}", **texts}
 
 
 def write_manifest(package: str, *, check: bool = False) -> list[Path]:
@@ -117,18 +128,54 @@ def write_manifest(package: str, *, check: bool = False) -> list[Path]:
     return changed
 
 
-def _derived(family: Family, architecture: str, cfgs: dict[str, PretrainedCfg]) -> dict[str, dict[str, Any]]:
-    """Return the default configs as JSON, completed by the facts derived from the network."""
+def _row(family: Family, name: str, tags: dict[str, PretrainedCfg]) -> dict[str, Any]:
+    """Return the row of an architecture in ``models.json``."""
+    row: dict[str, Any] = {"constructor": f"{family.package}:{name}"}
+    if tags:
+        row |= {"default": next(iter(tags)), "tags": list(tags)}
+        if untrained := [tag for tag, cfg in tags.items() if not cfg.has_weights]:
+            row["untrained"] = untrained
+    return row
+
+
+def _network(family: Family, architecture: str, cfg: PretrainedCfg, device: str = "meta") -> nn.Module:
+    """Build a network as its default config has it, with its classes, without loading anything."""
     from zoo_core.building.materialise import building, complete
     from zoo_core.building.narrow import adapt_model_to_state_dict
-    from zoo_core.network.infer import completed
+    from zoo_core.building.options import network_options
 
-    first = next(iter(cfgs.values()))
-    with building("meta") as deferral:
-        net = family.network_class(family.architectures[architecture], in_chans=first.input_size[0])
+    with building(device) as deferral:
+        options = network_options(family.network_class, cfg, {})
+        net = family.network_class(family.architectures[architecture], **options)
         if shapes := family.pruned_shapes(architecture):
             adapt_model_to_state_dict(net, shapes)
-    complete(net, deferral, "meta")
+    complete(net, deferral, device)
+    return net
+
+
+def _measured(net: nn.Module, family: Family, architecture: str) -> dict[str, Any]:
+    """Return the facts of an architecture.
+
+    Raises:
+        PluginError: if the network cannot run the images of its default config.
+    """
+    from zoo_kit.manifest.facts import facts_of
+
+    cfg = family.default_cfg(architecture)
+    fixed = cfg.fixed_input_size
+    with suppress(Exception):  # a network that looks at values runs in memory alone
+        return facts_of(net, cfg.input_size, fixed_input_size=fixed)
+    try:
+        return facts_of(_network(family, architecture, cfg, "cpu"), cfg.input_size, fixed_input_size=fixed)
+    except Exception as error:
+        what = f"{architecture} cannot run an image of {cfg.input_size}: {type(error).__name__}: {error}"
+        raise PluginError(what) from error
+
+
+def _derived(net: nn.Module, cfgs: dict[str, PretrainedCfg]) -> dict[str, dict[str, Any]]:
+    """Return the default configs as JSON, completed by the facts derived from the network."""
+    from zoo_core.network.infer import completed
+
     rows = {}
     for name, cfg in cfgs.items():
         whole = completed(net, cfg)
@@ -139,13 +186,33 @@ def _derived(family: Family, architecture: str, cfgs: dict[str, PretrainedCfg]) 
     return rows
 
 
+def _results(family: Family) -> dict[str, Any]:
+    """Read a family's ``results.json``, and check it; empty if it has none.
+
+    Raises:
+        PluginError: for what is no result, and a result of weights that the family does not have.
+    """
+    file = files(family.package).joinpath(RESULTS_FILE)
+    if not file.is_file():
+        return {}
+    rows, what = parsed(file.read_bytes(), RESULTS_FILE), f"{RESULTS_FILE} of family {family.name!r}"
+    if not isinstance(rows, dict):
+        raise PluginError(f"{what} is not an object")
+    for name, row in rows.items():
+        read_results(row, f"{what}, {name!r}")
+        if name not in family.pretrained:
+            raise PluginError(f"{what} has a result of {name!r}, and no such weights")
+    return {name: rows[name] for name in family.pretrained if name in rows}
+
+
 def _bytes_of(net: nn.Module, num_classes: int) -> int:
     """Count the bytes of the state dict of `net` with a classifier for `num_classes` classes."""
     total = sum(tensor.numel() * tensor.itemsize for tensor in net.state_dict().values())
     classifier: Any = getattr(net, "get_classifier", lambda: None)()
     if rows := getattr(classifier, "out_features", 0):
-        total += (num_classes - rows) * sum(tensor.nbytes // rows for tensor in classifier.parameters())
-    return total
+        return total + (num_classes - rows) * sum(tensor.nbytes // rows for tensor in classifier.parameters())
+    hidden: int = getattr(net, "head_hidden_size", 0)
+    return total + num_classes * (hidden + 1) * 4
 
 
 def table_text(values: dict[str, Any], nested: Collection[str] = ("architectures", "aliases")) -> str:

@@ -28,7 +28,7 @@ _OF_THE_NETWORK = ("first_conv", "classifier")
 @check(
     "manifest",
     reason="users see the manifest, and get the code: what is listed must be what is built",
-    remedy="run `zoo manifest PACKAGE` after every change of the tables, and commit models.json and configs.json",
+    remedy="run `zoo manifest PACKAGE` after every change of the tables, and commit the files that it wrote",
     needs=("installation",),
 )
 def manifest(subject: Subject) -> Iterable[str]:

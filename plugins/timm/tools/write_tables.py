@@ -17,6 +17,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ def main() -> None:
     """Write the files, or with ``--print`` the table of the timm that is importable."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("versions", nargs="*", help="releases of timm; default: the last eight")
+    parser.add_argument("--keep", type=Path, help="a folder that keeps the installed releases for another run")
+    parser.add_argument("--facts", type=Path, help="what write_facts.py wrote; default: the facts stay as they are")
+    parser.add_argument("--results", type=Path, nargs="*", default=[], help="JSON of weights to [[size, top1, top5]]")
     parser.add_argument("--print", action="store_true", help="print the table of the importable timm as JSON")
     args = parser.parse_args()
     if args.print:
@@ -37,10 +41,40 @@ def main() -> None:
     from zoo_kit.manifest.bridge import bridge_texts
 
     versions = sorted(args.versions or latest(RELEASES), key=release_of, reverse=True)
-    tables = {version: table_of(version) for version in versions}
-    for name, text in bridge_texts("timm", f"timm>={versions[-1]}", "timm", tables).items():
+    with tempfile.TemporaryDirectory() as folder:
+        tables = {version: table_of(version, (args.keep or Path(folder)) / version) for version in versions}
+    facts, sizes = facts_in(args.facts)
+    for each in tables.values():
+        for name, row in each["configs"].items():
+            row |= {"size": sizes[name]} if name in sizes else {}
+    results = results_in(args.results, tables[versions[0]]["configs"])
+    texts = bridge_texts("timm", f"timm>={versions[-1]}", "timm", tables, facts=facts, results=results)
+    for name, text in texts.items():
         (PACKAGE / name).write_bytes(text.encode())
-        print(f"wrote {PACKAGE / name}, {len(text):,} bytes")
+        print(f"wrote {name}, {len(text):,} bytes")
+
+
+def facts_in(file: Path | None) -> tuple[dict[str, Any], dict[str, int]]:
+    """Return the rows of ``facts.json``, and bytes by name of weights: measured, or those written."""
+    if file is None:
+        configs = json.loads((PACKAGE / "configs.json").read_text())
+        known = {name: row["size"] for name, row in configs.items() if "size" in row}
+        return json.loads((PACKAGE / "facts.json").read_text()), known
+    rows = sorted(map(json.loads, file.read_text().splitlines()), key=lambda row: row["name"])
+    sizes = {f"{row['name']}.{tag}": size for row in rows for tag, size in row["sizes"].items()}
+    return {row["name"]: row["facts"] for row in rows}, sizes
+
+
+def results_in(files: list[Path], weights: Iterable[str]) -> dict[str, Any]:
+    """Return the rows of ``results.json``, from published figures; those written without a file."""
+    if not files:
+        return json.loads((PACKAGE / "results.json").read_text())
+    figures = {name: rows for file in files for name, rows in json.loads(file.read_text()).items()}
+    return {
+        name: [{"image_size": size, "top1": top1, "top5": top5} for size, top1, top5, *_ in figures[name]]
+        for name in weights
+        if name in figures
+    }
 
 
 def latest(count: int) -> list[str]:
@@ -51,16 +85,17 @@ def latest(count: int) -> list[str]:
     return re.findall(r"\d+(?:\.\d+)+", listed)[:count]
 
 
-def table_of(version: str) -> dict[str, Any]:
-    """Return the table of one release, from a process that has no other."""
-    with tempfile.TemporaryDirectory() as folder:
-        install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-compile", "--target", folder]
+def table_of(version: str, folder: Path) -> dict[str, Any]:
+    """Return the table of one release, installed into a folder, from a process that has no other."""
+    if not folder.is_dir():
+        install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-compile", "--target", str(folder)]
         subprocess.run([*install, f"timm=={version}"], check=True)
-        path = os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])])
-        ask = [sys.executable, __file__, "--print"]
-        done = subprocess.run(ask, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found.pop("version") == version, f"asked timm {found} instead of {version}"
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    ask = [sys.executable, __file__, "--print"]
+    done = subprocess.run(ask, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    if (got := found.pop("version")) != version:
+        raise SystemExit(f"asked timm {got} instead of {version}")
     return found
 
 
@@ -80,7 +115,9 @@ def table() -> dict[str, Any]:
         if not named:
             named = {"": config(_registry._model_pretrained_cfgs[name])}
         configs |= {f"{name}.{tag}".rstrip("."): config_row(cfg) for tag, cfg in named.items()}
-    old = {name: target for name, target in _registry._deprecated_models.items() if target}
+    offered = {*rows, *(f"{name}.{tag}" for name, row in rows.items() for tag in row.get("tags", ()))}
+    # timm has old names of tags that it has renamed since.
+    old = {name: target for name, target in _registry._deprecated_models.items() if target in offered}
     return {"version": timm.__version__, "architectures": rows, "aliases": old, "configs": configs}
 
 

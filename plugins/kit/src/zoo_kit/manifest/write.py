@@ -180,7 +180,7 @@ def _derived(net: nn.Module, cfgs: dict[str, PretrainedCfg]) -> dict[str, dict[s
     for name, cfg in cfgs.items():
         whole = completed(net, cfg)
         if cfg.has_weights and cfg.size is None and not (cfg.url or "").startswith("package:"):
-            whole = whole.overlaid({"size": _bytes_of(net, cfg.num_classes)})
+            whole = whole.overlaid({"size": bytes_of(net, cfg.num_classes)})
         # The key says both. A table that states them must make the same file as one that does not.
         rows[name] = {key: value for key, value in whole.to_json().items() if key not in ("architecture", "tag")}
     return rows
@@ -205,7 +205,7 @@ def _results(family: Family) -> dict[str, Any]:
     return {name: rows[name] for name in family.pretrained if name in rows}
 
 
-def _bytes_of(net: nn.Module, num_classes: int) -> int:
+def bytes_of(net: nn.Module, num_classes: int) -> int:
     """Count the bytes of the state dict of `net` with a classifier for `num_classes` classes."""
     total = sum(tensor.numel() * tensor.itemsize for tensor in net.state_dict().values())
     classifier: Any = getattr(net, "get_classifier", lambda: None)()

@@ -17,9 +17,11 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PACKAGE = Path(__file__).parents[1] / "src" / "zoo_timm"
 RELEASES = 8
@@ -45,8 +47,8 @@ def main() -> None:
         tables = {version: table_of(version, (args.keep or Path(folder)) / version) for version in versions}
     facts, sizes = facts_in(args.facts)
     for each in tables.values():
-        for name, row in each["configs"].items():
-            row |= {"size": sizes[name]} if name in sizes else {}
+        for name in sizes.keys() & each["configs"].keys():
+            each["configs"][name]["size"] = sizes[name]
     results = results_in(args.results, tables[versions[0]]["configs"])
     texts = bridge_texts("timm", f"timm>={versions[-1]}", "timm", tables, facts=facts, results=results)
     for name, text in texts.items():
@@ -55,7 +57,7 @@ def main() -> None:
 
 
 def facts_in(file: Path | None) -> tuple[dict[str, Any], dict[str, int]]:
-    """Return the rows of ``facts.json``, and bytes by name of weights: measured, or those written."""
+    """Return the rows of ``facts.json``, and bytes by name of weights: anew, or as written."""
     if file is None:
         configs = json.loads((PACKAGE / "configs.json").read_text())
         known = {name: row["size"] for name, row in configs.items() if "size" in row}
@@ -86,7 +88,7 @@ def latest(count: int) -> list[str]:
 
 
 def table_of(version: str, folder: Path) -> dict[str, Any]:
-    """Return the table of one release, installed into a folder, from a process that has no other."""
+    """Return the table of one release, installed into a folder, from a process of its own."""
     if not folder.is_dir():
         install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-compile", "--target", str(folder)]
         subprocess.run([*install, f"timm=={version}"], check=True)

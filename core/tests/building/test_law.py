@@ -52,12 +52,24 @@ FACTORIES = {
     "own generator": lambda: torch.rand(SIZE, generator=torch.Generator().manual_seed(7)),
     "out": lambda: torch.randn(SIZE, out=torch.empty(SIZE)),
 }
+
+
+def _truncated(tensor: Tensor) -> None:
+    """A normal distribution within two deviations, by the inverse of its distribution function."""
+    with torch.no_grad():
+        tensor.uniform_(-0.9545, 0.9545)
+        tensor.erfinv_()
+        tensor.mul_(0.02 * 2**0.5).add_(0.01)
+        tensor.clamp_(min=-0.03, max=0.05)
+
+
 # What gives a tensor values, whatever it held; the first thing that happens to memory that nobody
 # has written.
 FILLS = {
     "uniform_": lambda t: t.uniform_(-0.5, 0.5),
     "uniform_, lopsided": lambda t: t.uniform_(1, to=2),
     "normal_": lambda t: t.normal_(std=0.02),
+    "truncated by steps": _truncated,
     "normal_, twice": lambda t: t.normal_().uniform_(),
     "zero_": lambda t: t.zero_(),
     "fill_": lambda t: t.fill_(0.25),
@@ -80,6 +92,9 @@ FILLS = {
 # What works on the values that are there, or only looks.
 CHANGES = {
     "mul_": lambda t: t.mul_(0.1),
+    "mul_ and add_": lambda t: t.mul_(0.5).add_(1, alpha=2),
+    "clamp_": lambda t: t.clamp_(max=0.3),
+    "div_ by itself": lambda t: t.div_(t.abs().max() + 1),
     "data.mul_": lambda t: t.data.mul_(3),
     "slice": lambda t: t[1:3].fill_(7.0),
     "setitem": lambda t: t.__setitem__((slice(None), 0), -1.0),
@@ -495,6 +510,39 @@ def test_a_network_inside_another_is_ready_while_the_other_is_built(tmp_path: Pa
     assert torch.equal(pair.inner.fc.weight, torch.ones(5, 64))
     assert pair.drawn == pair.inner.fc.bias.tolist()
     assert 0 < max(map(abs, pair.drawn)) <= 0.125
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_steps_after_a_draw_give_the_same_bits_whenever_they_are_done(symmetric: bool) -> None:
+    class Stepped(nn.Module):
+        def __init__(self, looks: bool) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.empty(7, 5))
+            with torch.no_grad():
+                self.weight.uniform_(-0.9, 0.9 if symmetric else 0.8)
+                if looks:
+                    assert float(self.weight.abs().sum()) > 0
+                self.weight.erfinv_().mul_(0.3).add_(0.1).clamp_(min=-0.2, max=0.3).sub_(1, alpha=2).div_(3)
+
+    made = []
+    for looks in (True, False):
+        torch.manual_seed(0)
+        with building() as deferral:
+            made.append(Stepped(looks))
+        complete(made[-1], deferral)
+    assert torch.equal(made[0].weight, made[1].weight)
+
+
+def test_a_step_that_is_refused_is_refused_where_it_stands() -> None:
+    with building():
+        weight = nn.Parameter(torch.empty(2).uniform_())
+        with pytest.raises(RuntimeError, match="leaf Variable"):
+            weight.mul_(2)
+        with torch.no_grad(), pytest.raises(TypeError):
+            weight.mul_("x")
+        with torch.no_grad(), pytest.raises(RuntimeError):
+            weight.to(torch.int64).erfinv_()
+    assert 0 <= float(weight.detach()[0]) <= 1
 
 
 def test_an_error_in_a_constructor_ends_the_deferral() -> None:

@@ -222,6 +222,7 @@ def test_plugins_as_json(site: Site, capsys: pytest.CaptureFixture[str]) -> None
             "family": "one",
             "api": 1,
             "architectures": 2,
+            "bridge": None,
         }
     ]
 

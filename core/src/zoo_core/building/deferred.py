@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _DRAWS: dict[Any, tuple[str, ...]] = {Tensor.uniform_: (), Tensor.normal_: (), init.kaiming_uniform_: ()}
 _DRAWS |= {init.uniform_: ("a", "b"), init.normal_: ("mean", "std")}
 _OVERWRITES = {*_DRAWS, Tensor.copy_, Tensor.fill_, Tensor.zero_, init.constant_}
+# Functions that change each value by itself, in place, and hold no other tensor: what follows a
+# draw as its next step, such as a truncated normal distribution made of a uniform one.
+_STEP_NAMES = ("add_", "clamp_", "clamp_max_", "clamp_min_", "div_", "erfinv_", "exp_", "log_", "mul_", "neg_", "sub_")
+_STEPS = {getattr(Tensor, name) for name in _STEP_NAMES}
 # Functions that make tensors of sizes alone.
 _FACTORIES = {torch.empty, torch.ones, torch.zeros}
 # Functions that read or set what a tensor is, and not its values.
@@ -114,6 +118,9 @@ class Deferral(TorchFunctionMode):
             if func in _DRAWS and overwritten in self._fresh and (draw := self._noted(func, target, args, kwargs)):
                 self._fresh[overwritten] = self._fresh[overwritten][0], draw
                 return target
+        elif func in _STEPS and (step := self._continued(func, args, kwargs)):
+            self._fresh[step[0]] = self._fresh[step[0]][0], step[1]
+            return args[0]
         touched: dict[int, None] = {}  # in a determined order
         if func not in _FACTORIES or "out" in kwargs:
             self._find(args[1:] if overwritten else args, touched)
@@ -156,6 +163,29 @@ class Deferral(TorchFunctionMode):
         self._states.append(_default_state())
         draw = draw_uniform_ if method is Tensor.uniform_ and len(values) == 2 else method
         return lambda tensor: draw(tensor, *values, **named, generator=torch.Generator().manual_seed(seed))
+
+    def _continued(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[int, Callable[[Tensor], object]] | None:
+        """Return the memory of a noted draw, and that draw with one more step; None for others.
+
+        Raises what the function itself would.
+        """
+        if not args or not isinstance(target := args[0], Tensor) or (address := _address(target)) is None:
+            return None
+        memory, before = self._fresh.get(address, (target, None))
+        if before is None or (target.requires_grad and torch.is_grad_enabled()):
+            return None
+        whole = (target.shape, target.stride(), target.dtype) == (memory.shape, memory.stride(), memory.dtype)
+        if not (whole and all(type(value) in (int, float, type(None)) for value in (*args[1:], *kwargs.values()))):
+            return None
+        func(target.new_empty(0), *args[1:], **kwargs)
+
+        def draw(tensor: Tensor) -> None:
+            before(tensor)
+            func(tensor, *args[1:], **kwargs)
+
+        return address, draw
 
     def _find(self, values: Iterable[Any], found: dict[int, None]) -> None:
         """Add the addresses of fresh memory that arguments of a function may be, or hold."""

@@ -17,6 +17,7 @@ from zoo_core.errors import ZooError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from zoo_core.discovery.bridge import Bridge
     from zoo_core.discovery.index import Index, Plugin
     from zoo_core.discovery.manifest import Manifest
 
@@ -47,10 +48,11 @@ def describe(index: Index) -> list[dict[str, Any]]:
     rows = []
     for plugin in (plugin for plugin in index.plugins if plugin.entry_point.value):
         manifest = plugin.manifest
-        offer: dict[str, Any] = {"family": None, "api": None, "architectures": 0}
+        offer: dict[str, Any] = {"family": None, "api": None, "architectures": 0, "bridge": None}
         if manifest.names:
             # Before the state is read: this parses the rows, which may prove broken.
             offer = {"family": manifest.family, "api": manifest.api, "architectures": len(manifest.architectures)}
+            offer["bridge"] = _bridge(manifest.bridge) if manifest.bridge else None
         rows.append(_row(plugin.entry_point, plugin.state, plugin.problem) | offer)
     rows += [_row(entry, "ready", "") for entry in index.hooks]
     return rows + [_row(entry, "disabled", f"{variable} keeps it out") for entry, variable in index.disabled]
@@ -67,6 +69,10 @@ def versions() -> dict[str, str]:
     except (PackageNotFoundError, KeyError):  # KeyError: metadata without a version
         found["torch"] = "not installed"
     return found
+
+
+def _bridge(bridge: Bridge) -> dict[str, Any]:
+    return {"requires": bridge.requires, "installed": bridge.installed or None, "table": bridge.table}
 
 
 def _row(entry: EntryPoint, state: str, problem: str) -> dict[str, Any]:
@@ -143,8 +149,10 @@ def _plugin(plugin: Plugin) -> Iterator[tuple[str, str]]:
     reinstall, report = _reinstall(entry.distribution), _report(entry)
     rows = manifest.architectures  # parsed before the problem is read: they may prove broken
     if plugin.problem:
-        upgrade = f"pip install --upgrade {entry.distribution} zoo-core"
-        yield f"is {plugin.state}: {plugin.problem}", upgrade if plugin.state == "incompatible" else reinstall
+        remedies = {"incompatible": f"pip install --upgrade {entry.distribution} zoo-core"}
+        if manifest.bridge:
+            remedies["incomplete"] = f"pip install '{manifest.bridge.requires}'"
+        yield f"is {plugin.state}: {plugin.problem}", remedies.get(plugin.state, reinstall)
         return
     if not entry.value:
         return

@@ -61,10 +61,12 @@ class EntryPoint(Record):
 class Scan(Record):
     """The results of a scan: entry points, and metadata that needs repair."""
 
-    __slots__ = ("damaged", "entry_points", "unused")
+    __slots__ = ("chosen", "damaged", "entry_points", "unused")
 
     def __init__(self) -> None:
         self.entry_points: list[EntryPoint] = []
+        self.chosen: dict[str, str] = {}
+        """Every distribution, with its metadata directory."""
         self.unused: list[tuple[str, str]] = []
         """Ignored metadata directories, each with the one used instead, or an empty text."""
         self.damaged: list[tuple[str, str]] = []
@@ -77,7 +79,7 @@ def scan(path: Iterable[object] | None = None) -> Scan:
     As for imports, the first path entry with a distribution wins. Never raises for what it finds.
     """
     found = Scan()
-    chosen: dict[str, str] = {}
+    chosen = found.chosen
     for key, version, location, data in _distributions(found, path):
         if key in chosen and _is_installed(chosen[key]):
             found.unused.append((location, chosen[key]))

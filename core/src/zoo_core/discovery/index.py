@@ -7,6 +7,12 @@ from zoo_core.discovery.manifest import API, Manifest, read_manifest
 from zoo_core.discovery.selection import Selection
 from zoo_core.errors import PluginError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FAMILY, _BRIDGE, _UNMET_BRIDGE = range(3)
+
 
 class Plugin:
     """One ``zoo_core.models`` entry point and its offer."""
@@ -30,10 +36,26 @@ class Plugin:
 
     @property
     def state(self) -> str:
-        """``"ready"``, ``"broken"`` or ``"incompatible"`` (made for another plugin API)."""
+        """Whether it is ``"ready"``.
+
+        If not, it is ``"broken"``, ``"incompatible"`` (made for another plugin API) or
+        ``"incomplete"`` (a bridge without its library).
+        """
         if not self.problem:
             return "ready"
+        if self.manifest.bridge and self.problem == self.manifest.bridge.problem:
+            return "incomplete"
         return "broken" if self.manifest.api == API else "incompatible"
+
+    @property
+    def rank(self) -> int:
+        """Its place where several offer a name: the least wins, and only equals conflict.
+
+        Bridges yield to families, and bridges without their library to all others.
+        """
+        if self.manifest.bridge is None:
+            return _FAMILY
+        return _UNMET_BRIDGE if self.state == "incomplete" else _BRIDGE
 
     def __repr__(self) -> str:
         return f"<{self.state} plugin {self.entry_point}>"
@@ -42,7 +64,7 @@ class Plugin:
 class Index:
     """Every plugin in every state, and the owners of each name."""
 
-    __slots__ = ("aliases", "claims", "disabled", "hooks", "owners", "plugins", "scan", "selection")
+    __slots__ = ("aliases", "claims", "disabled", "hooks", "owners", "plugins", "scan", "selection", "yielding")
 
     def __init__(self) -> None:
         self.plugins: list[Plugin] = []
@@ -52,7 +74,9 @@ class Index:
         self.owners: dict[str, Plugin] = {}
         """Architecture to the first plugin that offers it."""
         self.claims: dict[str, list[Plugin]] = {}
-        """Architecture to all its plugins, if there are several."""
+        """Architecture to all the plugins that conflict over it."""
+        self.yielding: dict[str, list[Plugin]] = {}
+        """Architecture to the bridges whose offer yields to that of its owners."""
         self.aliases: dict[str, list[Plugin]] = {}
         """Old name to the plugins that map it."""
         self.scan = Scan()
@@ -75,20 +99,35 @@ class Index:
             self.aliases.setdefault(old_name, []).append(plugin)
 
     def claim(self, name: str, plugin: Plugin) -> None:
-        """Add a plugin to the owners of an architecture."""
+        """Add a plugin to the owners of an architecture, or to the bridges that yield to them."""
         owner = self.owners.setdefault(name, plugin)
-        if plugin not in self.claims.get(name, (owner,)):
+        if plugin in self.every(name):
+            return
+        if plugin.rank == owner.rank:
             self.claims.setdefault(name, [owner]).append(plugin)
+        elif plugin.rank > owner.rank:
+            self.yielding.setdefault(name, []).append(plugin)
+        else:
+            self.yielding.setdefault(name, []).extend(self.claims.pop(name, [owner]))
+            self.owners[name] = plugin
 
     def offering(self, name: str) -> list[Plugin]:
-        """The plugins that offer an architecture."""
+        """The plugins that offer an architecture and do not yield."""
         return self.claims.get(name) or ([self.owners[name]] if name in self.owners else [])
 
+    def every(self, name: str) -> list[Plugin]:
+        """The plugins that offer an architecture, with the bridges that yield."""
+        return [*self.offering(name), *self.yielding.get(name, ())]
 
-def read_plugin(entry: EntryPoint) -> Plugin:
-    """Read one plugin's manifest. A fault becomes the plugin's `problem` instead of an error."""
+
+def read_plugin(entry: EntryPoint, installed: Mapping[str, str]) -> Plugin:
+    """Read one plugin's manifest. A fault becomes the plugin's `problem` instead of an error.
+
+    `installed` has the metadata directory of each distribution, for bridges.
+    """
     try:
         manifest = read_manifest(entry)
+        manifest.settle(installed)
     except PluginError as error:
         return Plugin(entry, Manifest(entry.name, [], rows={}, problem=str(error)))
     if manifest.api != API:
@@ -106,7 +145,7 @@ def build_index() -> Index:
         if variable := index.selection.excludes(entry.distribution):
             index.disabled.append((entry, variable))
         elif entry.group == MODELS_GROUP:
-            index.add(read_plugin(entry))
+            index.add(read_plugin(entry, index.scan.chosen))
         elif entry.group == HOOKS_GROUP:
             index.hooks.append(entry)
     return index

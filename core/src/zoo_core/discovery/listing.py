@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from re import Match
 
-    from zoo_core.discovery.index import Index
+    from zoo_core.discovery.index import Index, Plugin
     from zoo_core.discovery.manifest import Manifest
 
 
@@ -29,7 +29,7 @@ def names(
     wanted, unwanted = _patterns(patterns, with_tags), _patterns(exclude_filters, with_tags)
     families, modules = _strings(family), _strings(module)
     if not (with_tags or wanted or unwanted or families or modules or pretrained or name_matches_cfg or index.claims):
-        return natural_merge(plugin.manifest.names for plugin in index.plugins)
+        return natural_merge(_owned(index, plugin) for plugin in index.plugins)
     matches, rejects = _matcher(wanted), _matcher(unwanted)
     listed = []
     for name, manifest, qualifier in _architectures(index):
@@ -64,6 +64,12 @@ def _architectures(index: Index) -> Iterator[tuple[str, Manifest, str]]:
         rivals = index.claims.get(name, ())
         for plugin in rivals or (owner,):
             yield name, plugin.manifest, f"{plugin.distribution}/" if rivals else ""
+
+
+def _owned(index: Index, plugin: Plugin) -> list[str]:
+    """The names of a plugin, without those that yield to others'."""
+    names = plugin.manifest.names
+    return [name for name in names if index.owners[name] is plugin] if index.yielding else names
 
 
 def _patterns(patterns: str | Sequence[str], with_tags: bool) -> list[str]:

@@ -69,7 +69,7 @@ def candidates(index: Index, name: ModelName) -> list[FoundModel]:
     Raises:
         UnknownModelError: for a tag that none of them has.
     """
-    offering = index.offering(name.architecture)
+    offering = index.every(name.architecture) if name.distribution else index.offering(name.architecture)
     founds = [
         FoundModel(name.architecture, name.tag, plugin)
         for plugin in offering
@@ -81,7 +81,7 @@ def candidates(index: Index, name: ModelName) -> list[FoundModel]:
     if founds and not any(map(_has_tag, founds)):
         from zoo_core.discovery.messages import unknown_tag
 
-        raise unknown_tag(name, [tag for found in founds for tag in found.manifest.tags(found.architecture)])
+        raise unknown_tag(index, name, founds)
     for found in founds:
         found.tag = found.tag or found.manifest.default(found.architecture)
     return founds

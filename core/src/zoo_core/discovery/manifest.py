@@ -8,6 +8,7 @@ rely on the types, and on names that are safe to list.
 
 from __future__ import annotations
 
+from zoo_core.discovery import bridge as bridges
 from zoo_core.discovery.natural_order import natural_sort
 from zoo_core.discovery.resources import is_inside, read_data
 from zoo_core.errors import PluginError
@@ -15,7 +16,7 @@ from zoo_core.names import is_architecture, is_word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from typing import Any
 
     from zoo_core.discovery.entry_points import EntryPoint
@@ -32,8 +33,8 @@ class Manifest:
     """The architectures of one family. Data only: constructors are names, ``module:attribute``."""
 
     __slots__ = (
-        *("_aliases", "_data", "_rows", "_tables"),
-        *("api", "configs_file", "facts_file", "family", "names", "old_names", "package", "problem", "results_file"),
+        *("_aliases", "_data", "_differences", "_rows", "_tables", "api", "bridge", "configs_file", "facts_file"),
+        *("family", "names", "old_names", "package", "problem", "results_file"),
     )
 
     def __init__(
@@ -66,6 +67,9 @@ class Manifest:
         self._aliases = aliases or {}
         self._data = data
         self._tables: dict[str, dict[str, Any]] = {}
+        self._differences: bridges.Differences | None = None
+        self.bridge: bridges.Bridge | None = None
+        """The library that it bridges; None for a family of its own."""
 
     @property
     def architectures(self) -> Rows:
@@ -78,9 +82,12 @@ class Manifest:
         if self._rows is None:
             try:
                 full = _from_json(data, self.family, self.package)
-                if set(full.names) != set(self.names) or set(full.old_names) != set(self.old_names):
+                rows, aliases = (self._installed(table, getattr(full, table)) for table in bridges.TABLES[:2])
+                if set(rows) != set(self.names) or set(aliases) != set(self.old_names):
                     raise PluginError("the first line of its manifest contradicts the rest: `zoo manifest` was not run")
-                rows, self._aliases = full.architectures, full.aliases
+                for name, row in rows.items() if self.bridge else ():
+                    check_row(name, {"constructor": self._default_constructor(name), **row}, self.package)
+                self._aliases = aliases
                 self.facts_file, self.results_file = full.facts_file, full.results_file
             except PluginError as error:
                 rows, self.problem = {name: {} for name in self.names}, self.problem or str(error)
@@ -130,13 +137,51 @@ class Manifest:
         except PluginError:
             return ()
 
+    def settle(self, installed: Mapping[str, str]) -> None:
+        """Take a bridge's names in the installed version of its library, and note if that is wrong.
+
+        Args:
+            installed: distribution to its metadata directory.
+
+        Raises:
+            PluginError: if the file of the older versions cannot be used.
+        """
+        if self.bridge is None:
+            return
+        self.bridge.look_for(installed)
+        self.problem = self.bridge.problem
+        if self.bridge.table != self.bridge.versions[0]:
+            self.names = bridges.names_in(self.names, self.bridge, self._older())
+            self.old_names = list(self._installed("aliases", dict.fromkeys(self.old_names)))
+
+    def _installed(self, table: str, rows: dict[str, Any]) -> dict[str, Any]:
+        """Return the rows of a table that are right for a bridge's installed library."""
+        if self.bridge is None or self.bridge.table == self.bridge.versions[0]:
+            return rows
+        return self.bridge.changed(self._older(), table, rows)
+
+    def _older(self) -> bridges.Differences:
+        assert self.bridge is not None
+        if self._differences is None:
+            what = f"{self.bridge.older} in {self.package}"
+            values = parsed(read_data(self.package, self.bridge.older), what)
+            self._differences = bridges.checked_differences(values, self.bridge, what)
+        return self._differences
+
+    def _default_constructor(self, architecture: str) -> str:
+        return f"{self.package}:{architecture}" if self.bridge else ""
+
     def constructor(self, architecture: str) -> str:
         """``module:attribute`` of an architecture's constructor."""
-        return self.architectures[architecture].get("constructor", "")
+        return self.architectures[architecture].get("constructor") or self._default_constructor(architecture)
 
     def family_of(self, architecture: str) -> str:
-        """The manifest's family, or the one that this process registered the architecture with."""
-        return (self._rows or {}).get(architecture, {}).get("family", self.family)
+        """The manifest's family, or the one of an architecture's own row.
+
+        Bridges and the models that this process registered have such rows.
+        """
+        rows = self.architectures if self.bridge else self._rows or {}
+        return rows.get(architecture, {}).get("family", self.family)
 
     def tags(self, architecture: str) -> list[str]:
         """The tags of an architecture, its default first."""
@@ -158,7 +203,7 @@ class Manifest:
             if not (_is_table(table) if kind == "configs" else isinstance(table, dict)):
                 what = "an object of objects" if kind == "configs" else "an object"
                 raise PluginError(f"{file} in {self.package} is not {what}")
-            self._tables[kind] = table
+            self._tables[kind] = self._installed("configs", table) if kind == "configs" else table
         return self._tables[kind]
 
 
@@ -194,7 +239,9 @@ def _from_header(data: bytes, package: str) -> Manifest | None:
         return None
     listed, old = names.split(), old_names.split()
     _check_header(family, configs, listed, old, package)
-    return Manifest(family, listed, old, api=int(api), configs_file=configs, package=package, data=data)
+    manifest = Manifest(family, listed, old, api=int(api), configs_file=configs, package=package, data=data)
+    manifest.bridge = bridges.from_line(data[len(line) + 1 :].partition(b"\n")[0])
+    return manifest
 
 
 def _from_json(data: bytes, name: str, package: str) -> Manifest:
@@ -210,10 +257,11 @@ def _from_json(data: bytes, name: str, package: str) -> Manifest:
     if not isinstance(aliases, dict) or not all(map(is_word, aliases.values())):
         raise PluginError(f"'aliases' of its manifest in {package} is not an object of names")
     _check_header(family, configs, list(rows), list(aliases), package)
+    bridge = bridges.from_values(values)
     for architecture, row in rows.items():
-        check_row(architecture, row, package)
+        check_row(architecture, {"constructor": f"{package}:{architecture}", **row} if bridge else row, package)
     manifest = Manifest(family, natural_sort(rows), list(aliases), rows=rows, aliases=aliases, api=api)
-    manifest.configs_file, manifest.package = configs, package
+    manifest.configs_file, manifest.package, manifest.bridge = configs, package, bridge
     manifest.facts_file, manifest.results_file = (_data_file(values, field, package) for field in ("facts", "results"))
     return manifest
 

@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from zoo_core.discovery.lookup import FoundModel
+
 _MANY = 12  # nobody reads more names than this in an error
 
 
@@ -23,15 +25,41 @@ def cannot_use(index: Index, name: ModelName, plugins: list[Plugin]) -> ZooError
     return PluginError(f"cannot create {str(name)!r}: plugin {plugin.entry_point} is {plugin.state}: {plugin.problem}")
 
 
-def unknown_tag(name: ModelName, tags: list[str]) -> UnknownModelError:
+def unknown_tag(index: Index, name: ModelName, founds: list[FoundModel]) -> UnknownModelError:
     """The error for an architecture that lacks the tag."""
+    tags = [tag for found in founds for tag in found.manifest.tags(found.architecture)]
+    what = f"unknown model {str(name)!r}: {name.architecture} has"
+    elsewhere = _newer(name, [found.plugin for found in founds]) or _in_a_bridge(index, name)
     if not tags:
-        return UnknownModelError(f"unknown model {str(name)!r}: {name.architecture} has no tags")
+        return UnknownModelError(" ".join([f"{what} no tags", *elsewhere]))
     listed = ", ".join(tags[:_MANY]) + (", ..." if len(tags) > _MANY else "")
-    hint = did_you_mean(str(name.tag), tags) or "."
-    return UnknownModelError(
-        f"unknown model {str(name)!r}: {name.architecture} has no such tag{hint} Its tags: {listed}"
-    )
+    hint = "." if elsewhere else did_you_mean(str(name.tag), tags) or "."
+    return UnknownModelError(" ".join([f"{what} no such tag{hint}", *elsewhere, f"Its tags: {listed}"]))
+
+
+def _newer(name: ModelName, plugins: list[Plugin]) -> list[str]:
+    """Sentences on bridges that offer the name in a newer version of their library."""
+    bare = [name.architecture, str(ModelName(name.architecture, name.tag))]
+    needs = {
+        plugin: need
+        for plugin in plugins
+        if plugin.manifest.bridge and name.distribution in (None, plugin.distribution)
+        for need in (plugin.manifest.bridge.needs(each) for each in bare)
+        if need
+    }
+    return [
+        f"It needs {need}, and {plugin.manifest.bridge.installed} is installed: pip install --upgrade '{need}'."  # type: ignore[union-attr] # see above
+        for plugin, need in needs.items()
+    ]
+
+
+def _in_a_bridge(index: Index, name: ModelName) -> list[str]:
+    """Sentences on bridges that have the tag, and yield the architecture to a family."""
+    return [
+        f"{plugin.distribution} has it: {str(ModelName(name.architecture, name.tag, plugin.distribution))!r}."
+        for plugin in index.yielding.get(name.architecture, ())
+        if name.tag in plugin.manifest.tags(name.architecture) and not plugin.problem and not name.distribution
+    ]
 
 
 def _unknown_model(index: Index, name: ModelName) -> UnknownModelError:
@@ -41,7 +69,7 @@ def _unknown_model(index: Index, name: ModelName) -> UnknownModelError:
         plugins = [plugin for plugin in index.plugins if plugin.distribution == name.distribution]
         names = [arch for plugin in plugins for arch in plugin.manifest.names]
         why = f"{name.distribution} {'does not offer it' if plugins else 'is not an installed plugin'}"
-    hints = _hints(index, name)
+    hints = _newer(name, index.plugins) or _hints(index, name)
     if not any("pip install" in hint for hint in hints):  # a known plugin needs no guess
         hints += _nearest(name.architecture, names)
     hints = hints or ["`zoo list` shows what there is."]
@@ -67,7 +95,7 @@ def _hints(index: Index, name: ModelName) -> list[str]:
     hints = []
     installed = {plugin.distribution for plugin in index.plugins}
     for entry, variable in index.disabled:
-        manifest = read_plugin(entry).manifest
+        manifest = read_plugin(entry, index.scan.chosen).manifest
         if name.architecture in manifest.names and name.distribution in (None, entry.distribution):
             hints.append(f"{entry.distribution} offers it, but {variable} keeps that plugin out.")
             installed.add(entry.distribution)

@@ -14,6 +14,7 @@ from zoo_core.cli.parser import (
 )
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import OptionError
+from zoo_core.names import ModelName
 
 if TYPE_CHECKING:
     import argparse
@@ -45,11 +46,20 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from zoo_core.cli.commands.zoo_list import on_disk
     from zoo_core.description import describe
-    from zoo_core.registry import find_model, find_pretrained_cfg
+    from zoo_core.registry import current_index, find_model, find_pretrained_cfg
 
     found = find_model(args.name)
     cfg, known = find_pretrained_cfg(found), describe(args.name)
-    described = {**known.to_dict(), **on_disk(known), "name": args.name, "constructor": found.constructor}
+    bridge = found.manifest.bridge
+    others = [each for each in current_index().every(found.architecture) if each is not found.plugin]
+    described = {
+        **known.to_dict(),
+        **on_disk(known),
+        "name": args.name,
+        "constructor": found.constructor,
+        "bridge": bridge.requires if bridge else None,
+        "also_in": [str(ModelName(found.architecture, None, plugin.distribution)) for plugin in others],
+    }
     built = build(args.name, cfg, args.input_size) if args.build or args.input_size else None
     if args.json:
         print_json({**described, "config": cfg.to_dict() if cfg else None, **({"network": built} if built else {})})
@@ -66,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
         ("family", found.family),
         ("plugin", found.distribution),
         ("constructor", found.constructor),
+        ("bridge to", bridge and f"{bridge.distribution} {bridge.installed}"),
+        ("also in", ", ".join(described["also_in"])),
     ]
     print_fields([*fields, *facts_in_words(known), *expected], title=args.name)
     if built:

@@ -37,6 +37,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _cells(row: dict[str, Any]) -> tuple[object, ...]:
+    if bridge := row.get("bridge"):
+        library = bridge["requires"].partition(">=")[0]
+        offers = f"bridge to {library} {bridge['installed'] or '(not installed)'}"
+        return row["distribution"], row["version"], offers, row["architectures"], row["state"], row["path"]
     kind = row["group"].rpartition(".")[2].removesuffix("s")
     offers = f"{kind} {row['entry_point']}" if row.get("family") is None else f"family {row['family']}"
     return row["distribution"], row["version"], offers, row.get("architectures"), row["state"], row["path"]

@@ -68,9 +68,7 @@ def load_pretrained(
     """
     cfg = completed(model, _cfg_of(model, pretrained_cfg))
     path = fetch_weights(cfg, cache_dir=cache_dir)
-    mapped = _is_ours(cfg, path, cache_folder(cache_dir)) if mmap is None else mmap
-    with DisableTorchFunction():
-        state_dict = read_state_dict(path, mapped=mapped, cache_dir=cache_dir)
+    state_dict = _read(path, cfg, cache_dir, mmap)
     if filter_fn is not None:
         filtered = filter_fn(dict(state_dict), model)
         with DisableTorchFunction():
@@ -78,6 +76,31 @@ def load_pretrained(
     adapt = hook_manager().hook.zoo_adapt_state_dict
     state_dict = adapt(state_dict=state_dict, model=model, pretrained_cfg=cfg) or unwrapped_for(model, state_dict)
     load_adapted(model, state_dict, cfg, strict=strict, give=give, source=f"the weights in {path}")
+
+
+def fetch_state_dict(
+    model: nn.Module,
+    cfg: PretrainedCfg,
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    mmap: bool | None = None,
+    foreign: tuple[str, ...] = (),
+) -> tuple[Path, StateDict | None]:
+    """Return the file of a config's weights, and its tensors as other libraries adapt them.
+
+    Args:
+        model: that they are for, which hooks may want to know.
+        cfg: the weights.
+        cache_dir: as for `load_pretrained`.
+        mmap: as for `load_pretrained`.
+        foreign: suffixes of files that are not read: the tensors are None then.
+    """
+    path = fetch_weights(cfg, cache_dir=cache_dir)
+    if path.suffix in foreign:
+        return path, None
+    state_dict = _read(path, cfg, cache_dir, mmap)
+    adapt = hook_manager().hook.zoo_adapt_state_dict
+    return path, adapt(state_dict=state_dict, model=model, pretrained_cfg=cfg) or unwrapped_for(model, state_dict)
 
 
 def load_custom_pretrained(
@@ -158,6 +181,12 @@ def put(
             model.load_state_dict({**kept, **extra}, strict=False)
     except Exception as error:  # a module's own loading may raise whatever it likes
         raise WeightsError(f"{source} cannot be loaded by {type(model).__name__}: {str(error)[:500]}") from error
+
+
+def _read(path: Path, cfg: PretrainedCfg, cache_dir: str | os.PathLike[str] | None, mmap: bool | None) -> StateDict:
+    mapped = _is_ours(cfg, path, cache_folder(cache_dir)) if mmap is None else mmap
+    with DisableTorchFunction():
+        return read_state_dict(path, mapped=mapped, cache_dir=cache_dir)
 
 
 def _is_ours(cfg: PretrainedCfg, path: Path, cache: Path) -> bool:

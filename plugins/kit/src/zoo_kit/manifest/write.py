@@ -25,6 +25,7 @@ from zoo_core.names import is_architecture
 from zoo_kit.manifest.type_stub import constructor_stub
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from types import ModuleType
 
     from torch import nn
@@ -91,11 +92,11 @@ def manifest_texts(family: Family) -> dict[str, str]:
         names=" ".join(natural_sort(architectures)),
         old_names=" ".join(family.aliases),
     )
-    texts = {CONFIGS_FILE: _table(configs), FACTS_FILE: _table(facts)}
+    texts = {CONFIGS_FILE: table_text(configs), FACTS_FILE: table_text(facts)}
     named = {"facts": FACTS_FILE}
     if results := _results(family):
-        texts[RESULTS_FILE], named["results"] = _table(results), RESULTS_FILE
-    body = _table({**named, "architectures": architectures, "aliases": dict(family.aliases)})
+        texts[RESULTS_FILE], named["results"] = table_text(results), RESULTS_FILE
+    body = table_text({**named, "architectures": architectures, "aliases": dict(family.aliases)})
     return {MODELS_FILE: f"{header}\n{body.removeprefix('{').lstrip()}", **texts}
 
 
@@ -181,7 +182,7 @@ def _derived(net: nn.Module, cfgs: dict[str, PretrainedCfg]) -> dict[str, dict[s
     for name, cfg in cfgs.items():
         whole = completed(net, cfg)
         if cfg.has_weights and cfg.size is None and not (cfg.url or "").startswith("package:"):
-            whole = whole.overlaid({"size": _bytes_of(net, cfg.num_classes)})
+            whole = whole.overlaid({"size": bytes_of(net, cfg.num_classes)})
         # The key says both. A table that states them must make the same file as one that does not.
         rows[name] = {key: value for key, value in whole.to_json().items() if key not in ("architecture", "tag")}
     return rows
@@ -206,7 +207,7 @@ def _results(family: Family) -> dict[str, Any]:
     return {name: rows[name] for name in family.pretrained if name in rows}
 
 
-def _bytes_of(net: nn.Module, num_classes: int) -> int:
+def bytes_of(net: nn.Module, num_classes: int) -> int:
     """Count the bytes of the state dict of `net` with a classifier for `num_classes` classes."""
     total = sum(tensor.numel() * tensor.itemsize for tensor in net.state_dict().values())
     classifier: Any = getattr(net, "get_classifier", lambda: None)()
@@ -216,11 +217,14 @@ def _bytes_of(net: nn.Module, num_classes: int) -> int:
     return total + num_classes * (hidden + 1) * 4
 
 
-def _table(values: dict[str, Any]) -> str:
-    """Return JSON with one line for each row, so that a changed row is a changed line."""
+def table_text(values: dict[str, Any], nested: Collection[str] = ("architectures", "aliases")) -> str:
+    """Return JSON with one line for each row, so that a changed row is a changed line.
+
+    `nested` names the tables whose rows are meant, not themselves.
+    """
     rows = []
     for key, value in values.items():
-        if key in ("architectures", "aliases") and value:
+        if key in nested and value:
             inner = ",\n".join(f"  {_line(name)}: {_line(row)}" for name, row in value.items())
             rows.append(f"{_line(key)}: {{\n{inner}\n}}")
         else:

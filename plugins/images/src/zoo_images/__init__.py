@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from zoo_images.evaluation import Transform as Transform
     from zoo_images.evaluation import create_transform as create_transform
     from zoo_images.evaluation import resolve_data_config as resolve_data_config
-    from zoo_images.extraction.run import extract as extract
+    from zoo_images.extraction.extract import extract as extract
+    from zoo_images.extraction.extract import iterate as iterate
+    from zoo_images.extraction.rows import Rows as Rows
     from zoo_images.extraction.verify import verify as verify
     from zoo_images.feature_maps import Extraction as Extraction
     from zoo_images.feature_maps import config_of as config_of
@@ -44,7 +46,9 @@ _EXPORTS = {
     "Extraction": "feature_maps",
     "draw_maps": "picture",
     "Maps": "picture",
-    "extract": "extraction.run",
+    "extract": "extraction.extract",
+    "iterate": "extraction.extract",
+    "Rows": "extraction.rows",
     "verify": "extraction.verify",
     "search": "nearest",
 }

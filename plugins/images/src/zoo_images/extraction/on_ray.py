@@ -50,6 +50,7 @@ def compute_on_ray(
         "output": run.output,
         "batch_size": run.batch_size,
         "workers": run.workers,
+        "decoder": run.decoder,
         "kind": run.files.kind,
         "shard_size": run.images_per_shard,
         "threads": torch.get_num_threads(),

@@ -1,6 +1,7 @@
 """Image files to classes, feature maps and vectors.
 
-`transform` makes an image file a network's input, and `evaluation` does so for datasets.
+`transform` makes an image file a network's input, and `evaluation` does so for datasets;
+`signatures` says what a file is that is no image.
 `feature_maps` runs a model over some images and `picture` draws its maps; `labels` names classes.
 `extraction` turns any number of images into files of features; `nearest` compares them and
 `overview` draws them.

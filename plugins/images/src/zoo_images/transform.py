@@ -15,6 +15,8 @@ from torch import Tensor
 from zoo_core.config import INTERPOLATIONS
 from zoo_core.errors import ConfigError, ImageError, OptionError, did_you_mean
 
+from zoo_images.signatures import guess
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
@@ -60,7 +62,8 @@ def open_image(
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(f"{what} is not an image that Pillow can read") from error
+        meaning = guess(file)
+        raise ImageError(f"{what} is not an image that Pillow can read{': ' if meaning else ''}{meaning}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"the image {what} has too many pixels, as a decompression bomb has: {error}") from error
     except MemoryError as error:

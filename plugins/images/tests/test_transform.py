@@ -144,7 +144,7 @@ def test_postscript_starts_no_ghostscript(name: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     command = [sys.executable, "-c", program, tmp_path / name]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert result.stdout.endswith(f"{name}' is not an image that Pillow can read\n"), result
+    assert result.stdout.endswith(f"{name}' is not an image that Pillow can read: it seems to be PostScript\n"), result
     assert not trace.exists()
 
 

@@ -1,6 +1,7 @@
 """Image files to classes, feature maps and vectors.
 
-`transform` makes an image file a network's input, and `evaluation` does so for datasets.
+`transform` makes an image file a network's input, and `evaluation` does so for datasets;
+`signatures` says what a file is that is no image.
 `feature_maps` runs a model over some images and `picture` draws its maps; `labels` names classes.
 `extraction` turns any number of images into files of features; `nearest` compares them and
 `overview` draws them. `chart` draws the accuracy of models over what they cost.
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from zoo_images.evaluation import Transform as Transform
     from zoo_images.evaluation import create_transform as create_transform
     from zoo_images.evaluation import resolve_data_config as resolve_data_config
-    from zoo_images.extraction.run import extract as extract
+    from zoo_images.extraction.extract import extract as extract
+    from zoo_images.extraction.extract import iterate as iterate
+    from zoo_images.extraction.rows import Rows as Rows
     from zoo_images.extraction.verify import verify as verify
     from zoo_images.feature_maps import Extraction as Extraction
     from zoo_images.feature_maps import config_of as config_of
@@ -44,7 +47,9 @@ _EXPORTS = {
     "Extraction": "feature_maps",
     "draw_maps": "picture",
     "Maps": "picture",
-    "extract": "extraction.run",
+    "extract": "extraction.extract",
+    "iterate": "extraction.extract",
+    "Rows": "extraction.rows",
     "verify": "extraction.verify",
     "search": "nearest",
 }

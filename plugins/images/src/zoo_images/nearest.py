@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from zoo_core.errors import OptionError
 
+from zoo_images.extraction.decoders import decode, require_decoder
 from zoo_images.extraction.network import FeatureNetwork, NetworkOptions
 from zoo_images.extraction.run import read_run
 from zoo_images.extraction.shards import read_features
-from zoo_images.transform import crop_image, open_image, pixels_of
+from zoo_images.transform import open_image
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,19 +41,19 @@ def search(features: str | Path, like: str | Path, *, top: int = 10, feature: st
     """
     folder = Path(features)
     output = folder if (folder / "features").is_dir() else folder.parent
-    settings = read_run(output)["settings"]["network"]
-    options = NetworkOptions.from_json(settings)
-    image = open_image(like)  # before the model: a wrong path need not wait for a download
+    settings = read_run(output)["settings"]
+    options = NetworkOptions.from_json(settings["network"])
+    require_decoder(decoder := str(settings["decoder"]))
+    open_image(like)  # before the model: a wrong path need not wait for a download
     network = FeatureNetwork(options)
     name = feature or network.features[0]
     if name not in network.features:
         raise OptionError(f"there are no features {name!r} in {str(folder)!r}; there are {', '.join(network.features)}")
-    query = _unit(network(pixels_of(crop_image(image, network.cfg)).unsqueeze(0))[name])[0]
+    query = _unit(network(decode(Path(like), str(like), network.cfg, decoder).unsqueeze(0))[name])[0]
     best: list[tuple[float, str]] = []
-    for shard in read_features(folder):
-        names = [path for path, reason in zip(shard.names, shard.reasons, strict=True) if reason is None]
-        similarities = (_unit(shard.features[name]) @ query).tolist()
-        best = sorted([*best, *zip(similarities, names, strict=True)], key=lambda each: (-each[0], each[1]))[:top]
+    for rows in read_features(folder):
+        similarities = (_unit(rows.features[name]) @ query).tolist()
+        best = sorted([*best, *zip(similarities, rows.paths, strict=True)], key=lambda each: (-each[0], each[1]))[:top]
     return [Match(path=path, similarity=similarity) for similarity, path in best]
 
 

@@ -75,17 +75,19 @@ def projected(vectors: Tensor) -> Tensor:
 
 def _drawn(folder: Path) -> tuple[list[int], Tensor]:
     """Numbers of the images to draw, and their vectors."""
-    good: list[int] = []
-    vectors: list[Tensor] = []
-    first = 0
-    for shard in read_features(folder):
-        good += [first + place for place, reason in enumerate(shard.reasons) if reason is None]
-        vectors.append(next(iter(shard.features.values())).flatten(1).float())
-        first += len(shard.names)
-    if not good:
+    good = torch.tensor([reason is None for rows in read_features(folder) for reason in rows.reasons])
+    there = good.nonzero().flatten()
+    if not len(there):
         raise OptionError(f"there are no features to draw in {str(folder)!r}: every image failed")
-    chosen = torch.linspace(0, len(good) - 1, min(MOST, len(good))).round().long()
-    return [good[place] for place in chosen.tolist()], torch.cat(vectors)[chosen]
+    places = torch.linspace(0, len(there) - 1, min(MOST, len(there))).round().long()
+    vectors, first = [], 0
+    for rows in read_features(folder):
+        features = next(iter(rows.features.values()))
+        vectors.append(
+            features[places[(places >= first) & (places < first + len(features))] - first].flatten(1).float()
+        )
+        first += len(features)
+    return there[places].tolist(), torch.cat(vectors)
 
 
 def _thumbnail(source: Source, number: int) -> Image:

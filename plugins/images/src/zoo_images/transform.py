@@ -15,8 +15,10 @@ from torch import Tensor
 from zoo_core.config import INTERPOLATIONS
 from zoo_core.errors import ConfigError, ImageError, OptionError, did_you_mean
 
+from zoo_images.signatures import guess
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from zoo_core.config import PretrainedCfg
@@ -29,12 +31,19 @@ _MODES = {1: "L", 3: "RGB"}
 """Pillow's name for an image of so many channels."""
 
 
-def open_image(file: str | Path | IO[bytes], name: str | None = None) -> Image.Image:
+def open_image(
+    file: str | Path | IO[bytes],
+    name: str | None = None,
+    *,
+    draft: Callable[[int, int], tuple[int, int]] | None = None,
+) -> Image.Image:
     """Read a whole image file: the first frame, turned as its camera was held, on white.
 
     Args:
         file: its path, or an open file.
         name: what errors call it; None for its path.
+        draft: from a JPEG's width and height to the least that do: it may come out at a half, a
+            quarter or an eighth of its size.
 
     Raises:
         ImageError: if the file is missing, is no image of `FORMATS`, ends early or has too many
@@ -47,11 +56,14 @@ def open_image(file: str | Path | IO[bytes], name: str | None = None) -> Image.I
         with Image.open(file, formats=[each for each in FORMATS if each in Image.OPEN]) as image:
             if 0 in image.size:
                 raise ImageError(f"the image {what} has no pixels: {image.width} x {image.height}")
+            if draft:
+                image.draft(None, draft(*image.size))
             return _on_white(ImageOps.exif_transpose(image))
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(f"{what} is not an image that Pillow can read") from error
+        meaning = guess(file)
+        raise ImageError(f"{what} is not an image that Pillow can read{': ' if meaning else ''}{meaning}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"the image {what} has too many pixels, as a decompression bomb has: {error}") from error
     except MemoryError as error:
@@ -78,16 +90,12 @@ def crop_image(image: Image.Image, cfg: PretrainedCfg) -> Image.Image:
     channels, height, width = cfg.input_size
     if channels not in _MODES:
         raise OptionError(f"an image file gives 1 (grey) or 3 (RGB) channels, the network takes {channels}")
-    image = _to_eight_bits(image).convert(_MODES[channels])
-    target = math.floor(height / cfg.crop_pct), math.floor(width / cfg.crop_pct)
-    size = _resized((image.height, image.width), target, cfg.crop_mode)
-    if size[0] * size[1] > _MOST_PIXELS:
-        raise ImageError(
-            f"an image of {image.width} x {image.height} is too narrow: "
-            f"for a crop of {height} x {width} it would be resized to {size[1]} x {size[0]}"
-        )
+    image = _to_eight_bits(image)
+    if image.mode != _MODES[channels]:
+        image = image.convert(_MODES[channels])
+    size = resized_size((image.height, image.width), cfg)
     image = image.resize((size[1], size[0]), _resampling(cfg.interpolation))
-    top, left = _margin(size[0], height), _margin(size[1], width)
+    top, left = corner_of_crop(size, cfg)
     if cfg.crop_mode != "border":
         return image.crop((left, top, left + width, top + height))
     ground = tuple(round(255 * value) for value in cfg.mean)
@@ -137,8 +145,31 @@ def load_images(paths: Sequence[str | Path], cfg: PretrainedCfg) -> Tensor:
     return torch.stack([transform_image(open_image(path), cfg) for path in paths])
 
 
+def resized_size(source: tuple[int, int], cfg: PretrainedCfg) -> tuple[int, int]:
+    """Return the (height, width) that an image of `source` is resized to, before the crop.
+
+    Raises:
+        ConfigError: for a crop mode that does not exist.
+        ImageError: for an image so narrow that resizing it would fill the memory.
+    """
+    _, height, width = cfg.input_size
+    target = math.floor(height / cfg.crop_pct), math.floor(width / cfg.crop_pct)
+    size = _resized(source, target, cfg.crop_mode)
+    if size[0] * size[1] > _MOST_PIXELS:
+        raise ImageError(
+            f"an image of {source[1]} x {source[0]} is too narrow: "
+            f"for a crop of {height} x {width} it would be resized to {size[1]} x {size[0]}"
+        )
+    return size
+
+
+def corner_of_crop(size: tuple[int, int], cfg: PretrainedCfg) -> tuple[int, int]:
+    """Return where (top, left) the crop of a resized image starts; negative where it is larger."""
+    _, height, width = cfg.input_size
+    return _margin(size[0], height), _margin(size[1], width)
+
+
 def _resized(source: tuple[int, int], target: tuple[int, int], mode: str) -> tuple[int, int]:
-    """Return the (height, width) to resize `source` to, before the crop."""
     if mode == "squash":
         return target
     if mode not in ("center", "border"):

@@ -3,6 +3,7 @@ is killed."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -21,8 +22,12 @@ PROGRAM = """
 import sys
 from zoo_images import extract
 source, output, engine = sys.argv[1:]
+if engine == "ray":
+    import ray
+    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
 extract(source, "test_resnet.digits", output, batch_size=4, shard_size=4, workers=0, engine=engine, actors=2)
 """
+MINUTES = 4 * 60
 
 
 def contents(output: Path) -> dict[str, bytes]:
@@ -33,28 +38,55 @@ def contents(output: Path) -> dict[str, bytes]:
 def test_killing_a_worker_leaves_the_same_bytes(photos: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(photos)]
-    subprocess.run([*command, str(tmp_path / "local"), "local"], check=True)
-    process = subprocess.Popen([*command, str(tmp_path / "ray"), "ray"], stderr=subprocess.PIPE, text=True)
-    killed = None
-    while process.poll() is None and not killed:
-        if list((tmp_path / "ray" / "features").glob("*")):
-            killed = kill_an_actor()
-        time.sleep(0.01)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+    environment.pop("RAY_ADDRESS", None)
+    subprocess.run([*command, str(tmp_path / "local"), "local"], env=environment, check=True)
+    errors = tmp_path / "errors"
+    with errors.open("w") as stream:
+        process = subprocess.Popen(
+            [*command, str(tmp_path / "ray"), "ray"], env=environment, stderr=stream, start_new_session=True
+        )
+    cluster: set[int] = set()
+    try:
+        killed = False
+        deadline = time.monotonic() + MINUTES
+        while process.poll() is None and time.monotonic() < deadline:
+            found = descendants(process.pid)
+            cluster |= set(found)
+            if not killed and list((tmp_path / "ray" / "features").glob("*")):
+                killed = kill_an_actor(found)
+            time.sleep(0.02 if not killed else 0.5)
+        assert process.poll() == 0, errors.read_text()
+    finally:
+        for pid in (process.pid, *cluster):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
     assert killed, "the run ended before a worker could be killed"
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
 
 
-def kill_an_actor() -> int | None:
-    """Kill a process that computes shards. Returns its id."""
-    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    for line in listed.splitlines():
-        pid, _, words = line.strip().partition(" ")
-        if "ray::" in words and ("MapWorker" in words or "ShardActor" in words):
-            os.kill(int(pid), signal.SIGKILL)
-            return int(pid)
-    return None
+def descendants(parent: int) -> dict[int, str]:
+    """The processes that a process started, and those that they started, with their commands."""
+    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(maxsplit=2) for line in listed.splitlines()[1:]]
+    found: dict[int, str] = {}
+    generation = {parent}
+    while generation:
+        born = {int(pid): command for pid, above, command in rows if int(above) in generation}
+        found |= born
+        generation = set(born)
+    return found
+
+
+def kill_an_actor(processes: dict[int, str]) -> bool:
+    """Kill one of the processes that compute shards; returns whether there was one."""
+    for pid, command in processes.items():
+        if command.startswith("ray::") and ("MapWorker" in command or "ShardActor" in command):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                return True
+    return False
 
 
 def test_without_ray_the_remedy_is_said(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

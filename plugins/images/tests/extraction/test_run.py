@@ -19,7 +19,7 @@ import pytest
 import torch
 import zoo_core
 from zoo_core.errors import ImageError, OptionError, ZooError
-from zoo_images import create_transform, extract, verify
+from zoo_images import create_transform, extract, iterate, verify
 from zoo_images.extraction.shards import read_features
 from zoo_images.transform import open_image
 
@@ -100,12 +100,42 @@ def test_a_finished_run_computes_nothing(photos: Path, tmp_path: Path) -> None:
         ({"random": True}, "weights"),
         ({"input_size": (64, 64)}, "transform"),
         ({"format": "npy"}, "format"),
+        ({"channels_last": False}, "channels_last"),
+        ({"decoder": "draft"}, "decoder"),
     ],
 )
 def test_going_on_otherwise_is_refused(photos: Path, tmp_path: Path, options: dict, field: str) -> None:
     extract(photos, MODEL, tmp_path, workers=0)
     with pytest.raises(OptionError, match=rf"was begun otherwise: .*{field} was"):
         extract(photos, **{"model": MODEL, "output": tmp_path, "workers": 0, **options})
+
+
+@pytest.mark.parametrize("decoder", ["pillow", "draft"])
+def test_iterating_yields_what_extracting_writes(photos: Path, tmp_path: Path, decoder: str) -> None:
+    wanted = {"features": ["pooled", "map2"], "batch_size": 16, "workers": 1, "decoder": decoder}
+    extract(photos, MODEL, tmp_path, **wanted)
+    (rows,) = read_features(tmp_path)
+    before = sorted(photos.rglob("*"))
+    batches = list(iterate(photos, MODEL, **wanted))
+    assert [len(batch.names) for batch in batches] == [16, 16, 16, 2]
+    assert [path for batch in batches for path in batch.paths] == rows.paths
+    assert {**batches[0].failures, **batches[2].failures, **batches[3].failures} == rows.failures
+    assert list(rows.failures) == ["letter.jpg"]
+    for name, values in rows.features.items():
+        assert torch.equal(torch.cat([batch.features[name] for batch in batches]), values)
+        assert len(values) == len(rows.paths)
+    assert sorted(photos.rglob("*")) == before
+
+
+def test_mistakes_are_said_before_the_first_batch(photos: Path) -> None:
+    for wanted, message in [
+        ({"batch_size": 0}, "batch_size 0: at least 1"),
+        ({"devise": "cpu"}, r"there is no option 'devise'. Did you mean 'device'"),
+        ({"features": ["poled"]}, "Did you mean 'pooled'"),
+        ({"optimize": True}, "pip install zoo-inference"),
+    ]:
+        with pytest.raises(ZooError, match=message):
+            iterate(photos, MODEL, **wanted)
 
 
 def test_another_folder_of_images_is_another_source(photos: Path, tmp_path: Path) -> None:

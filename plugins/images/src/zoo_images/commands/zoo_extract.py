@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import BooleanOptionalAction
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.cli.output import print_json, print_table
@@ -47,7 +48,19 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--workers", type=int, metavar="N", help="processes that decode; default: one per core but one")
     parser.add_argument("--device", default="cpu", help="where the network runs: cpu (default), cuda, mps")
     parser.add_argument("--dtype", default="float32", help="float32 (default), bfloat16 or float16")
-    parser.add_argument("--channels-last", action="store_true", help="run the network in that memory format")
+    parser.add_argument(
+        "--channels-last",
+        action=BooleanOptionalAction,
+        default=True,
+        help="run the network in that memory format, which mostly is faster (default)",
+    )
+    parser.add_argument("--optimize", action="store_true", help="look for the fastest way to run it: zoo-inference")
+    parser.add_argument(
+        "--decoder",
+        default="pillow",
+        metavar="NAME",
+        help="pillow (default); faster, with other pixels: simplejpeg, draft",
+    )
     parser.add_argument("--column", metavar="NAME", help="of a table, the column with the encoded images")
     parser.add_argument("--random", action="store_true", help="random weights, seeded: to try without a download")
     parser.add_argument("--strict", action="store_true", help="stop at the first image that cannot be read")
@@ -62,7 +75,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Extract, and say what came out; 1 when an image failed."""
     from zoo_images.commands.zoo_features import check_output
-    from zoo_images.extraction.run import extract
+    from zoo_images.extraction.extract import extract
 
     preview = None
     if args.preview:
@@ -82,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
         dtype=args.dtype,
         channels_last=args.channels_last,
+        optimize=args.optimize,
+        decoder=args.decoder,
         input_size=args.input_size,
         random=args.random,
         column=args.column,
@@ -100,6 +115,11 @@ def run(args: argparse.Namespace) -> int:
     else:
         rows = [(name, " x ".join(map(str, shape))) for name, shape in summary.shapes.items()]
         print_table(("feature", "values of an image"), rows, title=f"{summary.images:,} images to {summary.output}")
+        if pixels := summary.decoder.get("pixels"):
+            print(
+                f"decoder {args.decoder}: in {pixels['compared']} of the images {pixels['share_differing']:.2%} of the "
+                f"pixels differ from Pillow's, by {pixels['largest_difference']} levels at the most"
+            )
         if summary.failed:
             print(f"{summary.failed:,} images failed: their reasons are in {summary.output}/failures.parquet")
         if preview:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import io
 import os
 import signal
 import sys
@@ -13,22 +12,24 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from zoo_core.errors import ImageError
+from zoo_core.errors import ImageError, ZooError
 
-from zoo_images.transform import crop_image, open_image, pixels_of
+from zoo_images.extraction.decoders import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
-    from PIL.Image import Image
     from zoo_core.config import PretrainedCfg
 
     from zoo_images.extraction.sources.base import Source
 
 _PR_SET_PDEATHSIG = 1
+_KEPT_BLOCKS = 8
+"""Of 16 MB: memory that a worker keeps for its next image. Pillow would give it back to the system
+after each, which costs as much time as decoding."""
 
 
 @dataclasses.dataclass
@@ -46,8 +47,8 @@ class Batch:
 class _Decoded(Dataset[Batch]):
     """The batches of a source by number, with fixed boundaries, as kernels round by batch size."""
 
-    def __init__(self, source: Source, cfg: PretrainedCfg, batch_size: int) -> None:
-        self.source, self.cfg, self.batch_size = source, cfg, batch_size
+    def __init__(self, source: Source, cfg: PretrainedCfg, decoder: str, batch_size: int) -> None:
+        self.source, self.cfg, self.decoder, self.batch_size = source, cfg, decoder, batch_size
 
     def __getitem__(self, number: int) -> Batch:
         start = number * self.batch_size
@@ -58,7 +59,7 @@ class _Decoded(Dataset[Batch]):
         names = self.source.names[start:stop]
         for target, name, encoded in zip(pixels, names, self.source.read(start, stop), strict=True):
             try:
-                target.copy_(pixels_of(crop_image(_opened(encoded, name), self.cfg)))
+                target.copy_(decode(encoded, name, self.cfg, self.decoder))
                 reasons.append(None)
             except ImageError as error:
                 reasons.append(str(error))
@@ -66,32 +67,50 @@ class _Decoded(Dataset[Batch]):
 
 
 def decoded_batches(
-    source: Source, cfg: PretrainedCfg, batch_size: int, numbers: Sequence[int], workers: int
+    source: Source, cfg: PretrainedCfg, decoder: str, batch_size: int, numbers: Sequence[int], workers: int
 ) -> Iterator[Batch]:
     """Yield the batches `numbers`, in that order.
 
     Args:
         source: the images.
         cfg: the default config, which says how an image becomes an input.
+        decoder: see `zoo_images.extraction.decoders`.
         batch_size: images in a batch; the last one of the source may be smaller.
         numbers: which batches, counted from 0.
         workers: processes that decode, each on one thread; 0 decodes in this one.
+
+    Raises:
+        ZooError: when one of these processes dies.
     """
     with warnings.catch_warnings():
         # It warns of more workers than cores, which whoever asks for them knows better.
         warnings.filterwarnings("ignore", message="This DataLoader will create")
         loader = DataLoader(
-            _Decoded(source, cfg, batch_size),
+            _Decoded(source, cfg, decoder, batch_size),
             batch_size=None,
             sampler=list(numbers),
             num_workers=workers,
             prefetch_factor=3 if workers else None,
-            worker_init_fn=partial(_end_with, os.getpid()),
+            worker_init_fn=partial(_begin, os.getpid()),
         )
-        return iter(loader)
+        decoded = iter(loader)
+    try:
+        yield from decoded
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise ZooError(
+            "a process that decodes images died: there may be too little memory for so many --workers, or a file in "
+            "the next batches breaks the decoder"
+        ) from error
 
 
-def _end_with(parent: int, _: int) -> None:
+def _begin(parent: int, _: int) -> None:
+    _end_with(parent)
+    Image.core.set_blocks_max(_KEPT_BLOCKS)  # type: ignore[attr-defined] # it has no other name
+
+
+def _end_with(parent: int) -> None:
     """Let a worker end when the process `parent` that started it is killed.
 
     PyTorch's own watch over the parent starts too late: a worker whose parent is killed while it
@@ -101,13 +120,3 @@ def _end_with(parent: int, _: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
-
-
-def _opened(encoded: bytes | Path | OSError, name: str) -> Image:
-    if isinstance(encoded, OSError):
-        raise ImageError(f"cannot read the image {name!r}: {encoded}")
-    if isinstance(encoded, bytes):
-        return open_image(io.BytesIO(encoded), name)
-    if encoded.exists() and not encoded.is_file():
-        raise ImageError(f"cannot read the image {name!r}: it is no file")  # reading a pipe may never end
-    return open_image(encoded, name)

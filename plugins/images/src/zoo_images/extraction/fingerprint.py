@@ -6,10 +6,10 @@ import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import PIL
 import torch
-from PIL import features as pillow
 from zoo_core.errors import OptionError
+
+from zoo_images.extraction.decoders import description
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 _TRANSFORM = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
 
 
-def fingerprint_of(network: FeatureNetwork, source: Source, layout: Mapping[str, Any]) -> dict[str, Any]:
+def fingerprint_of(network: FeatureNetwork, source: Source, decoder: str, layout: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that two runs with the same output have in common, as JSON types.
 
     Args:
         network: the network and how it runs.
         source: the images.
+        decoder: what makes pixels of them.
         layout: how rows are grouped: sizes of batches and shards, format.
     """
     options = network.options
@@ -34,21 +35,16 @@ def fingerprint_of(network: FeatureNetwork, source: Source, layout: Mapping[str,
         "weights": network.weights_hash,
         "features": list(network.features),
         "transform": {name: _plain(network.cfg[name]) for name in _TRANSFORM},
-        "decoder": decoder(),
+        "decoder": description(decoder, source, network.cfg),
         "device": _device_name(options.device),
         "dtype": options.dtype,
         "channels_last": options.channels_last,
+        "optimized": network.optimized,
         "images": len(source),
         "source": source.fingerprint(),
         **layout,
         "versions": {name: version(name) for name in ("zoo-core", "zoo-images", "torch", "pyarrow")},
     }
-
-
-def decoder() -> dict[str, str | None]:
-    """What turns files into pixels: Pillow, and the libraries that it was built with."""
-    libraries = ("libjpeg_turbo", "jpg", "zlib", "libtiff", "webp", "jpg_2000")
-    return {"pillow": PIL.__version__, **{name: pillow.version(name) for name in libraries}}
 
 
 def require_same(old: Mapping[str, Any], new: Mapping[str, Any], where: str) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 import zoo_core
 from torch import Tensor, nn
 from zoo_core.cli.parser import foreign_code
-from zoo_core.errors import OptionError, did_you_mean
+from zoo_core.errors import MissingExtraError, OptionError, did_you_mean
 
 from zoo_images.feature_maps import config_of
 from zoo_images.transform import normalise_pixels
@@ -19,9 +20,22 @@ from zoo_images.transform import normalise_pixels
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from zoo_core.config import PretrainedCfg
+
 KINDS = ("pooled", "pre_logits", "map0", "map-1", "map-1_whole")
 """Examples of what there is; a map has the index that it has in ``feature_info``."""
 _MAP = re.compile(r"map(-?\d+)(_whole)?")
+
+
+class NetworkFields(TypedDict, total=False):
+    """The fields of `NetworkOptions` that `zoo_images.extract` takes as arguments."""
+
+    random: bool
+    input_size: tuple[int, int] | None
+    device: str
+    dtype: str
+    channels_last: bool
+    optimize: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +50,22 @@ class NetworkOptions:
     """Height and width; None for the default config's."""
     device: str = "cpu"
     dtype: str = "float32"
-    channels_last: bool = False
+    channels_last: bool = True
+    """The memory format: on CPUs and GPUs most networks of convolutions run faster in it."""
+    optimize: bool = False
+    """Let zoo-inference look for the fastest way to run it."""
+
+    @classmethod
+    def of(cls, model: str, features: Sequence[str], fields: NetworkFields) -> NetworkOptions:
+        """Put arguments together.
+
+        Raises:
+            OptionError: for one that there is not.
+        """
+        known = NetworkFields.__annotations__
+        if unknown := next((name for name in fields if name not in known), None):
+            raise OptionError(f"there is no option {unknown!r}{did_you_mean(unknown, known)}")
+        return cls(model=model, features=tuple(features), **fields)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> NetworkOptions:
@@ -51,7 +80,7 @@ class NetworkOptions:
             }
             options = cls(**fields)
             texts = (options.model, options.device, options.dtype, *options.features)
-            flags = (options.random, options.channels_last)
+            flags = (options.random, options.channels_last, options.optimize)
             sides = options.input_size or ()
             if not all(map(_is(str), texts)) or not all(map(_is(bool), flags)) or not all(map(_is(int), sides)):
                 raise TypeError("a value is of another kind")
@@ -68,14 +97,17 @@ class FeatureNetwork:
         features: what is taken: ``pooled`` (what the network without classifier returns),
             ``pre_logits`` (what its classifier would see), ``map2`` (a feature map's mean over
             positions), ``map2_whole`` (the map itself).
+        optimized: how zoo-inference runs it; None where it was not asked to.
     """
 
     def __init__(self, options: NetworkOptions) -> None:
         """Create the network.
 
         Raises:
+            MissingExtraError: where it is to be optimised, without zoo-inference.
             ZooError: for a model, a feature, a device or weights that do not exist.
         """
+        optimize = _optimizer() if options.optimize else None
         self.options = options
         self.dtype = _dtype_named(options.dtype)
         torch.manual_seed(0)
@@ -84,12 +116,15 @@ class FeatureNetwork:
         self.cfg = config_of(net, options.input_size)
         self.weights_hash = hash_of_weights(net)
         self.features = _resolved(options.features, len(net.feature_info))  # type: ignore[arg-type]
-        self._maps = sorted({index for kind in self.features if (index := _index_of(kind)) is not None})
+        self.optimized: str | None = None
+        self._taken: nn.Module = _Taken(net, self.features)
         with foreign_code(f"cannot run {options.model!r} on {options.device!r}"):
-            self._net: Any = net
-            self._net.eval().requires_grad_(False).to(options.device, self.dtype)
+            self._taken.eval().requires_grad_(False).to(options.device, self.dtype)
             if options.channels_last:
-                self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's types lack it
+                _to_channels_last(self._taken)
+            if optimize:
+                self._taken = optimize(self._taken, self._images(_zeros(self.cfg)))
+                self.optimized = str(getattr(self._taken, "report", "yes"))
 
     def __call__(self, pixels: Tensor) -> dict[str, Tensor]:
         """Compute features, each (images, ...), of uint8 (images, height, width, channels).
@@ -98,33 +133,64 @@ class FeatureNetwork:
         """
         size = " x ".join(map(str, pixels.shape[1:]))
         with foreign_code(f"{self.options.model!r} cannot take images of {size}"), torch.inference_mode():
-            images = normalise_pixels(pixels.to(self.options.device), self.cfg).to(self.dtype)
-            if self.options.channels_last:
-                images = images.contiguous(memory_format=torch.channels_last)
-            taken = self._take(images)
+            taken = self._taken(self._images(pixels))
         stored = torch.float16 if self.dtype == torch.float16 else torch.float32
-        return {name: taken[name].to("cpu", stored).contiguous() for name in self.features}
+        return {name: tensor.to("cpu", stored).contiguous() for name, tensor in zip(self.features, taken, strict=True)}
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each feature of one image, found by running an image of zeros."""
-        channels, height, width = self.cfg.input_size
-        taken = self(torch.zeros(1, height, width, channels, dtype=torch.uint8))
-        return {name: tuple(tensor.shape[1:]) for name, tensor in taken.items()}
+        return {name: tuple(tensor.shape[1:]) for name, tensor in self(_zeros(self.cfg)).items()}
 
-    def _take(self, images: Tensor) -> dict[str, Tensor]:
-        taken = {}
-        if self._maps:
-            last, maps = self._net.forward_intermediates(images, indices=self._maps)
-            for index, values in zip(self._maps, maps, strict=True):
-                taken[f"map{index}"] = values.mean(dim=(-2, -1))
-                taken[f"map{index}_whole"] = values
+    def _images(self, pixels: Tensor) -> Tensor:
+        images = normalise_pixels(pixels.to(self.options.device), self.cfg).to(self.dtype)
+        return images.contiguous(memory_format=torch.channels_last) if self.options.channels_last else images
+
+
+class _Taken(nn.Module):
+    """A network that returns its features as a tuple."""
+
+    def __init__(self, net: nn.Module, features: Sequence[str]) -> None:
+        super().__init__()
+        self.net: Any = net
+        self.features = tuple(features)
+        self.maps = sorted({index for kind in features if (index := _index_of(kind)) is not None})
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        if self.maps:
+            last, maps = self.net.forward_intermediates(images, indices=self.maps)
         else:
-            last = self._net.forward_features(images)
-        if "pooled" in self.features:
-            taken["pooled"] = self._net.forward_head(last)
-        if "pre_logits" in self.features:
-            taken["pre_logits"] = self._net.forward_head(last, pre_logits=True)
-        return taken
+            last, maps = self.net.forward_features(images), []
+        taken = dict(zip((f"map{index}_whole" for index in self.maps), maps, strict=True))
+        for kind in self.features:
+            if kind not in taken:
+                taken[kind] = self._vector(kind, last, taken)
+        return tuple(taken[kind] for kind in self.features)
+
+    def _vector(self, kind: str, last: Tensor, maps: Mapping[str, Tensor]) -> Tensor:
+        if kind in ("pooled", "pre_logits"):
+            return self.net.forward_head(last, pre_logits=kind == "pre_logits")
+        return maps[f"{kind}_whole"].mean(dim=(-2, -1))
+
+
+def _optimizer() -> Callable[[nn.Module, Tensor], nn.Module]:
+    try:
+        return import_module("zoo_inference").optimize
+    except ModuleNotFoundError as error:
+        if error.name != "zoo_inference":
+            raise
+        raise MissingExtraError("the option 'optimize' is in zoo-inference: pip install zoo-inference") from error
+
+
+def _to_channels_last(module: nn.Module) -> None:
+    """Lay out what has height and width; PyTorch's own `to` would stumble over other tensors."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.dim() == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+
+
+def _zeros(cfg: PretrainedCfg) -> Tensor:
+    channels, height, width = cfg.input_size
+    return torch.zeros(1, height, width, channels, dtype=torch.uint8)
 
 
 def hash_of_weights(net: nn.Module) -> str:

@@ -30,7 +30,7 @@ def compute_on_ray(
     """Compute some shards of a run with `actors` at once. Returns how many images that were.
 
     It uses the cluster that ``ray.init`` or ``RAY_ADDRESS`` names, and else starts one on this
-    machine.
+    machine, which ends with the run.
 
     Raises:
         MissingExtraError: without Ray.
@@ -41,7 +41,8 @@ def compute_on_ray(
         import ray.data
     except ImportError as error:
         raise MissingExtraError("the engine 'ray' needs Ray: pip install 'zoo-images[ray]'") from error
-    if not ray.is_initialized():
+    started = not ray.is_initialized()
+    if started:
         ray.init(log_to_driver=False, include_dashboard=False)
     on_gpu = torch.device(run.network.options.device).type == "cuda"
     arguments = {
@@ -50,6 +51,7 @@ def compute_on_ray(
         "output": run.output,
         "batch_size": run.batch_size,
         "workers": run.workers,
+        "decoder": run.decoder,
         "kind": run.files.kind,
         "shard_size": run.images_per_shard,
         "threads": torch.get_num_threads(),
@@ -72,6 +74,9 @@ def compute_on_ray(
                 progress(int(row["images"]))
     except ray.exceptions.RayError as error:
         raise ZooError(f"Ray could not compute a shard: {error}") from error
+    finally:
+        if started:
+            ray.shutdown()
     return computed
 
 

@@ -11,6 +11,7 @@ import torch
 from zoo_core.errors import OptionError
 
 from zoo_images.extraction.batches import Batch, decoded_batches
+from zoo_images.extraction.decoders import require_decoder
 from zoo_images.extraction.fingerprint import require_same
 from zoo_images.extraction.network import FeatureNetwork, NetworkOptions
 from zoo_images.extraction.run import RUN_FILE, Run, read_run
@@ -44,11 +45,12 @@ def verify(output: str | Path, *, batches: int = 4, workers: int = 1, seed: int 
     """
     folder = Path(output)
     run = _run_of(folder, workers)
+    source, decoder = run.source, run.decoder
     written = [number for number in range(run.shards) if run.files.exists(number)]
     there = [batch for shard in written for batch in run.batches_of(shard)]
     drawn = sorted(Random(seed).sample(there, min(batches, len(there))))  # noqa: S311 - no secret
     images, differing = 0, list[str]()
-    for batch in decoded_batches(run.source, run.network.cfg, run.batch_size, drawn, workers):
+    for batch in decoded_batches(source, run.network.cfg, decoder, run.batch_size, drawn, workers):
         images += len(batch.reasons)
         differing += _differing(run, batch)
     return Verification(images=images, missing=run.shards - len(written), differing=tuple(differing))
@@ -65,9 +67,11 @@ def _run_of(folder: Path, workers: int) -> Run:
             "batch_size": int(fingerprint["batch_size"]),
             "shard_size": int(fingerprint["images_per_shard"]),
             "kind": str(fingerprint["format"]),
+            "decoder": str(settings["decoder"]),
         }
     except (KeyError, TypeError, ValueError) as error:
         raise OptionError(f"{str(folder / RUN_FILE)!r} is not as zoo extract writes it") from error
+    require_decoder(layout["decoder"])
     run = Run(source, FeatureNetwork(options), folder, workers=workers, **layout)
     require_same(fingerprint, run.fingerprint, str(folder))
     return run

@@ -4,9 +4,9 @@
 outputs, `measure` takes times in turns, `machine` says what they hold for, and `refused` is how an
 engine declines. `graph` has the passes over a network's operations. `saving` keeps an optimised
 model in a file. `benchmark` measures models, `cost` counts their operations and `plot` draws the
-result. `hooks` adds the `commands` to ``zoo`` and the option ``optimize`` to `create_model`, whose inputs
-are of `examples`. Public
-names are imported when they are first used: importing this package imports no torch.
+result. `hooks` adds the `commands` to ``zoo`` and the option ``optimize`` to `create_model`;
+`examples` are the inputs then. Public names are imported when they are first used: importing this
+package imports no torch.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from zoo_inference.cost import Cost as Cost
     from zoo_inference.cost import cost_of as cost_of
     from zoo_inference.machine import fingerprint as fingerprint
-    from zoo_inference.search import optimize as optimize
     from zoo_inference.optimized import Optimized as Optimized
     from zoo_inference.report import Report as Report
     from zoo_inference.saving import load as load
     from zoo_inference.saving import save as save
+    from zoo_inference.search import optimize as optimize
 
 _EXPORTS = {
     "optimize": "search",

@@ -75,7 +75,7 @@ class Optimized(nn.Module):
         )
 
     def __getattr__(self, name: str) -> Any:
-        """Return the model's attribute: ``feature_info``, ``pretrained_cfg``, ``num_classes``, ..."""
+        """Return the model's attribute, such as ``feature_info`` or ``num_classes``."""
         try:
             return super().__getattr__(name)
         except AttributeError:

@@ -102,7 +102,7 @@ class Report:
         return report
 
     def rows(self) -> list[tuple[str, str, str, str, str]]:
-        """Return a row for each attempt: engine, times faster, milliseconds, error, what came of it."""
+        """Return rows of engine, times faster, milliseconds, error, and what came of it."""
         return [
             (
                 attempt.name,
@@ -115,7 +115,8 @@ class Report:
         ]
 
     def __str__(self) -> str:
-        head = f"{' x '.join(map(str, self.shape))} {self.dtype} on {self.device}: {self.chosen}, {self.ratio:.2f} times"
+        shape = " x ".join(map(str, self.shape))
+        head = f"{shape} {self.dtype} on {self.device}: {self.chosen}, {self.ratio:.2f} times as fast"
         columns = ("engine", "times faster", "ms", "error", "")
         lines = [columns, *self.rows()]
         widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]

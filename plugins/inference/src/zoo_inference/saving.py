@@ -175,9 +175,12 @@ def _created(made: dict[str, Any], path: str | os.PathLike[str]) -> nn.Module:
 
 
 _RESERVED = frozenset(
-    "pretrained pretrained_cfg pretrained_cfg_overlay checkpoint_path cache_dir device dtype mmap features_only "
-    "out_indices feature_cls optimize".split()
+    {
+        *("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir", "device", "dtype"),
+        *("mmap", "features_only", "out_indices", "feature_cls", "feature_cfg", "optimize"),
+    }
 )
+"""Options of `create_model` and the builder, which a file may not set."""
 
 
 def _engine(name: str, subject: Subject, path: str | os.PathLike[str]) -> Run:
@@ -200,11 +203,11 @@ def _compare(
             leaves = [leaf.cpu() for leaf in pytree.tree_leaves(run(subject.example.clone()))]
     except Exception as error:
         raise ZooError(f"{os.fspath(path)} cannot run here with {report.chosen}: {first_line(error)}") from error
-    error = largest_error(leaves, expected)
-    if not error <= report.tolerance:
+    difference = largest_error(leaves, expected)
+    if not difference <= report.tolerance:
         raise ZooError(
-            f"{os.fspath(path)} computes something else here: {error:.1e} is more than {report.tolerance:g}. Optimize "
-            "the model here"
+            f"{os.fspath(path)} computes something else here: {difference:.1e} is more than {report.tolerance:g}. "
+            "Optimize the model here"
         )
 
 

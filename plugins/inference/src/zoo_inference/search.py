@@ -13,8 +13,8 @@ from zoo_core.errors import OptionError
 from zoo_inference.check import largest_error, probes
 from zoo_inference.engines.subject import Run, Subject
 from zoo_inference.engines.table import AS_GIVEN, ENGINES, chosen_engines
-from zoo_inference.machine import fingerprint
 from zoo_inference.graph.trace import first_line
+from zoo_inference.machine import fingerprint
 from zoo_inference.measure import clock_for, ratios, take_turns
 from zoo_inference.optimized import Optimized
 from zoo_inference.refused import Refused
@@ -82,7 +82,7 @@ def _check(model: nn.Module, example: Tensor, tolerance: float, budget_s: float)
     if isinstance(model, Optimized):
         raise OptionError("the model is optimised already: optimize its `original`")
     if not isinstance(example, Tensor) or example.dim() < 1 or example.shape[0] < 1:
-        raise OptionError("example_input is a tensor whose first axis is the batch, such as torch.randn(1, 3, 224, 224)")
+        raise OptionError("example_input is a tensor whose first axis is the batch: torch.randn(1, 3, 224, 224)")
     if any(module.training for module in model.modules()):
         raise OptionError("the model is in training mode: call model.eval() first")
     if not tolerance >= 0 or not budget_s > 0:

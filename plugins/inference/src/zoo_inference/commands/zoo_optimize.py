@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         check_output(args.output)
     if args.threads:
         torch.set_num_threads(args.threads)
-    options = {"features_only": True} if args.features_only else {}
+    options: dict[str, Any] = {"features_only": True} if args.features_only else {}
     with foreign_code(f"cannot create {args.name!r}"):
         model = zoo_core.create_model(args.name, pretrained=not args.random, device=args.device, **options).eval()
     backends = args.backends[0] if args.backends in (["auto"], ["torch"]) else args.backends
@@ -71,9 +71,7 @@ def run(args: argparse.Namespace) -> int:
         print_json({"model": args.name, **fast.report.to_dict()})
         return 0
     shape = " x ".join(map(str, fast.report.shape))
-    print_table(
-        ("engine", "times faster", "ms", "error", "outcome"), fast.report.rows(), title=f"{args.name}, {shape}"
-    )
+    print_table(("engine", "times faster", "ms", "error", "outcome"), fast.report.rows(), title=f"{args.name}, {shape}")
     print(f"{fast.report.chosen}: {fast.report.ratio:.2f} times as fast as the model as given")
     if args.output:
         print(f"wrote {args.output}")

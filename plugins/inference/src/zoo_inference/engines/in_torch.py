@@ -33,7 +33,7 @@ def folded_channels_last(subject: Subject) -> Run:
 
 
 def plain_channels_last(subject: Subject) -> Run:
-    """The network itself, given images whose channels lie side by side: for what cannot be traced."""
+    """The network itself, channels last: for what cannot be traced."""
     if subject.example.dim() != 4:
         raise Refused("its input is no batch of images")
     net = copy.deepcopy(subject.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -68,7 +68,9 @@ def script(subject: Subject) -> Run:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what varies with the input is found out by comparing
         try:
-            program = torch.jit.trace(flat, subject.example, check_trace=False)
+            program = torch.jit.trace(  # type: ignore[no-untyped-call]
+                flat, subject.example, check_trace=False
+            )
             program = torch.jit.optimize_for_inference(torch.jit.freeze(program.eval()))
             program(subject.example)  # the second run compiles
         except Exception as error:

@@ -42,7 +42,7 @@ def cuda_graph(subject: Subject) -> Run:
 def _record(net: Any, x: Tensor) -> tuple[Any, Tensor, Any]:
     """Record one run, after some on a side stream, as PyTorch's documentation asks for."""
     place = x.clone()
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(3):

@@ -33,7 +33,7 @@ def export(net: nn.Module, example: Tensor) -> bytes:
         try:
             # The exporter by tracing: the one by torch.export takes longer than a search has.
             torch.onnx.export(
-                torch.jit.trace(net.eval(), example, check_trace=False),
+                torch.jit.trace(net.eval(), example, check_trace=False),  # type: ignore[no-untyped-call]
                 (example,),
                 file,  # type: ignore[arg-type] # this exporter writes into files in memory
                 dynamo=False,

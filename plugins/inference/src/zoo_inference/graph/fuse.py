@@ -47,7 +47,7 @@ def fuse(net: fx.GraphModule) -> tuple[fx.GraphModule, int]:
 @cache
 def missing() -> str:
     """Return why the operators cannot be used here; empty where they can."""
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return "this PyTorch has no oneDNN"
     try:
         x, weight = torch.ones(1, 1, 3, 3), torch.ones(1, 1, 1, 1)
@@ -97,22 +97,20 @@ def _fuse_one(net: fx.GraphModule, node: fx.Node, conv: Conv, constants: Constan
     packed = _Packed(net, constants, weight, conv.bias)
     target, user = node, only_user(node)
     other = _added(node, user)
+    function: Any = torch.ops.mkldnn._convolution_pointwise.default
+    others: tuple[fx.Node, ...] = ()
+    tail: tuple[Any, ...] = ("none", [], "")
     if user is not None and other is not None:
-        target, relu = user, only_user(user)
-        activation = None
-        if relu is not None and relu.target is F.relu and not relu.kwargs:
-            target, activation = relu, "relu"
-        with net.graph.inserting_before(target):
-            tail = ("add", None, activation, [], None)
-            arguments = (conv.x, other, *packed.nodes(), *options, *tail)
-            new = net.graph.call_function(torch.ops.mkldnn._convolution_pointwise.binary, arguments)
-    else:
-        attribute: tuple[str, list[Any], str] = ("none", [], "")
-        if user is not None and (found := _activation(user)) is not None:
-            target, attribute = user, found
-        with net.graph.inserting_before(target):
-            arguments = (conv.x, *packed.nodes(), *options, *attribute)
-            new = net.graph.call_function(torch.ops.mkldnn._convolution_pointwise.default, arguments)
+        target, after = user, only_user(user)
+        relu = after is not None and after.target is F.relu and not after.kwargs
+        if after is not None and relu:
+            target = after
+        function, others = torch.ops.mkldnn._convolution_pointwise.binary, (other,)
+        tail = ("add", None, "relu" if relu else None, [], None)
+    elif user is not None and (activation := _activation(user)) is not None:
+        target, tail = user, activation
+    with net.graph.inserting_before(target):
+        new = net.graph.call_function(function, (conv.x, *others, *packed.nodes(), *options, *tail))
     new.meta = dict(target.meta)
     target.replace_all_uses_with(new)
     while target is not node:
@@ -123,7 +121,10 @@ def _fuse_one(net: fx.GraphModule, node: fx.Node, conv: Conv, constants: Constan
 
 
 class _Packed:
-    """The parameters of one fused convolution. A packed weight is no buffer: it cannot be copied."""
+    """The parameters of one fused convolution.
+
+    A packed weight is no buffer: it cannot be copied.
+    """
 
     def __init__(self, net: fx.GraphModule, constants: Constants, weight: Tensor, bias: Tensor | None) -> None:
         self.net, self.constants, self.bias = net, constants, bias

@@ -1,8 +1,8 @@
 """Dense blocks that write into one buffer.
 
-A dense block (https://arxiv.org/abs/1608.06993) concatenates its input and all outputs so far before
-every layer, which copies each map once per later layer. Here every map is written once, into a
-buffer of the block's final width, and a layer reads the buffer's beginning.
+A dense block (https://arxiv.org/abs/1608.06993) concatenates its input and all outputs so far
+before every layer, which copies each map once per later layer. Here every map is written once, into
+a buffer of the block's final width, and a layer reads the buffer's beginning.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Single operations of a graph: convolutions and norms whose parameters are known, and constants."""
+"""Single operations of a graph: convolutions and norms of known parameters, and constants."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Norm:
 def read_conv(net: fx.GraphModule, node: fx.Node) -> Conv | None:
     """Return the convolution that a node is; None for any other node."""
     if node.op == "call_module":
-        module = net.get_submodule(str(node.target))
+        module: Any = net.get_submodule(str(node.target))
         if (
             type(module).forward is not nn.Conv2d.forward
             or type(module)._conv_forward is not nn.Conv2d._conv_forward
@@ -57,12 +57,12 @@ def read_conv(net: fx.GraphModule, node: fx.Node) -> Conv | None:
             or not isinstance(node.args[0], fx.Node)
         ):
             return None
-        options = module.stride, module.padding, module.dilation, module.groups
-        return _conv(node.args[0], module.weight, module.bias, *options)
+        own = module.stride, module.padding, module.dilation, module.groups
+        return _conv(node.args[0], module.weight, module.bias, *own)
     if node.op != "call_function" or node.target not in (torch.conv2d, F.conv2d):
         return None
     names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
-    given = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+    given: dict[str, Any] = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
     weight, bias = constant(net, given.get("weight")), constant(net, given.get("bias"))
     if weight is None or (bias is None and given.get("bias") is not None) or not isinstance(given["input"], fx.Node):
         return None
@@ -79,7 +79,7 @@ def _conv(
         if not isinstance(pair, tuple | list) or len(pair) != 2 or not all(isinstance(each, int) for each in pair):
             return None  # "same" padding, or computed values
         pairs.append((pair[0], pair[1]))
-    return Conv(x, weight, bias, *pairs, groups) if isinstance(groups, int) else None
+    return Conv(x, weight, bias, pairs[0], pairs[1], pairs[2], groups) if isinstance(groups, int) else None
 
 
 def write_conv(net: fx.GraphModule, conv: Conv, constants: Constants) -> fx.Node:
@@ -93,7 +93,7 @@ def write_conv(net: fx.GraphModule, conv: Conv, constants: Constants) -> fx.Node
 def read_norm(net: fx.GraphModule, node: fx.Node) -> Norm | None:
     """Return the batch norm that a node is; None for any other node, and without statistics."""
     if node.op == "call_module":
-        module = net.get_submodule(str(node.target))
+        module: Any = net.get_submodule(str(node.target))
         forwards = (nn.BatchNorm2d.forward, nn.SyncBatchNorm.forward)
         if type(module).forward not in forwards or module.training or not isinstance(module.running_mean, Tensor):
             return None
@@ -104,7 +104,7 @@ def read_norm(net: fx.GraphModule, node: fx.Node) -> Norm | None:
     if node.op != "call_function" or node.target is not F.batch_norm:
         return None
     names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
-    given = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+    given: dict[str, Any] = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
     values = {name: constant(net, given.get(name)) for name in names[1:5]}
     lost = [name for name, value in values.items() if value is None and given.get(name) is not None]
     mean, var, eps = values["running_mean"], values["running_var"], given.get("eps", 1e-5)

@@ -57,9 +57,10 @@ def trace(net: nn.Module, example: Tensor) -> fx.GraphModule:
 def copied(net: fx.GraphModule) -> fx.GraphModule:
     """Return a graph of its own over the same modules and constants."""
     graph = fx.Graph()
-    output = graph.graph_copy(net.graph, val_map := {})
+    nodes: dict[fx.Node, fx.Node] = {}
+    output = graph.graph_copy(net.graph, nodes)
     graph.output(output)
-    for old, new in val_map.items():
+    for old, new in nodes.items():
         new.meta = dict(old.meta)
     return fx.GraphModule(net, graph)
 

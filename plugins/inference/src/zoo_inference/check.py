@@ -41,7 +41,7 @@ def largest_error(output: Any, expected: Any) -> float:
 
 def _error(leaf: Any, other: Any) -> float:
     if not (isinstance(leaf, Tensor) and isinstance(other, Tensor)):
-        return 0.0 if leaf == other else math.inf
+        return 0.0 if type(leaf) is type(other) and leaf == other else math.inf
     same = (leaf.shape, leaf.dtype, leaf.device) == (other.shape, other.dtype, other.device)
     if not same or leaf.is_contiguous() != other.is_contiguous():
         return math.inf

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def filled(net: nn.Module, seed: int = 0) -> nn.Module:
-    """Give every norm statistics and scales as training leaves them, and return the net in eval mode."""
+    """Give every norm statistics and scales as training leaves them; return the net, in eval mode."""
     numbers = torch.Generator().manual_seed(seed)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):

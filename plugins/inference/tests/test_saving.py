@@ -1,4 +1,4 @@
-"""An optimised model in a file: the same outputs in another process, a refusal where it is wrong."""
+"""Files: the same outputs in another process, and a refusal where they would be wrong."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_an_extractor_and_a_model_of_ones_own(tmp_path: Path) -> None:
 
 def test_a_file_of_another_machine_is_refused(saved: Path, tmp_path: Path) -> None:
     other = changed(saved, tmp_path / "b.safetensors", machine={"threads": 64})
-    with pytest.raises(ZooError, match="was made elsewhere: threads is 1, not 64. Optimize the model here"):
+    with pytest.raises(ZooError, match=r"was made elsewhere: threads is 1, not 64\. Optimize the model here"):
         zoo_inference.load(other)
     assert zoo_inference.load(other, elsewhere=True).report.chosen == "folded"
 
@@ -118,7 +118,10 @@ def test_a_file_that_is_wrong_here_is_refused(saved: Path, tmp_path: Path) -> No
         ({"device": "meta"}, "metadata is damaged"),
         ({"model": "{"}, "metadata is damaged"),
         ({"model": '{"architecture": "hf-hub:a/b", "options": {}}'}, "is no architecture"),
-        ({"model": '{"architecture": "test_resnet", "options": {"checkpoint_path": "/etc/passwd"}}'}, "checkpoint_path"),
+        (
+            {"model": '{"architecture": "test_resnet", "options": {"checkpoint_path": "/etc/passwd"}}'},
+            "checkpoint_path",
+        ),
         ({"model": '{"architecture": "test_resnet", "options": {}, "out_indices": "all"}'}, "metadata is damaged"),
     ],
 )

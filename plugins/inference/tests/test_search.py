@@ -230,7 +230,7 @@ def test_create_model_takes_the_option() -> None:
     assert [attempt.name for attempt in fast.report.attempts] == ["folded"]
     assert fast.made_with["options"] == {}
     assert type(zoo_core.create_model("test_resnet", optimize=False)).__name__ == "ResNet"
-    with pytest.raises(OptionError, match="optimize has no option 'budget'. Did you mean 'budget_s'"):
+    with pytest.raises(OptionError, match=r"optimize has no option 'budget'\. Did you mean 'budget_s'"):
         zoo_core.create_model("test_resnet", optimize={"budget": 5})
     with pytest.raises(OptionError, match="optimize is True"):
         zoo_core.create_model("test_resnet", optimize=3)

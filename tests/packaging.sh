@@ -20,7 +20,7 @@ install() {
 
 install torch "$work"/wheels/zoo_core-*.whl
 cd "$work"
-for lacking in "check zoo-kit" "classify zoo-images"; do
+for lacking in "check zoo-kit" "classify zoo-images" "optimize zoo-inference"; do
     read -r command package <<<"$lacking"
     said=$("$work/venv/bin/zoo" "$command" anything 2>&1) && { echo "zoo $command works without $package"; exit 1; }
     grep --quiet "pip install $package" <<<"$said" || { echo "zoo $command says: $said"; exit 1; }

@@ -20,7 +20,7 @@ CHOICES = {
     "images": ["zoo-core[images]", "zoo-resnet"],
     "all": ["zoo-core[all]"],
 }
-COMMANDS = {"kit": {"new", "check", "manifest"}, "images": {"features", "classify"}}
+COMMANDS = {"kit": {"new", "check", "manifest"}, "images": {"features", "classify"}, "inference": {"optimize", "bench"}}
 NOTHING_OF_OURS = """
 import sys
 
@@ -45,7 +45,7 @@ class Installed(NamedTuple):
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheels")
-    for project in ("core", "plugins/kit", "plugins/images", "plugins/resnet"):
+    for project in ("core", "plugins/kit", "plugins/images", "plugins/inference", "plugins/resnet"):
         build_wheel(ROOT / project, folder)
     return folder
 

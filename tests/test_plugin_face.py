@@ -20,6 +20,7 @@ TOOLS = {
     "zoo_compat": "cli errors features hooks layers names network registry weights",
     "zoo_kit": "building cli create discovery errors family features hooks names network registry weights",
     "zoo_images": "cli errors hooks weights",
+    "zoo_inference": "cli errors hooks network weights",
     "zoo_lab": "discovery errors hooks weights",
 }
 """Further rooms and files of zoo_core for tools, which are released with core or hold a site's own

@@ -51,7 +51,7 @@ def create_model(
         device: where the model is built.
         dtype: of its floating-point tensors, or the name of one: ``"bfloat16"``.
         options: ``num_classes``, ``in_chans``, ``features_only``, ``out_indices`` and whatever the
-            architecture has; None means the default.
+            architecture has; None means the default. ``optimize`` is zoo-inference's.
 
     Returns:
         The model in training mode, as a freshly made module is.
@@ -85,12 +85,14 @@ def create_model(
         options = {**checked_options(model.options, model_name, _callers_options()), **options}
         limits = modules_limited(model_name)
     hooks = hook_manager().hook
-    hooks.zoo_before_create(found=model.found, pretrained=pretrained, options=options)
+    finishing = hooks.zoo_before_create(found=model.found, pretrained=pretrained, options=options)
     with limits:
         net: nn.Module = load_constructor(model.found)(pretrained=pretrained, **options)
     with suppress(AttributeError):  # a plugin's constructor may return what it likes
         net.made_with = _made_with(model.found, options, cfg if pretrained else None)  # type: ignore[assignment] # plain
     hooks.zoo_after_create(found=model.found, pretrained=pretrained, model=net)
+    for finish in finishing:
+        net = finish(net)
     return net
 
 

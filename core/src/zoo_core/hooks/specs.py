@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -39,13 +39,18 @@ def zoo_fetch_weights(request: FetchRequest) -> Path | None:
 
 
 @hookspec
-def zoo_before_create(found: FoundModel, pretrained: bool, options: dict[str, Any]) -> None:
+def zoo_before_create(
+    found: FoundModel, pretrained: bool, options: dict[str, Any]
+) -> Callable[[nn.Module], nn.Module] | None:
     """Change the options of a model, or forbid it, before its plugin is imported.
 
     Called by `create_model` with the resolved name. Change `options`, the constructor's keyword
     arguments, in place for a site's defaults; raise an error of `zoo_core.errors` for a site's
-    policy. ``options["pretrained_cfg"]`` is the default config.
+    policy. ``options["pretrained_cfg"]`` is the default config. A plugin with an option of its own
+    takes it out of `options`, and returns a function from the finished model to the one that
+    `create_model` returns; None changes nothing.
     """
+    raise NotImplementedError
 
 
 @hookspec

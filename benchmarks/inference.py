@@ -1,0 +1,242 @@
+"""The fastest way to run a model, against timm run eagerly: `python benchmarks/inference.py`.
+
+Needs the peers, OpenVINO and ONNX Runtime (see constraints.txt). Every ratio is to timm's eager
+network with the same weights, in the same run: `zoo` runs eagerly, `torch` is optimised by PyTorch
+alone, `auto` by any backend, and beside them OpenVINO and ONNX Runtime run timm's network by hand.
+
+    python benchmarks/inference.py                                # the four networks, batch 1 and 8
+    python benchmarks/inference.py --only resnet50 --batch 1 --threads 2
+    python benchmarks/inference.py --rows eager                   # a network of each kind, and training
+    python benchmarks/inference.py --rows all bridged digits      # long: every architecture
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import io
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import peers
+from harness import Report, interleave
+
+peers.prepare()
+
+import timm
+import zoo_core as zoo
+import zoo_inference
+from zoo_inference.machine import fingerprint
+
+TARGETS = {
+    # architecture: targets of `auto` and of `torch`, at batch 1 and at batch 8
+    "resnet50": {1: (1.6, 1.45), 8: (1.45, 1.25)},
+    "densenet121": {1: (1.65, 1.5), 8: (1.45, 1.4)},
+    "cspdarknet53": {1: (1.55, 1.3), 8: (1.45, 1.25)},
+    "xception71": {1: (1.5, 1.3), 8: (1.5, 1.25)},
+}
+KINDS = {
+    "plain": "resnet50",
+    "grouped": "resnext50_32x4d",
+    "SE": "seresnet50",
+    "ECA": "ecaresnet50d",
+    "blurred": "resnetblur50",
+    "deep stem": "resnet50d",
+    "dense": "densenet121",
+    "separable": "xception41",
+    "cross-stage": "cspresnet50",
+    "group norm": "resnet50_gn",
+}
+"""An architecture of each kind, which eagerly may not be slower than timm's."""
+BRIDGED = (
+    "swin_tiny_patch4_window7_224 swin_small_patch4_window7_224 swinv2_tiny_window8_256 vit_tiny_patch16_224 "
+    "vit_small_patch16_224 deit_tiny_patch16_224 convnext_atto convnext_tiny convnextv2_atto efficientnet_b0 "
+    "efficientnet_b1 tf_efficientnetv2_b0 efficientnet_lite0 mobilenetv2_100 mobilenetv3_large_100 "
+    "mobilenetv3_small_100 mobilenetv4_conv_small mnasnet_100 regnetx_004 regnety_004 regnety_016 repvgg_a0 "
+    "mobileone_s0 ghostnet_100 hrnet_w18_small dla34 dpn68 res2net50_26w_4s resnest14d vgg11 vgg11_bn "
+    "inception_v3 inception_v4 mixer_s32_224 resmlp_12_224 poolformer_s12 edgenext_xx_small levit_128s "
+    "mobilevit_xxs fastvit_t8"
+).split()
+"""Networks of timm, as a bridge lists them."""
+
+
+def main() -> None:
+    """Print tables of ratios."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rows", nargs="*", default=["engines"], choices=list(ROWS))
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--only", nargs="*", help="architectures")
+    parser.add_argument("--batch", type=int, nargs="*", default=[1, 8])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--budget", type=float, default=90.0, help="seconds of each search")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.set_grad_enabled(False)
+    report = Report(args.json)
+    report.note(str(fingerprint()))
+    for rows in args.rows:
+        ROWS[rows](report, args)
+    report.close()
+
+
+def clock(args: argparse.Namespace) -> Callable[[], float]:
+    """CPU time of one thread; of more, the time on the wall, as idle workers spin."""
+    return time.process_time if args.threads == 1 else time.perf_counter
+
+
+def engines(report: Report, args: argparse.Namespace) -> None:
+    """The four networks: eager, optimised, and the backends by hand."""
+    for name in args.only or TARGETS:
+        theirs = timm.create_model(name).eval()
+        mine = zoo.create_model(name).eval()
+        mine.load_state_dict(theirs.state_dict())
+        for batch in args.batch:
+            images = torch.randn(batch, *mine.pretrained_cfg.input_size)
+            contestants: dict[str, Callable[[], object]] = {"timm": lambda images=images: theirs(images)}
+            contestants["zoo"] = lambda images=images: mine(images)
+            for backends in ("auto", "torch"):
+                fast = zoo_inference.optimize(mine, images, backends=backends, budget_s=args.budget)
+                report.note(f"{name}, batch {batch}, {backends}: {fast.report}")
+                contestants[backends] = lambda fast=fast, images=images: fast(images)
+            program = exported(theirs, images)
+            contestants["OpenVINO"] = openvino_by_hand(program, images, args.threads)
+            contestants["ONNX Runtime"] = onnxruntime_by_hand(program, images, args.threads)
+            times = interleave(contestants, args.rounds, clock=clock(args))
+            auto, alone = TARGETS.get(name, {}).get(batch, (None, None))
+            what = f"{name}, batch {batch}, {args.threads} threads"
+            targets = {"auto": auto, "torch": alone, "zoo": 0.97}
+            for who in [who for who in contestants if who != "timm"]:
+                report.add(what, {who: times[who], "timm": times["timm"]}, over="timm", target=targets.get(who))
+            best = min(("OpenVINO", "ONNX Runtime"), key=lambda who: sorted(times[who])[len(times[who]) // 2])
+            report.add(what, {"auto": times["auto"], best: times[best]}, over=best, target=0.97)
+            del contestants, fast
+            gc.collect()
+
+
+def exported(net: nn.Module, images: torch.Tensor) -> bytes:
+    """The network as an ONNX file, as a user exports it."""
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(net, (images,), file, dynamo=False, input_names=["images"], opset_version=17)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def openvino_by_hand(program: bytes, images: torch.Tensor, threads: int) -> Callable[[], object]:
+    """OpenVINO in float32, for one image or batch at a time."""
+    from openvino import Core
+
+    core = Core()
+    options = {
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+    }
+    compiled = core.compile_model(core.read_model(program), "CPU", options)
+    values = images.numpy()
+    return lambda: compiled([values])[0]
+
+
+def onnxruntime_by_hand(program: bytes, images: torch.Tensor, threads: int) -> Callable[[], object]:
+    """ONNX Runtime with all its optimisations."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(program, options, providers=["CPUExecutionProvider"])
+    values = images.numpy()
+    return lambda: session.run(None, {"images": values})
+
+
+def eager(report: Report, args: argparse.Namespace) -> None:
+    """A network of each kind, eagerly: forward, and a step of training."""
+    for kind, name in KINDS.items():
+        if args.only and name not in args.only:
+            continue
+        nets = {"zoo": zoo.create_model(name), "timm": timm.create_model(name)}
+        nets["zoo"].load_state_dict(nets["timm"].state_dict())
+        images = torch.randn(4, 3, 128, 128)
+        forwards = {who: lambda net=net: net.eval()(images) for who, net in nets.items()}
+        report.add(f"{kind}: {name}, forward", interleave(forwards, args.rounds), over="timm", target=0.97)
+        steps = {who: lambda net=net: step(net.train(), images) for who, net in nets.items()}
+        report.add(f"{kind}: {name}, training", interleave(steps, args.rounds), over="timm", target=0.97)
+
+
+@torch.enable_grad()
+def step(net: nn.Module, images: torch.Tensor) -> None:
+    """A forward and a backward pass."""
+    net.zero_grad(set_to_none=True)
+    net(images).square().mean().backward()
+
+
+def every_architecture(report: Report, args: argparse.Namespace) -> None:
+    """All architectures of ours under 60 M parameters: never slower, never wrong."""
+    for name in args.only or zoo.list_models():
+        net = zoo.create_model(name).eval()
+        if sum(parameter.numel() for parameter in net.parameters()) < 60e6:
+            searched(report, name, net, torch.randn(1, *net.pretrained_cfg.input_size), args)
+
+
+def bridged(report: Report, args: argparse.Namespace) -> None:
+    """Networks of timm: never slower, never wrong."""
+    for name in args.only or BRIDGED:
+        net = timm.create_model(name).eval()
+        searched(report, name, net, torch.randn(1, *net.pretrained_cfg["input_size"]), args)
+
+
+def searched(report: Report, name: str, net: nn.Module, images: torch.Tensor, args: argparse.Namespace) -> None:
+    """Optimise a network, and print the row of it."""
+    fast = zoo_inference.optimize(net, images, budget_s=args.budget)
+    result = fast.report
+    error = max((a.error for a in result.attempts if a.name == result.chosen and a.error), default=0.0)
+    times = interleave({"fast": lambda: fast(images), "given": lambda: net(images)}, 5, clock=clock(args))
+    report.add(f"{name}: {result.chosen}, error {error:.1e}", times, over="given", target=0.97)
+    for attempt in result.attempts:
+        if attempt.reason:
+            report.note(f"    {attempt.name} refused: {attempt.reason}")
+
+
+def digits(report: Report, args: argparse.Namespace) -> None:
+    """Top-1 on the digits' test set, for every engine of the weights that the plugins ship."""
+    from sklearn.datasets import load_digits
+    from zoo_inference.engines.subject import Subject
+    from zoo_inference.engines.table import ENGINES, chosen_engines
+    from zoo_inference.refused import Refused
+
+    images = torch.from_numpy(load_digits().images).float()[:, None] / 16
+    images = torch.nn.functional.interpolate(images, size=(32, 32)).repeat(1, 3, 1, 1) * 2 - 1
+    for name in args.only or zoo.list_pretrained("test_*.digits"):
+        net = zoo.create_model(name, pretrained=True).eval()
+        expected = net(images).argmax(1)
+        subject = Subject(net, images[:8])
+        for engine in chosen_engines("auto", "cpu", args.budget):
+            try:
+                run: Any = ENGINES[engine].build(subject)
+            except Refused as reason:
+                report.note(f"{name}, {engine}: refused: {reason}")
+                continue
+            same = bool((run(images).argmax(1) == expected).all())
+            report.note(f"{name}, {engine}: top-1 of {len(images)} images {'equal' if same else 'DIFFERS'}")
+
+
+ROWS: dict[str, Callable[[Report, argparse.Namespace], None]] = {
+    "engines": engines,
+    "eager": eager,
+    "all": every_architecture,
+    "bridged": bridged,
+    "digits": digits,
+}
+
+if __name__ == "__main__":
+    main()

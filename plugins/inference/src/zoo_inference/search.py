@@ -1,0 +1,177 @@
+"""`optimize`: the fastest way to run a model on this machine, found and proven."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from zoo_core.errors import OptionError
+
+from zoo_inference.check import largest_error, probes
+from zoo_inference.engines.subject import Run, Subject
+from zoo_inference.engines.table import AS_GIVEN, ENGINES, chosen_engines
+from zoo_inference.graph.trace import first_line
+from zoo_inference.machine import fingerprint
+from zoo_inference.measure import clock_for, ratios, take_turns
+from zoo_inference.optimized import Optimized
+from zoo_inference.refused import Refused
+from zoo_inference.report import Attempt, Report
+
+FINALISTS = 3
+"""Engines that are measured once more, side by side."""
+_OF_FINAL = 0.25  # of the budget
+
+
+def optimize(
+    model: nn.Module,
+    example_input: Tensor,
+    *,
+    tolerance: float = 1e-4,
+    backends: str | Iterable[str] = "auto",
+    budget_s: float = 60.0,
+) -> Optimized:
+    """Return the model with the fastest engine whose outputs are the model's, or as it is.
+
+    Every engine is compared with the model on several inputs and batch sizes, and measured beside
+    it, in turns. The model itself never changes, and its weights later on do not change the result.
+
+    >>> import torch, zoo_core as zoo, zoo_inference
+    >>> net = zoo.create_model("test_resnet.digits", pretrained=True).eval()
+    >>> fast = zoo_inference.optimize(net, torch.randn(1, 3, 32, 32), backends="torch", budget_s=10)
+    >>> fast.report.ratio >= 1
+    True
+
+    Args:
+        model: any module of one tensor, in eval mode; feature extractors too.
+        example_input: a batch of the size, dtype and device that the model will see.
+        tolerance: the largest difference of an output, over the largest value of its map.
+        backends: "auto", "torch" for PyTorch alone, or names of
+            `zoo_inference.engines.table.ENGINES`; "bfloat16" and "float16" only so.
+        budget_s: seconds after which no further engine is tried.
+
+    Raises:
+        OptionError: for a model in training mode or with hooks, or an unknown backend.
+    """
+    begin = time.perf_counter()
+    _check(model, example_input, tolerance, budget_s)
+    example = example_input.detach().clone()
+    names = chosen_engines(backends, example.device.type, budget_s)
+    with torch.inference_mode(False), torch.no_grad():
+        search = _Search(model, example, tolerance, begin + budget_s)
+        for name in names:
+            search.try_engine(name)
+        chosen = search.final(budget_s * _OF_FINAL)
+    report = Report(
+        chosen=chosen,
+        shape=tuple(example.shape),
+        dtype=str(example.dtype),
+        device=example.device.type,
+        tolerance=tolerance,
+        seconds=time.perf_counter() - begin,
+        machine=fingerprint(example.device.type),
+        batches=tuple(sorted({int(probe.shape[0]) for probe in search.inputs})),
+        attempts=search.attempts,
+    )
+    return Optimized(model, search.built.get(chosen, model), report, search.subject)
+
+
+def _check(model: nn.Module, example: Tensor, tolerance: float, budget_s: float) -> None:
+    if isinstance(model, Optimized):
+        raise OptionError("the model is optimised already: optimize its `original`")
+    if not isinstance(example, Tensor) or example.dim() < 1 or example.shape[0] < 1:
+        raise OptionError("example_input is a tensor whose first axis is the batch: torch.randn(1, 3, 224, 224)")
+    if any(module.training for module in model.modules()):
+        raise OptionError("the model is in training mode: call model.eval() first")
+    if not tolerance >= 0 or not budget_s > 0:
+        raise OptionError(f"tolerance {tolerance}, budget_s {budget_s}: expected numbers from 0 and above 0")
+    for name, module in model.named_modules():
+        if module._forward_hooks or module._forward_pre_hooks:
+            raise OptionError(f"module {name!r} has hooks, which an engine would not run: remove them first")
+
+
+class _Search:
+    """The engines of one model, tried one after the other."""
+
+    def __init__(self, model: nn.Module, example: Tensor, tolerance: float, end: float) -> None:
+        self.model, self.example, self.tolerance, self.end = model, example, tolerance, end
+        self.subject = Subject(model, example)
+        self.inputs = probes(example)
+        self.expected = [model(probe.clone()) for probe in self.inputs]
+        self.clock = clock_for(example.device.type)
+        self.attempts: list[Attempt] = []
+        self.built: dict[str, Run] = {}
+
+    def try_engine(self, name: str) -> None:
+        """Build, compare and measure one engine, and note what came of it."""
+        attempt = Attempt(name)
+        self.attempts.append(attempt)
+        if time.perf_counter() >= self.end:
+            attempt.reason = "no time was left"
+            return
+        begin = time.perf_counter()
+        try:
+            run = ENGINES[name].build(self.subject)
+            attempt.build_s = time.perf_counter() - begin
+            attempt.error = self.compare(run)
+            if not attempt.error <= self.tolerance:
+                raise Refused(f"its outputs differ: {attempt.error:.1e} is more than {self.tolerance:g}")
+            self.measure(attempt, run)
+        except Refused as reason:
+            attempt.reason = str(reason)
+        except Exception as error:  # of a library, on a network that it does not know
+            attempt.reason = first_line(error)
+
+    def compare(self, run: Run) -> float:
+        """Return the largest error over all inputs."""
+        worst = 0.0
+        for probe, expected in zip(self.inputs, self.expected, strict=True):
+            worst = max(worst, largest_error(run(probe.clone()), expected))
+            if not worst <= self.tolerance:
+                break
+        return worst
+
+    def measure(self, attempt: Attempt, run: Run) -> None:
+        """Measure an engine beside the model, and keep it while it may win."""
+        seconds = max(0.0, min(4.0, (self.end - time.perf_counter()) * (1 - _OF_FINAL) / 3))
+        self._note({attempt.name: run}, least=3, most=11, seconds=seconds)
+        if not attempt.ratio or attempt.ratio <= 1:
+            raise Refused("it is not faster")
+        self.built[attempt.name] = run
+        for loser in self._ranking()[FINALISTS:]:
+            del self.built[loser]
+
+    def final(self, seconds: float) -> str:
+        """Measure the best engines side by side; return the fastest, or the model as it is."""
+        if not self.built:
+            return AS_GIVEN
+        best = self.attempt(self._ranking()[0]).ratio or 1.0
+        close = {name: run for name, run in self.built.items() if (self.attempt(name).ratio or 0) > 0.85 * best}
+        self._note(close, least=5, most=21, seconds=seconds)
+        for name in self._ranking():
+            # Faster in three of four turns, at least: what is faster by chance is not.
+            if name in close and (self.attempt(name).low or 0) > 1:
+                return name
+            self.attempt(name).reason = "it is not faster for sure"
+        return AS_GIVEN
+
+    def attempt(self, name: str) -> Attempt:
+        """Return the attempt of an engine."""
+        return next(attempt for attempt in self.attempts if attempt.name == name)
+
+    def _ranking(self) -> list[str]:
+        return sorted(self.built, key=lambda name: self.attempt(name).ratio or 0, reverse=True)
+
+    def _note(self, engines: dict[str, Run], **turns: Any) -> None:
+        """Measure engines beside the model, and note the figures."""
+        contestants: dict[str, Callable[[], Any]] = {
+            name: lambda run=run: run(self.example)  # type: ignore[misc] # mypy knows no default of a lambda
+            for name, run in {AS_GIVEN: self.model, **engines}.items()
+        }
+        times = take_turns(contestants, clock=self.clock, **turns)
+        for name in engines:
+            attempt, interval = self.attempt(name), ratios(times, name, AS_GIVEN)
+            attempt.ratio, attempt.low, attempt.high = interval.median, interval.low, interval.high
+            attempt.milliseconds = sorted(times[name])[len(times[name]) // 2] * 1e3

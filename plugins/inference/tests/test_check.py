@@ -1,0 +1,66 @@
+"""What counts as the same output."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from zoo_inference.check import largest_error, probes
+from zoo_inference.measure import Interval, ratios, take_turns
+
+
+@given(st.floats(1e-3, 1e3), st.floats(0, 1), st.integers(0, 5))
+def test_an_error_is_relative_to_the_largest_value(scale: float, error: float, index: int) -> None:
+    expected = torch.linspace(-1, 1, 6, dtype=torch.float64) * scale
+    output = expected.clone()
+    output[index] += error * scale
+    assert largest_error([output], [expected]) == pytest.approx(error, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        torch.ones(2, 3),
+        torch.ones(3, dtype=torch.float64),
+        torch.tensor([1.0, 1.0, math.nan]),
+        torch.tensor([1.0, 1.0, math.inf]),
+        [torch.ones(3)],
+        torch.ones(3, 2)[:, 0],
+        3.0,
+    ],
+    ids=["shape", "dtype", "nan", "inf", "structure", "layout", "number"],
+)
+def test_another_kind_of_output_is_no_small_error(output: object) -> None:
+    assert largest_error(output, torch.ones(3)) == math.inf
+
+
+def test_values_that_are_not_finite_may_agree() -> None:
+    output = torch.tensor([1.0, math.inf, math.nan])
+    assert largest_error(output + torch.tensor([0.5, 0, 0]), output) == 0.5
+    assert largest_error(torch.tensor([1.0, -math.inf, math.nan]), output) == math.inf
+    assert largest_error(torch.full((3,), 1e-9), torch.zeros(3)) == math.inf
+
+
+def test_probes_are_several_inputs_and_batch_sizes() -> None:
+    inputs = probes(torch.randn(8, 3, 4, 5))
+    assert {len(probe) for probe in inputs} == {1, 3, 8}
+    assert {tuple(probe.shape[1:]) for probe in inputs} == {(3, 4, 5)}
+    tokens = probes(torch.arange(6).reshape(2, 3))
+    assert all(probe.dtype is torch.int64 and int(probe.max()) <= 5 for probe in tokens)
+
+
+def test_ratios_are_taken_within_a_turn() -> None:
+    now = [0.0]
+    speed = iter([1.0] * 2 + [1.0, 1.0, 10.0, 10.0, 3.0, 3.0])  # the machine's, turn by turn
+
+    def run(cost: float) -> object:
+        now[0] += cost * next(speed)
+        return None
+
+    times = take_turns(
+        {"slow": lambda: run(2.0), "fast": lambda: run(1.0)}, clock=lambda: now[0], least=3, most=3, seconds=60
+    )
+    assert ratios(times, "fast", "slow") == Interval(2.0, 2.0, 2.0)

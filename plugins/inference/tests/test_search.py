@@ -1,0 +1,236 @@
+"""`optimize`: the fastest engine that is right, and never a slower or a wrong one."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import time
+from typing import Any
+
+import pytest
+import torch
+import zoo_core
+import zoo_inference
+from small_nets import Answer, Branching, OnlyThisBatch, filled
+from torch import Tensor, nn
+from zoo_core.errors import OptionError
+from zoo_inference import search
+from zoo_inference.engines import table
+from zoo_inference.engines.subject import Subject
+from zoo_inference.engines.table import AS_GIVEN, Engine
+
+SIZE = 32
+
+
+def digits() -> nn.Module:
+    return zoo_core.create_model("test_resnet.digits", pretrained=True).eval()
+
+
+def tried(monkeypatch: pytest.MonkeyPatch, **builds: Any) -> list[str]:
+    """Let these engines, and no other, be tried."""
+    monkeypatch.setattr(table, "ENGINES", {name: Engine(build=build) for name, build in builds.items()})
+    monkeypatch.setattr(search, "ENGINES", table.ENGINES)
+    return list(builds)
+
+
+def slowed(net: nn.Module) -> nn.Module:
+    """A network that computes everything three times."""
+
+    class Slow(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, x: Tensor) -> Tensor:
+            for _ in range(3):
+                y = self.net(x)
+            return y
+
+    return Slow().eval()
+
+
+def test_every_engine_gives_the_models_logits_at_every_batch_size() -> None:
+    net = digits()
+    fast = zoo_inference.optimize(net, torch.randn(2, 3, SIZE, SIZE), budget_s=60)
+    report = fast.report
+    right = [attempt for attempt in report.attempts if attempt.error is not None]
+    assert {attempt.name for attempt in right} >= {"folded", "script", "openvino", "onnxruntime"}
+    assert all(attempt.error <= 1e-4 for attempt in right if attempt.error is not None)
+    assert report.attempt("grown").reason == "it has no dense blocks"
+    assert report.ratio >= 1
+    for batch in (1, 2, 5):
+        x = torch.randn(batch, 3, SIZE, SIZE)
+        with torch.no_grad():
+            expected = net(x)
+        assert torch.allclose(fast(x), expected, atol=1e-4)
+        assert torch.equal(fast(x).argmax(1), expected.argmax(1))
+
+
+@pytest.mark.parametrize("backend", ["fused", "script", "openvino", "onnxruntime"])
+def test_an_extractor_stays_one(backend: str) -> None:
+    net = filled(zoo_core.create_model("test_cspnet", features_only=True, out_indices=(1, 3)))
+    example = torch.randn(1, 3, 64, 64)
+    fast = zoo_inference.optimize(net, example, backends=[backend], budget_s=30)
+    assert fast.report.attempt(backend).error is not None, fast.report
+    run = table.ENGINES[backend].build(Subject(net, example))
+    with torch.no_grad():
+        for outputs in (run(example), fast(example)):
+            assert type(outputs) is list
+            for output, expected in zip(outputs, net(example), strict=True):
+                assert output.is_contiguous()
+                assert torch.allclose(output, expected, atol=1e-4 * float(expected.abs().max()))
+    assert fast.feature_info.channels() == net.feature_info.channels()
+
+
+def test_outputs_in_a_dict() -> None:
+    net, x = Answer().eval(), torch.randn(2, 3, 8, 8)
+    for name in ("fused", "openvino", "onnxruntime", "script"):
+        with torch.no_grad():
+            outputs = table.ENGINES[name].build(Subject(net, x))(x)
+            assert list(outputs) == ["map", "mean"]
+            assert torch.allclose(outputs["mean"], net(x)["mean"], atol=1e-5)
+
+
+def test_a_wrong_engine_is_refused_however_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x = slowed(digits()), torch.randn(1, 3, SIZE, SIZE)
+    answers = {n: net(torch.zeros(n, 3, SIZE, SIZE)).detach() for n in (1, 2, 3)}
+    names = tried(
+        monkeypatch,
+        constant=lambda _: lambda x: answers[len(x)],
+        other_batch=lambda subject: lambda x: subject.net(x) if len(x) == 1 else subject.net(x)[:1],
+        raises=lambda _: lambda _: 1 / 0,
+    )
+    report = zoo_inference.optimize(net, x, backends=names, budget_s=10).report
+    assert report.chosen == AS_GIVEN
+    assert report.attempt("constant").reason.startswith("its outputs differ: ")
+    assert report.attempt("other_batch").reason == "its outputs differ: inf is more than 0.0001"
+    assert report.attempt("raises").reason == "ZeroDivisionError: division by zero"
+
+
+def test_what_is_not_faster_is_never_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x = digits(), torch.randn(1, 3, SIZE, SIZE)
+    names = tried(monkeypatch, same=lambda subject: subject.net, slow=lambda subject: slowed(subject.net))
+    fast = zoo_inference.optimize(net, x, backends=["slow"], budget_s=5)
+    assert fast.report.chosen == AS_GIVEN
+    assert fast.report.attempt("slow").reason == "it is not faster"
+    assert torch.equal(fast(x), net(x))
+    assert names == ["same", "slow"]
+
+
+def test_the_fastest_of_the_right_ones_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x = digits(), torch.randn(1, 3, SIZE, SIZE)
+    slow = slowed(slowed(net))
+    names = tried(monkeypatch, better=lambda _: slowed(net), best=lambda _: net)
+    report = zoo_inference.optimize(slow, x, backends=names, budget_s=20).report
+    assert report.chosen == "best"
+    assert report.ratio > 3
+
+
+def test_a_budget_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(subject: Subject) -> nn.Module:
+        time.sleep(0.3)
+        return subject.net
+
+    names = tried(monkeypatch, first=build, second=build)
+    report = zoo_inference.optimize(digits(), torch.randn(1, 3, SIZE, SIZE), backends=names, budget_s=0.2).report
+    assert report.attempt("second").reason == "no time was left"
+
+
+def test_a_network_that_no_tracer_follows_stays_right() -> None:
+    net = Branching().eval()
+    nn.init.eye_(net.conv.weight.data[..., 0, 0])
+    fast = zoo_inference.optimize(net, torch.ones(1, 3, 8, 8), budget_s=30)
+    assert "torch.fx cannot trace it" in fast.report.attempt("fused").reason
+    for x in (torch.ones(1, 3, 8, 8), -torch.ones(1, 3, 8, 8)):
+        assert torch.allclose(fast(x), net(x), atol=1e-5)
+
+
+def test_a_network_whose_trace_holds_for_one_batch_alone_stays_right() -> None:
+    net = OnlyThisBatch().eval()
+    fast = zoo_inference.optimize(net, torch.randn(2, 3, 8, 8), backends=["script", "onnxruntime"], budget_s=30)
+    x = torch.randn(4, 3, 8, 8)
+    assert torch.allclose(fast(x), net(x), atol=1e-5)
+
+
+def test_inputs_that_were_not_checked_go_through_the_model() -> None:
+    net = digits()
+    fast = zoo_inference.optimize(net, torch.randn(1, 3, SIZE, SIZE), backends=["folded"], budget_s=10)
+    larger = torch.randn(1, 3, 64, 64)
+    assert not fast.covers(larger)
+    assert torch.equal(fast(larger), net(larger))
+    x = torch.randn(1, 3, SIZE, SIZE, requires_grad=True)
+    fast(x).sum().backward()
+    assert x.grad is not None
+
+
+def test_the_model_does_not_change_and_lends_its_attributes() -> None:
+    net = digits()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    fast = zoo_inference.optimize(net, torch.randn(1, 3, SIZE, SIZE), backends="torch", budget_s=20)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert fast.num_classes == 10
+    assert fast.pretrained_cfg == net.pretrained_cfg
+    assert not hasattr(fast, "no_such_attribute")
+    assert "times as fast" in repr(fast)
+    assert not fast.eval().training
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda fast: fast.train(), "train its `original`"),
+        (lambda fast: fast.half(), "move its `original`"),
+        (lambda fast: fast.load_state_dict({}), "weights built in"),
+        (copy.deepcopy, "use zoo_inference.save"),
+        (pickle.dumps, "use zoo_inference.save"),
+    ],
+)
+def test_what_an_optimised_model_cannot_do_says_what_can(change: Any, said: str) -> None:
+    fast = zoo_inference.optimize(digits(), torch.randn(1, 3, SIZE, SIZE), backends=["folded"], budget_s=5)
+    with pytest.raises(OptionError, match=said):
+        change(fast)
+
+
+def test_what_cannot_be_optimised_is_an_error() -> None:
+    net, x = digits(), torch.randn(1, 3, SIZE, SIZE)
+    with pytest.raises(OptionError, match=r"call model\.eval\(\) first"):
+        zoo_inference.optimize(digits().train(), x)
+    with pytest.raises(OptionError, match="Did you mean 'openvino'"):
+        zoo_inference.optimize(net, x, backends=["openvno"])
+    with pytest.raises(OptionError, match="first axis is the batch"):
+        zoo_inference.optimize(net, [x])  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="tolerance -1"):
+        zoo_inference.optimize(net, x, tolerance=-1)
+    hooked = digits()
+    hooked.layer1.register_forward_hook(lambda *_: None)
+    with pytest.raises(OptionError, match="module 'layer1' has hooks"):
+        zoo_inference.optimize(hooked, x)
+    fast = zoo_inference.optimize(net, x, backends=["folded"], budget_s=5)
+    with pytest.raises(OptionError, match="optimised already"):
+        zoo_inference.optimize(fast, x)
+
+
+def test_low_precision_comes_by_name_alone() -> None:
+    for backends in ("auto", "torch"):
+        assert not {"bfloat16", "float16"} & set(table.chosen_engines(backends, "cpu", 1e6))
+    assert "compile" not in table.chosen_engines("auto", "cpu", 60)
+    assert "compile" in table.chosen_engines("auto", "cpu", 600)
+    net, x = digits(), torch.randn(1, 3, SIZE, SIZE)
+    report = zoo_inference.optimize(net, x, backends="bfloat16", budget_s=5).report
+    assert report.attempt("bfloat16").reason.startswith("its outputs differ")
+    report = zoo_inference.optimize(net, x, backends="bfloat16", tolerance=0.2, budget_s=5).report
+    assert 1e-4 < (report.attempt("bfloat16").error or 0) < 0.2
+
+
+def test_create_model_takes_the_option() -> None:
+    fast = zoo_core.create_model(
+        "test_resnet.digits", pretrained=True, optimize={"backends": ["folded"], "budget_s": 5}
+    )
+    assert isinstance(fast, zoo_inference.Optimized)
+    assert [attempt.name for attempt in fast.report.attempts] == ["folded"]
+    assert fast.made_with["options"] == {}
+    assert type(zoo_core.create_model("test_resnet", optimize=False)).__name__ == "ResNet"
+    with pytest.raises(OptionError, match=r"optimize has no option 'budget'\. Did you mean 'budget_s'"):
+        zoo_core.create_model("test_resnet", optimize={"budget": 5})
+    with pytest.raises(OptionError, match="optimize is True"):
+        zoo_core.create_model("test_resnet", optimize=3)

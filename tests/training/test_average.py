@@ -87,7 +87,7 @@ def test_frozen_norms_are_averaged_with_the_rest() -> None:
 
 
 def test_a_decay_out_of_range_is_refused() -> None:
-    with pytest.raises(OptionError, match="decay 1.1: the weight of an average is in 0..1"):
+    with pytest.raises(OptionError, match=r"decay 1.1: the weight of an average is in 0..1"):
         zoo.average_model(nn.Linear(1, 1), 1.1)
-    with pytest.raises(OptionError, match="warm_up 0: it is a power above 0"):
+    with pytest.raises(OptionError, match=r"warm_up 0: it is a power above 0"):
         zoo.average_model(nn.Linear(1, 1), warm_up=0)

@@ -102,11 +102,11 @@ def test_vectors_and_what_the_network_names_do_not_decay() -> None:
 
 def test_mistakes_are_named() -> None:
     net = zoo.create_model("test_resnet", device="meta")
-    with pytest.raises(OptionError, match="layer_decay 1.5: it is above 0 and at most 1"):
+    with pytest.raises(OptionError, match=r"layer_decay 1.5: it is above 0 and at most 1"):
         zoo.parameter_groups(net, 0.1, layer_decay=1.5)
-    with pytest.raises(OptionError, match="lr -1: "):
+    with pytest.raises(OptionError, match=r"lr -1: "):
         zoo.parameter_groups(net, -1)
-    with pytest.raises(OptionError, match="no_weight_decay 'fc.wieght': ResNet has no such parameter"):
+    with pytest.raises(OptionError, match=r"no_weight_decay 'fc.wieght': ResNet has no such parameter"):
         zoo.parameter_groups(net, 0.1, no_weight_decay="fc.wieght")
-    with pytest.raises(OptionError, match="no group_matcher, .* give the network inside it"):
+    with pytest.raises(OptionError, match=r"no group_matcher, .* give the network inside it"):
         zoo.parameter_groups(nn.DataParallel(net), 0.1, layer_decay=0.5)

@@ -73,13 +73,13 @@ def test_a_feature_extractor_is_frozen_by_the_stages_of_its_network() -> None:
 
 def test_a_module_without_stages_is_refused() -> None:
     for call in (zoo.freeze, zoo.unfreeze, zoo.checkpoint_stages):
-        with pytest.raises(OptionError, match="Linear has no stages"):
+        with pytest.raises(OptionError, match=r"Linear has no stages"):
             call(nn.Linear(1, 1), 1)
     with pytest.raises(OptionError, match=r"no stages .* give the network inside it"):
         zoo.freeze(nn.DataParallel(nn.Linear(1, 1)), 1)
-    with pytest.raises(OptionError, match="Linear has no classifier"):
+    with pytest.raises(OptionError, match=r"Linear has no classifier"):
         zoo.freeze(nn.Linear(1, 1))
-    with pytest.raises(FeatureError, match="9 is out of range"):
+    with pytest.raises(FeatureError, match=r"9 is out of range"):
         zoo.freeze(zoo.create_model("test_resnet", device="meta"), 9)
 
 
@@ -120,5 +120,5 @@ def test_recomputed_stages_keep_less_and_learn_the_same(name: str) -> None:
 
 def test_a_stage_without_blocks_cannot_be_recomputed() -> None:
     net = zoo.create_model("test_resnet", device="meta")
-    with pytest.raises(OptionError, match="stage 0 of ResNet has no blocks that can be recomputed"):
+    with pytest.raises(OptionError, match=r"stage 0 of ResNet has no blocks that can be recomputed"):
         zoo.checkpoint_stages(net, 0)

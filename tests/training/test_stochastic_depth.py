@@ -47,12 +47,12 @@ def test_it_resumes_from_its_state_dict() -> None:
     for each in (schedule, resumed):
         each.step()
     assert rates(nets[1]) == rates(nets[0]) != [0.0] * len(rates(nets[0]))
-    with pytest.raises(OptionError, match="this network has 15 drop paths, the schedule 7"):
+    with pytest.raises(OptionError, match=r"this network has 15 drop paths, the schedule 7"):
         zoo.DropPathSchedule(zoo.create_model("resnet50", drop_path_rate=0.2, device="meta"), 5).load_state_dict(
             schedule.state_dict()
         )
 
 
 def test_a_network_that_drops_no_path_is_refused() -> None:
-    with pytest.raises(OptionError, match="DenseNet drops no path: make it with drop_path_rate=0.1"):
+    with pytest.raises(OptionError, match=r"DenseNet drops no path: make it with drop_path_rate=0.1"):
         zoo.DropPathSchedule(zoo.create_model("test_densenet", device="meta"), 5)

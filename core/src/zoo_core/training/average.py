@@ -52,7 +52,8 @@ def average_model(
         weight = decay if warm_up is None else min(decay, 1.0 - (1.0 + int(count)) ** -warm_up)
         _lerp(list(averages), list(values), 1.0 - weight)
 
-    average = AveragedModel(model, device=device, multi_avg_fn=cast("Any", update), use_buffers=True)
+    place = None if device is None else torch.device(device)
+    average = AveragedModel(model, device=place, multi_avg_fn=cast("Any", update), use_buffers=True)
     if dtype is not None:
         average.module.to(dtype=dtype)
     average.requires_grad_(False)
@@ -63,9 +64,7 @@ def _lerp(averages: list[Tensor], values: list[Tensor], weight: float) -> None:
     """Move averages towards values, all of one device and dtype; counters just follow."""
     if not averages[0].is_floating_point():
         torch._foreach_copy_(averages, values)
-    elif all(
-        one.dtype == other.dtype and one.device == other.device for one, other in zip(averages, values, strict=True)
-    ):
+    elif all(value.dtype == averages[0].dtype for value in values):
         torch._foreach_lerp_(averages, values, weight)
     else:
         for one, other in zip(averages, values, strict=True):

@@ -30,8 +30,8 @@ def parameter_groups(
 
     >>> optimiser = torch.optim.AdamW(parameter_groups(net, 1e-3, 0.05, layer_decay=0.7))
 
-    Each group has its real ``lr``, so every scheduler scales it. A scheduler that takes rates of its
-    own needs one per group: ``OneCycleLR(optimiser, [group["lr"] for group in groups], ...)``.
+    Each group has its real ``lr``, so every scheduler scales it. A scheduler that takes rates of
+    its own needs one per group: ``OneCycleLR(optimiser, [group["lr"] for group in groups], ...)``.
 
     Args:
         model: any module; with `layer_decay` a network that has `group_matcher`, as Zoo's and
@@ -100,7 +100,7 @@ def _patterns(matcher: dict[str, Any]) -> Iterable[tuple[int, re.Pattern[str], K
 
 
 def _key(name: str, patterns: list[tuple[int, re.Pattern[str], Key]]) -> Key:
-    """Return what sorts a parameter by depth; what no pattern matches comes last, as a head does."""
+    """Return what sorts a parameter by depth; what no pattern matches comes last, like a head."""
     for place, pattern, tail in patterns:
         if match := pattern.match(name):
             return (place, *(float(number) for number in match.groups() if number is not None), *tail)

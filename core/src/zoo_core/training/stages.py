@@ -103,7 +103,7 @@ def checkpoint_stages(model: M, stages: int | Iterable[int]) -> M:
             raise OptionError(f"stage {stage} of {type(model).__name__} has no blocks that can be recomputed")
         chosen |= inside
     for name, module in switches.items():
-        module.grad_checkpointing = name in chosen  # type: ignore[assignment] # a plain attribute
+        module.grad_checkpointing = name in chosen
     return model
 
 

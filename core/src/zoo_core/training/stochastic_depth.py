@@ -30,7 +30,7 @@ class DropPathSchedule:
         self.layers = [module for module in model.modules() if isinstance(module, DropPath)]
         if not self.layers:
             raise OptionError(
-                f"{type(model).__name__} drops no path: make it with drop_path_rate=0.1, where its architecture has that"
+                f"{type(model).__name__} drops no path: make it with drop_path_rate=0.1, if its architecture has it"
             )
         if steps < 1:
             raise OptionError(f"steps {steps!r}: the rates rise in one step or more")

@@ -42,7 +42,9 @@ def test_the_architecture_lists_every_room_of_core() -> None:
     assert rooms <= set(PATH.findall(table))
 
 
-TOOLS = [path for tool in ("kit", "images") for path in (ROOT / "plugins" / tool / "src").rglob("__init__.py")]
+TOOLS = [
+    path for tool in ("kit", "images", "training") for path in (ROOT / "plugins" / tool / "src").rglob("__init__.py")
+]
 
 
 @pytest.mark.parametrize("init", TOOLS, ids=lambda path: path.parent.name)

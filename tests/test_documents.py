@@ -43,7 +43,9 @@ def test_the_architecture_lists_every_room_of_core() -> None:
 
 
 TOOLS = [
-    path for tool in ("kit", "images", "inference") for path in (ROOT / "plugins" / tool / "src").rglob("__init__.py")
+    path
+    for tool in ("kit", "images", "inference", "training", "compat")
+    for path in (ROOT / "plugins" / tool / "src").rglob("__init__.py")
 ]
 
 

@@ -21,6 +21,7 @@ TOOLS = {
     "zoo_kit": "building cli create discovery errors family features hooks names network registry weights",
     "zoo_images": "cli errors hooks weights",
     "zoo_inference": "cli errors hooks network weights",
+    "zoo_training": "errors network weights",
     "zoo_lab": "discovery errors hooks weights",
 }
 """Further rooms and files of zoo_core for tools, which are released with core or hold a site's own

@@ -50,8 +50,14 @@ if TYPE_CHECKING:
     from zoo_core.registry import model_entrypoint as model_entrypoint
     from zoo_core.registry import refresh as refresh
     from zoo_core.registry import register_model as register_model
+    from zoo_core.training.average import average_model as average_model
     from zoo_core.training.frozen import freeze_batch_norm as freeze_batch_norm
     from zoo_core.training.frozen import unfreeze_batch_norm as unfreeze_batch_norm
+    from zoo_core.training.groups import parameter_groups as parameter_groups
+    from zoo_core.training.stages import checkpoint_stages as checkpoint_stages
+    from zoo_core.training.stages import freeze as freeze
+    from zoo_core.training.stages import unfreeze as unfreeze
+    from zoo_core.training.stochastic_depth import DropPathSchedule as DropPathSchedule
     from zoo_core.training.synchronised import convert_sync_batchnorm as convert_sync_batchnorm
     from zoo_core.weights.hub.repository import push_to_hub as push_to_hub
     from zoo_core.weights.hub.repository import save_for_hub as save_for_hub
@@ -107,6 +113,12 @@ _EXPORTS = {
     "freeze_batch_norm": "training.frozen",
     "unfreeze_batch_norm": "training.frozen",
     "convert_sync_batchnorm": "training.synchronised",
+    "freeze": "training.stages",
+    "unfreeze": "training.stages",
+    "checkpoint_stages": "training.stages",
+    "parameter_groups": "training.groups",
+    "average_model": "training.average",
+    "DropPathSchedule": "training.stochastic_depth",
 }
 __all__ = [*_EXPORTS]  # noqa: PLE0604 - the table is the list
 

@@ -50,6 +50,18 @@ def test_the_kit_finds_no_fault(site: str) -> None:
     assert {"script", "trace", "fx", "export", "compile", "checkpointing", "shipped-weights", "layouts"} <= passed
 
 
+def test_the_recorded_accuracy_is_that_of_the_held_out_digits(net: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    import train_digits
+    from zoo_images.transform import transform_image
+
+    images, labels = train_digits.digit_images()
+    _, held_out = train_digits.split()
+    inputs = torch.stack([transform_image(images[index], net.pretrained_cfg) for index in held_out])
+    accuracy = train_digits.accuracy(net, inputs, torch.tensor([labels[index] for index in held_out]))
+    assert accuracy == pytest.approx(net.pretrained_cfg.metrics["accuracy"], abs=0.004)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_features_only_gives_the_maps_of_forward_intermediates(net: Any, wrapper: str, layout: str) -> None:

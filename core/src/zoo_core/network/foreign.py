@@ -32,8 +32,9 @@ class Plan:
     """The modules up to each map, those after the last, and those of the head, each in the order
     of the forward."""
     layouts: tuple[tuple[str, int, int], ...] = ()
-    """For each map "NCHW", "NHWC" or "NLC", its height and width; empty where all are NCHW. In
-    the walk, the modules ``to_map_0``, ``to_map_1``, ... turn the others into feature maps."""
+    """For each map "NCHW", "NHWC" or "NLC", its height and width; empty where all are NCHW."""
+    num_prefix_tokens: int = 0
+    """Class tokens and the like before those of the pixels, where maps are NLC."""
 
 
 class ForeignNetwork(Network):
@@ -63,9 +64,7 @@ class ForeignNetwork(Network):
         self.foreign_cfg = cfg
         self.num_classes, self.in_chans = num_classes, in_chans
         self._take_over(build())
-        for index, layout in enumerate(self.plan.layouts):
-            if layout[0] != "NCHW":
-                self.add_module(f"to_map_{index}", ToMap(*layout))
+        self.num_prefix_tokens = self.plan.num_prefix_tokens
         conv = self.get_submodule(self.plan.first_conv)
         if isinstance(conv, nn.Conv2d) and conv.in_channels != in_chans:
             self._put(self.plan.first_conv, _with_channels(conv, in_chans))
@@ -77,8 +76,10 @@ class ForeignNetwork(Network):
         if (key := (type(self), cfg)) not in _measured:
             _measured[key] = self._measure()
         self.feature_info = [
-            {"num_chs": channels, "reduction": reduction, "module": name}
-            for name, (channels, reduction) in zip(self._map_modules(), _measured[key], strict=True)
+            {"num_chs": channels, "reduction": reduction, "module": name, "layout": layout}
+            for name, (layout, *_), (channels, reduction) in zip(
+                self.plan.maps, self._layouts(), _measured[key], strict=True
+            )
         ]
         self.num_stages = len(self.plan.maps)
         self.num_features = self.feature_info[-1]["num_chs"]
@@ -102,10 +103,8 @@ class ForeignNetwork(Network):
             if type(module) is nn.Sequential:
                 self._put(name, _stage(module))
 
-    def _map_modules(self) -> list[str]:
-        """Return the names of the modules that yield the feature maps."""
-        converted = [f"to_map_{index}" for index in range(len(self.plan.maps))]
-        return [to if hasattr(self, to) else name for to, name in zip(converted, self.plan.maps, strict=True)]
+    def _layouts(self) -> tuple[tuple[str, int, int], ...]:
+        return self.plan.layouts or (("NCHW", 0, 0),) * len(self.plan.maps)
 
     def _put(self, name: str, module: nn.Module) -> None:
         parent, _, child = name.rpartition(".")
@@ -119,7 +118,11 @@ class ForeignNetwork(Network):
             images = torch.empty(1, self.in_chans, *self.plan.image_size)
             _, maps = self.forward_stages(images, list(range(len(self.plan.maps))), len(self.plan.maps))
         self.train(was)
-        return [(found.shape[1], round(self.plan.image_size[0] / found.shape[2])) for found in maps]
+        sizes = []
+        for (layout, height, _), found in zip(self._layouts(), maps, strict=True):
+            rows = height if layout == "NLC" else found.shape[layout.index("H")]
+            sizes.append((found.shape[layout.index("C")], round(self.plan.image_size[0] / rows)))
+        return sizes
 
     def init_weights(self) -> None:
         """Draw everything anew as the other class does, which only its constructor knows."""
@@ -144,7 +147,7 @@ class ForeignNetwork(Network):
     def prune_stages(self, last: int) -> None:
         """See `Network.prune_stages`. The other class may have registered modules in any order."""
         parts = self.plan.parts
-        kept = {*(name for part in parts[: last + 1] for name in part), *self._map_modules()[: last + 1]}
+        kept = {name for part in parts[: last + 1] for name in part}
         later = {name for part in parts[last + 1 :] for name in part} - kept
         for name in {*self._modules} - {name.partition(".")[0] for name in kept}:
             drop_child(self, name)
@@ -173,20 +176,6 @@ class ForeignNetwork(Network):
         held = [pattern for pattern in patterns if pattern and any(re.match(pattern, key) for key in keys)]
         blocks = [(f"^(?:{pattern})", (index,)) for index, pattern in enumerate(held[1:])]
         return {"stem": f"^(?:{held[0]})", "blocks": blocks or f"^(?:{held[0]})"}
-
-
-class ToMap(nn.Module):
-    """A layer that turns an activation of another layout into an NCHW feature map."""
-
-    def __init__(self, layout: str, height: int, width: int) -> None:
-        super().__init__()
-        self.layout, self.height, self.width = layout, height, width
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, height, width, channels) or (batch, height * width, channels) to the map."""
-        if self.layout == "NHWC":
-            return x.permute(0, 3, 1, 2)
-        return x.transpose(1, 2).reshape(x.shape[0], -1, self.height, self.width)
 
 
 class _Whole(Stage):

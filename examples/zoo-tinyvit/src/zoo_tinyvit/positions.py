@@ -30,4 +30,4 @@ def fit_positions(state_dict: dict[str, Tensor], model: nn.Module) -> dict[str, 
     side = isqrt(found.shape[1])
     if side * side != found.shape[1]:
         return state_dict  # it does not fit, and the error says so
-    return {**state_dict, "pos_embed": resize_positions(found.float(), side, side, *network.grid).to(found.dtype)}
+    return {**state_dict, "pos_embed": resize_positions(found.float(), side, side, *network.grid)}

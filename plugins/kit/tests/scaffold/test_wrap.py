@@ -20,6 +20,7 @@ CONFORMING = (
     "Vgg",
     "PlainSequential",
     "ConvNeXt",
+    "ViT",
     "PooledViT",
     "Mixer",
     "RegNet",
@@ -65,6 +66,10 @@ def test_maps_of_channels_last_become_those_of_zoo(same: Callable[[str], list[to
     assert [tuple(found.shape) for found in same("Swin")] == [(2, 16, 16, 16), (2, 32, 8, 8), (2, 64, 4, 4)]
 
 
+def test_patches_become_a_map_and_the_class_token_stays_beside_it(same: Callable[[str], list[torch.Tensor]]) -> None:
+    assert [tuple(found.shape) for found in same("ViT")] == [(2, 32, 4, 4)]
+
+
 def test_layers_that_work_in_place_can_be_recomputed(same: Callable[[str], list[torch.Tensor]]) -> None:
     assert len(same("InPlaceStages")) == 3
 
@@ -82,7 +87,6 @@ def test_it_conforms_at_once(name: str, same: Callable[[str], list[torch.Tensor]
         ("TwoInputs", "the forward of TwoInputs takes 2 inputs (left, right)"),
         ("TwoHeads", "TwoHeads returns a tuple of 2. Return one tensor of logits"),
         ("DictOutput", "DictOutput returns a dict of 'features', 'logits'"),
-        ("ViT", "keeps 1 class token beside its 4x4 patches"),
         ("Convolutional", "Convolutional is not a convolutional network that ends with a linear layer"),
         ("WeightNormed", "parametrized modules (conv1), which PyTorch can neither copy nor pickle"),
         ("Recurrent", "Recurrent has no convolution"),

@@ -26,18 +26,6 @@ class Layout:
     prefix: int = 0
     """Class and register tokens before the patches."""
 
-    @property
-    def to_map(self) -> str:
-        """The expression that makes ``x`` a feature map, NCHW; empty if it is one."""
-        if self.kind == "NHWC":
-            return "x.permute(0, 3, 1, 2)"
-        return f"x.transpose(1, 2).unflatten(2, ({self.height}, {self.width}))" if self.kind == "NLC" else ""
-
-    @property
-    def from_map(self) -> str:
-        """The expression that undoes `to_map`."""
-        return {"NHWC": "x.permute(0, 2, 3, 1)", "NLC": "x.flatten(2).transpose(1, 2)"}.get(self.kind, "")
-
 
 def find_layouts(nodes: list[Node], modules: dict[str, nn.Module], height: int, width: int) -> dict[Node, Layout]:
     """Return the layout of each node that has pixels, for images of that size.

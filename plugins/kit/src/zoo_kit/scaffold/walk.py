@@ -133,14 +133,9 @@ def _cut(net: nn.Module, nodes: list[Node], training_nodes: list[Node]) -> Walk:
         )
 
     layouts = find_layouts([images, *body], modules, *shape_of(images)[2:])
-    for node in body:
-        if _has_weights(node, modules) and node in layouts and (prefix := layouts[node].prefix):
-            raise PluginError(
-                f"{kind} keeps {prefix} class token{'s' * (prefix > 1)} beside its {layouts[node].height}x"
-                f"{layouts[node].width} patches, and a feature map has no place for them: drop them, and let the head "
-                "average the patches (x.mean(1)); such a network converts by itself"
-            )
     maps, end = _maps(kind, body, modules, alone, layouts)
+    if len({layouts[node].prefix for node in maps if layouts[node].kind == "NLC"}) > 1:
+        raise PluginError(f"{kind} has class tokens in some of its maps alone: write forward_stages by hand")
 
     writer = Writer(nodes, training_nodes, alone)
     bounds = [body.index(node) + 1 for node in maps]
@@ -171,7 +166,7 @@ def _maps(
     def is_map(node: Node) -> bool:
         if node not in layouts or layouts[node].height * layouts[node].width == 1:  # pooled: it belongs to the head
             return False
-        return not layouts[node].prefix and not _pools(node, modules)
+        return not _pools(node, modules)
 
     spatial = [body.index(node) for node in body if _has_weights(node, modules) and is_map(node)]
     features: list[Node] = []

@@ -89,20 +89,11 @@ def _written(net: nn.Module, walk: Walk) -> dict[str, str]:
     lines: list[str] = []
     for index, statements in enumerate(walk.stages):
         guard = _guard(walk.parts[index], index)
-        inner, convert = list(statements), walk.layouts[index].to_map
         keep = [f"if {index} in taps:", "    maps.append(x)"] * (index < len(walk.maps))
-        if convert and keep:
-            # The module that makes the map runs even if the map is not wanted: hooks and graphs
-            # need it.
-            keep = [f"found = self.to_map_{index}(x)", f"if {index} in taps:", "    maps.append(found)"]
-            inner, keep = [*inner, *keep], []
-        elif convert:
-            inner.append(f"x = {convert}")
-        lines += [guard] * bool(guard and inner) + [f"    {line}" if guard else line for line in inner] + keep
-    from_map = walk.layouts[-1].from_map
-    head = [*([f"x = {from_map}"] * bool(from_map)), *walk.head]
+        lines += [guard] * bool(guard and statements) + [f"    {line}" if guard else line for line in statements] + keep
+    head = list(walk.head)
     code = "\n".join([*lines, *head, walk.logits])
-    used = _used(net, code, len(walk.maps))
+    used = _used(net, code)
     torch_imports = ["import torch"] * ("torch." in code.replace("torch.nn", "")) + ["from torch import Tensor"]
     torch_imports += ["from torch.nn import functional"] * ("functional." in code)
     dropped = (
@@ -144,17 +135,19 @@ def _guard(part: tuple[str, ...], index: int) -> str:
 
 
 def _layouts(walk: Walk) -> str:
-    """Return the layouts of the maps as an argument of the plan; empty if all are NCHW."""
+    """Return the layouts of the maps as arguments of the plan; empty if all are NCHW."""
     found = [(layout.kind, layout.height, layout.width) for layout in walk.layouts[:-1]]
     if all(kind == "NCHW" for kind, _, _ in found):
         return ""
-    return "\n        layouts=(" + ", ".join(f'("{k}", {h}, {w})' for k, h, w in found) + f"{',' * (len(found) == 1)}),"
+    rows = ", ".join(f'("{kind}", {height}, {width})' for kind, height, width in found)
+    prefix = max(layout.prefix for layout in walk.layouts[:-1])
+    tokens = f"\n        num_prefix_tokens={prefix}," if prefix else ""
+    return f"\n        layouts=({rows}{',' * (len(found) == 1)}),{tokens}"
 
 
-def _used(net: nn.Module, code: str, maps: int) -> list[str]:
-    """Return the names that the code uses of the module's children, parameters and `to_map_*`."""
+def _used(net: nn.Module, code: str) -> list[str]:
+    """Return the names that the code uses of the module's children and parameters."""
     own = [name for name in net._modules if not name.isdigit()]
-    own += [f"to_map_{index}" for index in range(maps)]
     own += [name for name, _ in (*net.named_parameters(recurse=False), *net.named_buffers(recurse=False))]
     return [name for name in own if re.search(rf"self\.{name}\b", code)]
 
@@ -187,9 +180,7 @@ def _notes(walk: Walk, left_out: list[str], taken: Images, requirements: tuple[s
     notes = [f"feature maps: {', '.join(walk.maps)}; classifier: {walk.classifier}"]
     kinds = dict.fromkeys(layout.kind for layout in walk.layouts if layout.kind != "NCHW")
     if kinds:
-        notes.append(
-            f"its maps are {' and '.join(kinds)}; those of the plugin are NCHW, (batch, channels, height, width)"
-        )
+        notes.append(f"its maps are {' and '.join(kinds)}; Zoo yields them as NCHW, (batch, channels, height, width)")
     if fixed:
         notes.append(f"images: {taken.height}x{taken.width} only")
     if requirements:

@@ -264,6 +264,15 @@ FAULTS = {
         "feature-info", "3 maps", MODEL, "self.num_stages = len(self.feature_info)", "self.num_stages = 3"
     ),
     "map of another module": Fault("feature-maps", "'stem.0'", MODEL, '"module": "stem"', '"module": "stem.0"'),
+    "prefix of maps that are no tokens": Fault(
+        "layouts", "the prefix tokens of map 0", MODEL, *before(READY, "        self.num_prefix_tokens = 2\n")
+    ),
+    "square images alone": Fault(
+        "image-sizes",
+        "images of 256 x 512 fail",
+        MODEL,
+        *before("        x = self.stem(x)\n", "        assert x.shape[2] == x.shape[3]\n"),
+    ),
     "walk that cannot be cut short": Fault("wrappers", "fails", MODEL, "if self.stages is not None:", "if True:"),
     "buffer that nobody fills": Fault(
         "constructors",

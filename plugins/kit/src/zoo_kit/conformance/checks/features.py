@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from zoo_core.errors import FeatureError
 from zoo_core.features.capture import collect, tap_modules
-from zoo_core.features.info import FeatureInfo
+from zoo_core.features.info import FeatureInfo, has_walk
 from zoo_core.features.layout import LAYOUTS, convert_map
 
 from zoo_kit.conformance.check import NotApplicable, check, describe
@@ -196,6 +196,8 @@ def wrappers(subject: Subject, name: str) -> Iterable[str]:
 def layouts(subject: Subject, name: str) -> Iterable[str]:
     """Maps in every layout are the same maps, with the prefix tokens that are asked for."""
     net: Any = subject.create(name).eval()
+    if not has_walk(net):
+        raise NotApplicable("its network has another library's forward_intermediates")
     images, count = subject.images(name), net.num_prefix_tokens
     with torch.no_grad():
         maps = net.forward_intermediates(images, intermediates_only=True)

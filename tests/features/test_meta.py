@@ -49,6 +49,11 @@ def assert_free_and_right(name, **options):
         assert item.shape[1] == channels
         # Convolutions without padding, as the original Xception has, leave a few pixels out.
         assert all(-4 <= pixels - side / reduction < 1 for pixels, side in zip(item.shape[2:], SIZE, strict=True))
+    # Who asks for an encoder's channels and strides gets the same answer without building it.
+    known = zoo.describe(name)
+    for index, row in enumerate(zip(known.channels, known.reductions, known.modules, known.layouts, strict=True)):
+        assert (table.channels(index), table.reduction(index), table.module_name(index), "NCHW") == row
+    assert len(known.channels) == len(table)
     if name in FACTS:
         stated = FACTS[name]["features"]  # of at most five maps, where timm's wrappers stop by default
         rows = zip(stated["channels"], stated["reduction"], stated["module"], strict=True)

@@ -8,15 +8,18 @@ set of weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from zoo_core.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_SIDE = 65_536
 """Greatest height, width or count of channels."""
 MAX_CLASSES = 10_000_000
 
-Check = Callable[[Any], bool]
+Check = Callable[[object], bool]
 
 
 def check_fields(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:

@@ -95,3 +95,16 @@ def test_broken_facts_of_one_plugin_hide_no_other(site: Site, capsys: Capture) -
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 6
     assert "has broken facts of 'bad': 'parameters' must be a whole number" in err
+
+
+def test_names_alone_import_little(site: Site) -> None:
+    program = (
+        "import contextlib, io, sys\n"
+        "from zoo_core.cli.main import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()) as printed: main(['list'])\n"
+        "print(printed.getvalue().split(), *sys.modules)"
+    )
+    names, _, loaded = site.run(program).stdout.partition("]")
+    assert "small" in names
+    slow = {"torch", "numpy", "dataclasses", "inspect", "json", "typing", "shutil", "logging", "pluggy", "pathlib"}
+    assert not slow & set(loaded.split())

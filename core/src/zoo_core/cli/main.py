@@ -7,12 +7,12 @@ import os
 import sys
 import warnings
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from zoo_core.cli.parser import MISTAKE, Parser, add_command, examples, print_error
 from zoo_core.cli.terminal import guarded_streams, reserved_output
 from zoo_core.errors import ZooError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
@@ -21,11 +21,12 @@ COMMANDS = ("list", "info", "compare", "download", "cache", "plugins", "doctor",
 """The built-in commands, in the order of the help; each is a module of `zoo_core.cli.commands`."""
 
 
-def build_parser(*, plugin_commands: bool = False) -> Parser:
+def build_parser(*, plugin_commands: bool = False, commands: Sequence[str] = COMMANDS) -> Parser:
     """Build the parser of ``zoo``.
 
     Args:
         plugin_commands: include the commands of hook plugins, which runs their code.
+        commands: only these built-in ones, as each is a module to import.
     """
     parser = Parser(
         prog="zoo",
@@ -39,7 +40,7 @@ def build_parser(*, plugin_commands: bool = False) -> Parser:
     )
     parser.add_argument("--version", action="store_true", help="print the version of zoo-core and exit")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for name in COMMANDS:
+    for name in commands:
         add_command(subparsers, name, import_module(f"{__package__}.commands.zoo_{name}"))
     if plugin_commands:
         from zoo_core.cli.plugin_commands import absent_commands, add_plugin_commands
@@ -84,9 +85,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parser_for(argv: Sequence[str]) -> Parser:
-    """Build the parser for some arguments: with a built-in command, no plugin is asked."""
+    """Build the parser for some arguments: with a built-in command, of that alone."""
     word = next((word for word in argv if not word.startswith("-")), None)
-    return build_parser(plugin_commands=word not in COMMANDS and "--version" not in argv)
+    if word in COMMANDS:
+        return build_parser(commands=[word])
+    return build_parser(plugin_commands="--version" not in argv)
 
 
 def _run(argv: Sequence[str]) -> int:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from zoo_core.config_fields import MAX_SIDE, shortened
 from zoo_core.errors import ZooError, did_you_mean
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any, NoReturn
 
 MISTAKE = 2
 """The exit code for an error that the user can correct."""
@@ -23,7 +25,8 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one ``zoo: error:`` line with the nearest valid word."""
 
     def __init__(self, **options: Any) -> None:
-        options.setdefault("formatter_class", partial(argparse.RawDescriptionHelpFormatter, max_help_position=28))
+        formatter = partial(argparse.RawDescriptionHelpFormatter, max_help_position=28, width=_columns() - 2)
+        options.setdefault("formatter_class", formatter)
         # An abbreviation that works today would be ambiguous after a new option.
         super().__init__(**{**options, "allow_abbrev": False})
 
@@ -168,6 +171,17 @@ def _decimal(text: str) -> float | None:
     """A number of few digits, with or without a fraction; None for other text."""
     plain = text.replace(".", "", 1)
     return float(text) if plain.isascii() and plain.isdigit() and len(text) <= 20 else None
+
+
+def _columns() -> int:
+    """The width of the terminal, as shutil finds it, whose import takes a third of a start."""
+    columns = os.environ.get("COLUMNS", "")
+    if _is_whole(columns, 10**4):
+        return int(columns)
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:  # closed, or no terminal
+        return 80
 
 
 def _is_whole(text: str, most: int) -> bool:

@@ -12,10 +12,11 @@ import errno
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Any, TextIO, cast
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any, TextIO
 
 _STEERING = "\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 _CELL = re.compile(f"[{_STEERING}]")
@@ -96,7 +97,7 @@ class Guarded:
         except (OSError, ValueError) as error:  # ValueError: the stream is closed
             # Python flushes once more at exit, and would complain: send the rest to /dev/null.
             with contextlib.suppress(OSError, ValueError, AttributeError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), cast("TextIO", self.stream).fileno())
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())  # type: ignore[union-attr]
             if self.name == "stdout":
                 number = getattr(error, "errno", None) or errno.EBADF
                 reason = getattr(error, "strerror", None) or str(error)
@@ -111,7 +112,7 @@ def guarded_streams() -> Iterator[None]:
         return
     before = sys.stdout, sys.stderr
     guarded = Guarded(before[0], "stdout"), Guarded(before[1], "stderr")
-    sys.stdout, sys.stderr = cast("tuple[TextIO, TextIO]", guarded)
+    sys.stdout, sys.stderr = guarded
     try:
         yield
     finally:

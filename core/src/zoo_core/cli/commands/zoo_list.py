@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
 
 from zoo_core.cli.parser import add_json_option, count, examples, percent, print_warning
 from zoo_core.errors import OptionError, ZooError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from typing import Any
 
     from zoo_core.description import Description, Descriptions
 

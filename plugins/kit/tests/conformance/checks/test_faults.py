@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 INIT, MODEL, HOOKS = "zoo_tinynet/__init__.py", "zoo_tinynet/model.py", "zoo_tinynet/hooks.py"
 ARCHITECTURES, CONFIG = "zoo_tinynet/architectures.py", "zoo_tinynet/config.py"
 MODELS, CONFIGS = "zoo_tinynet/models.json", "zoo_tinynet/configs.json"
+FACTS = "zoo_tinynet/facts.json"
 WEIGHTS = "zoo_tinynet/weights/tinynet_8.digits.safetensors"
 METADATA, ENTRY_POINTS = "zoo_tinynet-0.2.0.dist-info/METADATA", "zoo_tinynet-0.2.0.dist-info/entry_points.txt"
 DELETED = "(the file is deleted)"
@@ -114,6 +115,7 @@ FAULTS = {
     ),
     "manifest out of step": Fault("manifest", "models.json", ARCHITECTURES, "tinynet_16", "tinynet_12"),
     "configs out of step": Fault("manifest", "configs.json", CONFIGS, '"crop_pct": 1.0', '"crop_pct": 0.9'),
+    "facts out of step": Fault("manifest", "facts.json", FACTS, '"macs": 528000', '"macs": 529000'),
     "weights without licence": Fault("default-configs", "no license", CONFIGS, '"license": "cc-by-4.0", ', ""),
     "URL without hash": Fault("default-configs", "has no sha256", CONFIGS, '"sha256":', '"paper_name":'),
     "first conv that is not there": Fault(

@@ -119,13 +119,14 @@ def compare(model: str, folder: Path, args: argparse.Namespace) -> None:
         verdict = f"target {TARGETS[name]}: {'met' if ratio >= TARGETS[name] else 'MISSED'}" if name in TARGETS else ""
         rate = args.images / statistics.median(seconds for seconds, _ in times)
         print(
-            f"{model:12s} {name:15s} {rate:7.1f} images/s   zoo {ratio:5.2f} times ({clock[0]:.2f} to {clock[-1]:.2f}), "
+            f"{model:12s} {name:15s} {rate:7.1f} images/s   "
+            f"zoo {ratio:5.2f} times ({clock[0]:.2f} to {clock[-1]:.2f}), "
             f"by CPU time {statistics.median(cpu):5.2f} ({cpu[0]:.2f} to {cpu[-1]:.2f})   {verdict}"
         )
 
 
 def run(program: str, model: str, folder: Path, processes: int) -> tuple[float, float] | None:
-    """Run one contestant. Returns its seconds and those of its CPUs; None where it has no such model."""
+    """Run one contestant. Returns its seconds and its CPUs'; None where it has no such model."""
     output = folder / "output"
     shutil.rmtree(output, ignore_errors=True)
     environment = {**os.environ, "PYTHONPATH": TESTS, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}

@@ -4,10 +4,10 @@ Needs the peers, OpenVINO and ONNX Runtime (see constraints.txt). Every ratio is
 network with the same weights, in the same run: `zoo` runs eagerly, `torch` is optimised by PyTorch
 alone, `auto` by any backend, and beside them OpenVINO and ONNX Runtime run timm's network by hand.
 
-    python benchmarks/inference.py                                # the four networks, batch 1 and 8
+    python benchmarks/inference.py                            # the four networks, batch 1 and 8
     python benchmarks/inference.py --only resnet50 --batch 1 --threads 2
-    python benchmarks/inference.py --rows eager                   # a network of each kind, and training
-    python benchmarks/inference.py --rows all bridged digits      # long: every architecture
+    python benchmarks/inference.py --rows eager               # a network of each kind, training too
+    python benchmarks/inference.py --rows all bridged digits  # long: every architecture
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +58,17 @@ KINDS = {
     "group norm": "resnet50_gn",
 }
 """An architecture of each kind, which eagerly may not be slower than timm's."""
-BRIDGED = (
-    "swin_tiny_patch4_window7_224 swin_small_patch4_window7_224 swinv2_tiny_window8_256 vit_tiny_patch16_224 "
-    "vit_small_patch16_224 deit_tiny_patch16_224 convnext_atto convnext_tiny convnextv2_atto efficientnet_b0 "
-    "efficientnet_b1 tf_efficientnetv2_b0 efficientnet_lite0 mobilenetv2_100 mobilenetv3_large_100 "
-    "mobilenetv3_small_100 mobilenetv4_conv_small mnasnet_100 regnetx_004 regnety_004 regnety_016 repvgg_a0 "
-    "mobileone_s0 ghostnet_100 hrnet_w18_small dla34 dpn68 res2net50_26w_4s resnest14d vgg11 vgg11_bn "
-    "inception_v3 inception_v4 mixer_s32_224 resmlp_12_224 poolformer_s12 edgenext_xx_small levit_128s "
-    "mobilevit_xxs fastvit_t8"
-).split()
+BRIDGED = [
+    *("swin_tiny_patch4_window7_224", "swin_small_patch4_window7_224", "swinv2_tiny_window8_256"),
+    *("vit_tiny_patch16_224", "vit_small_patch16_224", "deit_tiny_patch16_224", "convnext_atto"),
+    *("convnext_tiny", "convnextv2_atto", "efficientnet_b0", "efficientnet_b1", "tf_efficientnetv2_b0"),
+    *("efficientnet_lite0", "mobilenetv2_100", "mobilenetv3_large_100", "mobilenetv3_small_100"),
+    *("mobilenetv4_conv_small", "mnasnet_100", "regnetx_004", "regnety_004", "regnety_016", "repvgg_a0"),
+    *("mobileone_s0", "ghostnet_100", "hrnet_w18_small", "dla34", "dpn68", "res2net50_26w_4s"),
+    *("resnest14d", "vgg11", "vgg11_bn", "inception_v3", "inception_v4", "mixer_s32_224"),
+    *("resmlp_12_224", "poolformer_s12", "edgenext_xx_small", "levit_128s", "mobilevit_xxs"),
+    *("fastvit_t8"),
+]
 """Networks of timm, as a bridge lists them."""
 
 
@@ -102,12 +105,12 @@ def engines(report: Report, args: argparse.Namespace) -> None:
         mine.load_state_dict(theirs.state_dict())
         for batch in args.batch:
             images = torch.randn(batch, *mine.pretrained_cfg.input_size)
-            contestants: dict[str, Callable[[], object]] = {"timm": lambda images=images: theirs(images)}
-            contestants["zoo"] = lambda images=images: mine(images)
+            contestants: dict[str, Callable[[], object]] = {"timm": partial(theirs, images)}
+            contestants["zoo"] = partial(mine, images)
             for backends in ("auto", "torch"):
                 fast = zoo_inference.optimize(mine, images, backends=backends, budget_s=args.budget)
                 report.note(f"{name}, batch {batch}, {backends}: {fast.report}")
-                contestants[backends] = lambda fast=fast, images=images: fast(images)
+                contestants[backends] = partial(fast, images)
             program = exported(theirs, images)
             contestants["OpenVINO"] = openvino_by_hand(program, images, args.threads)
             contestants["ONNX Runtime"] = onnxruntime_by_hand(program, images, args.threads)
@@ -167,15 +170,21 @@ def eager(report: Report, args: argparse.Namespace) -> None:
         nets = {"zoo": zoo.create_model(name), "timm": timm.create_model(name)}
         nets["zoo"].load_state_dict(nets["timm"].state_dict())
         images = torch.randn(4, 3, 128, 128)
-        forwards = {who: lambda net=net: net.eval()(images) for who, net in nets.items()}
+        forwards = {who: partial(forward, net, images) for who, net in nets.items()}
         report.add(f"{kind}: {name}, forward", interleave(forwards, args.rounds), over="timm", target=0.97)
-        steps = {who: lambda net=net: step(net.train(), images) for who, net in nets.items()}
+        steps = {who: partial(step, net, images) for who, net in nets.items()}
         report.add(f"{kind}: {name}, training", interleave(steps, args.rounds), over="timm", target=0.97)
+
+
+def forward(net: nn.Module, images: torch.Tensor) -> object:
+    """A forward pass."""
+    return net.eval()(images)
 
 
 @torch.enable_grad()
 def step(net: nn.Module, images: torch.Tensor) -> None:
     """A forward and a backward pass."""
+    net.train()
     net.zero_grad(set_to_none=True)
     net(images).square().mean().backward()
 

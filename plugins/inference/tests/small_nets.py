@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def filled(net: nn.Module, seed: int = 0) -> nn.Module:
-    """Give every norm statistics and scales as training leaves them; return the net, in eval mode."""
+    """Give every norm statistics and scales as training leaves them; return it in eval mode."""
     numbers = torch.Generator().manual_seed(seed)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -78,13 +78,13 @@ class PreActivation(nn.Module):
 
 
 class Dense(nn.Module):
-    """A dense block with norms between."""
+    """A dense block with norms between: the convolutions after them pad, or not."""
 
-    def __init__(self) -> None:
+    def __init__(self, kernel: int) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, 4, 3, padding=1)
         self.norms = nn.ModuleList(nn.BatchNorm2d(4 + 2 * index) for index in range(4))
-        self.convs = nn.ModuleList(nn.Conv2d(4 + 2 * index, 2, 3, padding=1) for index in range(4))
+        self.convs = nn.ModuleList(nn.Conv2d(4 + 2 * index, 2, kernel, padding=kernel // 2) for index in range(4))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         maps = [self.stem(x)]

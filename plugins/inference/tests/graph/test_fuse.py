@@ -56,8 +56,15 @@ def test_a_sum_and_its_activation_are_part_of_the_convolution() -> None:
 
 
 @needs_operators
-def test_a_dense_block_grows_in_one_buffer() -> None:
-    net, x = filled(Dense()), torch.randn(2, 3, 6, 6)
+@pytest.mark.parametrize("positive", [True, False])
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_a_dense_block_grows_in_one_buffer(kernel: int, positive: bool) -> None:
+    net, x = filled(Dense(kernel)), torch.randn(2, 3, 6, 6)
+    for norm in net.norms:
+        if positive:
+            norm.weight.data.abs_()
+        else:
+            norm.weight.data[0] = 0.0  # the others are of both signs
     grown, buffers = grow(fold(trace(net, x))[0])
     assert buffers == 1
     assert torch.cat not in [node.target for node in grown.graph.nodes]

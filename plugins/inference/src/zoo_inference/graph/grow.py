@@ -2,18 +2,21 @@
 
 A dense block (https://arxiv.org/abs/1608.06993) concatenates its input and all outputs so far
 before every layer, which copies each map once per later layer. Here every map is written once, into
-a buffer of the block's final width, and a layer reads the buffer's beginning.
+a buffer of the block's final width, and a layer reads the buffer's beginning. Its norm and
+activation are one pass over that: ``relu(x * scale + shift)`` is ``scale * max(x, -shift / scale) +
+shift`` where the scale is positive, and all but the maximum goes into the convolution after it.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, fx
 
-from zoo_inference.graph.nodes import Constants, only_user, read_norm
+from zoo_inference.graph.nodes import Constants, Conv, Norm, only_user, read_conv, read_norm, write_conv
 from zoo_inference.graph.trace import copied
 
 
@@ -115,15 +118,47 @@ def _normalise_part(net: fx.GraphModule, node: fx.Node, constants: Constants) ->
     """Normalise a part of a buffer as it lies there: batch norm would copy it first."""
     norm = read_norm(net, node)
     assert norm is not None
-    scale, shift = (each.to(norm.mean.dtype).reshape(1, -1, 1, 1) for each in norm.scale_and_shift())
     user = only_user(node)
-    activated = user is not None and user.target is F.relu
-    target = user if activated and user is not None else node
-    with net.graph.inserting_before(target):
-        arguments = (norm.x, constants.node(scale), constants.node(shift))
-        new = net.graph.call_function(scaled_relu if activated else scaled, arguments)
-    new.meta = dict(target.meta)
-    target.replace_all_uses_with(new)
-    net.graph.erase_node(target)
-    if target is not node:
-        net.graph.erase_node(node)
+    relu = user if user is not None and user.target is F.relu and not user.kwargs else None
+    after = only_user(relu) if relu is not None else None
+    conv = read_conv(net, after) if after is not None else None
+    if after is not None and conv is not None and conv.x is relu and conv.padding == (0, 0) and conv.groups == 1:
+        _bound(net, norm, conv, after, constants)
+        unused = [after, relu, node]
+    else:
+        target = node if relu is None else relu
+        scale, shift = (each.to(norm.mean.dtype).reshape(1, -1, 1, 1) for each in norm.scale_and_shift())
+        with net.graph.inserting_before(target):
+            arguments = (norm.x, constants.node(scale), constants.node(shift))
+            new = net.graph.call_function(scaled if relu is None else scaled_relu, arguments)
+        new.meta = dict(target.meta)
+        target.replace_all_uses_with(new)
+        unused = [relu, node]
+    for each in unused:
+        if each is not None:
+            net.graph.erase_node(each)
+
+
+def _bound(net: fx.GraphModule, norm: Norm, conv: Conv, node: fx.Node, constants: Constants) -> None:
+    """Replace a norm, its activation and the convolution after it by bounds and a convolution."""
+    with torch.no_grad():
+        scale, shift = norm.scale_and_shift()
+        edge, endless = -shift / scale, torch.full_like(scale, torch.inf)
+        lower = torch.where(scale > 0, edge, -endless).where(scale != 0, 0.0)
+        upper = torch.where(scale < 0, edge, endless).where(scale != 0, 0.0)
+        shift = shift.where(scale != 0, shift.relu())
+        weight = conv.weight.double() * scale.reshape(1, -1, 1, 1)
+        bias = (conv.weight.double() * shift.reshape(1, -1, 1, 1)).sum((1, 2, 3))
+        bias = bias if conv.bias is None else bias + conv.bias.double()
+    dtype = conv.weight.dtype
+    with net.graph.inserting_before(node):
+        below = constants.node(lower.to(dtype).reshape(1, -1, 1, 1))
+        if bool((scale > 0).all()):
+            bounded = net.graph.call_function(torch.maximum, (norm.x, below))
+        else:
+            above = constants.node(upper.to(dtype).reshape(1, -1, 1, 1))
+            bounded = net.graph.call_function(torch.clamp, (norm.x, below, above))
+        bounded.meta = dict(norm.x.meta)
+        new = write_conv(net, replace(conv, x=bounded, weight=weight.to(dtype), bias=bias.to(dtype)), constants)
+    new.meta = dict(node.meta)
+    node.replace_all_uses_with(new)

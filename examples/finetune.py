@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
+from zoo_core.errors import ZooError
 from zoo_images import create_transform, open_image
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -94,7 +95,7 @@ def main() -> int:
         torch.set_num_threads(args.threads)
     try:
         report = finetune(options, args.output, torch.device(args.device), args.workers)
-    except (OSError, ValueError) as error:  # Zoo's errors are ValueErrors
+    except (OSError, ValueError, ZooError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{report['accuracy']:.2%} of {report['images']} held-out images right; the model: {report['model']}")

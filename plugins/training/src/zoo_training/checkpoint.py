@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from zoo_core.errors import WeightsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from os import PathLike
 
     from torch import nn
@@ -28,7 +31,9 @@ def save_checkpoint(
         optimiser: of its parameters.
         extra: whatever a training needs beside them, such as ``epoch=3``: tensors, numbers, text.
     """
-    save({**_states(net, optimiser), "extra": extra}, checkpoint_id=path)
+    state = {**_states(net, optimiser), "extra": extra}
+    with _one_process_is_fine():
+        save(state, checkpoint_id=path)
 
 
 def load_checkpoint(
@@ -51,11 +56,20 @@ def load_checkpoint(
     if not (Path(path) / ".metadata").is_file():
         raise WeightsError(f"{path} holds no checkpoint that was written to its end")
     state = {**_states(net, optimiser), "extra": extra}
-    load(state, checkpoint_id=path)
+    with _one_process_is_fine():
+        load(state, checkpoint_id=path)
     optimisers = [] if optimiser is None else [optimiser]
     set_state_dict(net, optimisers, model_state_dict=state["net"], optim_state_dict=state.get("optimiser", {}))
     loaded: dict[str, Any] = state["extra"]
     return loaded
+
+
+@contextmanager
+def _one_process_is_fine() -> Iterator[None]:
+    """Keep torch from warning that there is no process group."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled, unavailable or uninitialized")
+        yield
 
 
 def _states(net: nn.Module, optimiser: Optimizer | None) -> dict[str, Any]:

@@ -19,10 +19,12 @@ FACE = {"zoo_core", "zoo_core.network", "zoo_core.layers", "zoo_core.config"}
 TOOLS = {
     "zoo_kit": "building cli create discovery errors family features hooks names network registry weights",
     "zoo_images": "cli errors hooks weights",
+    "zoo_timm": "building errors registry weights",
+    "zoo_torchvision": "building errors registry",
     "zoo_lab": "discovery errors hooks weights",
 }
-"""Further rooms and files of zoo_core for tools, which are released with core or hold a site's own
-rules."""
+"""Further rooms and files of zoo_core for tools and bridges, which are released with core or hold a
+site's own rules."""
 SOURCES = sorted(
     path for folder in ("plugins", "examples") for path in (ROOT / folder).glob("*/src/*") if path.is_dir()
 )

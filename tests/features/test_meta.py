@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import peers
+import pytest
 import torch
 import zoo_core as zoo
 from extractors import FAMILIES, WRAPPERS, maps_of

@@ -7,6 +7,7 @@ import itertools
 from functools import partial
 from typing import Any
 
+import peers
 import pytest
 import torch
 import zoo_core as zoo

@@ -8,6 +8,7 @@ running each network once on the meta device: the last module at each resolution
 
 from __future__ import annotations
 
+import math
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -57,7 +58,7 @@ def tables() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         tags = {member.name.lower(): config(member, derived) for member in members}
         rows[name] = bridge_row(tags, family=get_model_builder(name).__module__.rpartition(".")[2])
         configs |= {f"{name}.{tag}": config_row(cfg) for tag, cfg in tags.items()}
-        results |= {f"{name}.{member.name.lower()}": result(member) for member in members}
+        results |= {f"{name}.{member.name.lower()}": found for member in members if (found := result(member))}
         cfg = tags[default.name.lower()]
         net.feature_info = maps(net, cfg.input_size)
         facts[name] = facts_of(net, cfg.input_size, fixed_input_size=cfg.fixed_input_size)
@@ -100,7 +101,7 @@ def config(member: Any, derived: dict[str, Any]) -> Any:
         crop_pct=round(crop / resize, 6),
         mean=tuple(preset.mean),
         std=tuple(preset.std),
-        num_classes=len(member.meta["categories"]),
+        num_classes=len(member.meta["categories"] or range(1000)),
         license=LICENSES[member.meta.get("license")],
         origin_url=member.meta.get("recipe"),
         **derived,
@@ -110,6 +111,8 @@ def config(member: Any, derived: dict[str, Any]) -> Any:
 def result(member: Any) -> list[dict[str, Any]]:
     """Return the published accuracy of one set of weights."""
     metrics = member.meta["_metrics"]["ImageNet-1K"]
+    if math.isnan(metrics["acc@1"]):  # weights without a classifier
+        return []
     return [{"image_size": member.transforms().crop_size[0], "top1": metrics["acc@1"], "top5": metrics["acc@5"]}]
 
 

@@ -35,7 +35,7 @@ def manifest():
 
 
 def published(models, name, path, seed=5):
-    """torchvision's network as it loads weights, and the file of these weights as it publishes one."""
+    """torchvision's network with weights, and their file in the form that it publishes."""
     options = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
     torch.manual_seed(seed)
     net = models.get_model_builder(name)(weights=None, **options)
@@ -175,7 +175,6 @@ def test_feature_maps_are_the_outputs_of_the_modules_named(name):
 
 def test_an_unknown_option_is_said():
     with pytest.raises(OptionError, match=r"resnet18 has no option 'norm_layr'. Did you mean 'norm_layer'"):
-        zoo.create_model("zoo-torchvision/resnet18", norm_layr=None, pretrained_cfg_overlay={})
         zoo.create_model("zoo-torchvision/resnet18", norm_layr=torch.nn.Identity)
 
 

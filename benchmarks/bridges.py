@@ -1,4 +1,4 @@
-"""The cost of a pretrained model of timm's by zoo-timm, against timm: `python benchmarks/bridges.py`.
+"""The cost of a pretrained model by zoo-timm, against timm: `python benchmarks/bridges.py`.
 
 Needs the peers (see constraints.txt). Both load the same local safetensors file, in one process, in
 turns; the networks and the values are the same.

@@ -33,8 +33,8 @@ lint: $(VENV)/.dev  ## Check style and formatting
 types: $(VENV)/.dev  ## Check types, strictly
 	$(BIN)/mypy
 
-manifests: $(VENV)/.dev  ## Write every plugin's manifest from its tables
-	for manifest in plugins/*/src/*/models.json; do $(BIN)/zoo manifest $$(basename $$(dirname $$manifest)) || exit 1; done
+manifests: $(VENV)/.dev  ## Write every family's manifest from its tables (bridges: plugins/*/tools)
+	for manifest in $$(grep -L '^"bridge"' plugins/*/src/*/models.json); do $(BIN)/zoo manifest $$(basename $$(dirname $$manifest)) || exit 1; done
 
 clean:  ## Remove the files that the other targets made
 	rm -rf $(VENV) demo-output

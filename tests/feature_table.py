@@ -75,7 +75,7 @@ def main() -> None:
     args = parser.parse_args()
     peers.prepare()
     torch.set_num_threads(1)
-    names = [name for pattern in args.only or ["*"] for name in zoo.list_models(pattern)]
+    names = [name for pattern in args.only or ["*"] for name in zoo.list_models(pattern, module=peers.FAMILIES)]
     tallies = read(args.results) if args.results else {}
     progress = tqdm([name for name in names if name not in tallies])
     for name in progress:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import torch
 
+FAMILIES = ("zoo_resnet", "zoo_densenet", "zoo_xception", "zoo_cspnet")
+"""The packages with networks of their own; those of bridges are the peers' themselves."""
+
 _library: torch.library.Library | None = None
 
 

@@ -22,10 +22,12 @@ TOOLS = {
     "zoo_images": "cli errors hooks weights",
     "zoo_inference": "cli errors hooks network weights",
     "zoo_training": "errors network weights",
+    "zoo_timm": "building errors registry weights",
+    "zoo_torchvision": "building errors registry",
     "zoo_lab": "discovery errors hooks weights",
 }
-"""Further rooms and files of zoo_core for tools, which are released with core or hold a site's own
-rules."""
+"""Further rooms and files of zoo_core for tools and bridges, which are released with core or hold a
+site's own rules."""
 SOURCES = sorted(
     path for folder in ("plugins", "examples") for path in (ROOT / folder).glob("*/src/*") if path.is_dir()
 )

@@ -7,6 +7,7 @@ from ast import literal_eval
 from pathlib import Path
 from typing import Any
 
+import peers
 import pytest
 import torch
 from PIL import Image
@@ -21,6 +22,7 @@ def blocks(readme: Path) -> list[str]:
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_its_python_runs(readme: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    peers.prepare()  # a bridge imports its library
     monkeypatch.chdir(tmp_path)
     Image.new("L", (40, 40), "white").save("digit.png")  # the file that an example reads
     assert blocks(readme)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import peers
 import pytest
 import torch
 import zoo_core as zoo
@@ -14,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 FACTS = json.loads((Path(__file__).parents[1] / "facts/architectures.json").read_text(encoding="utf-8"))
-ARCHITECTURES = zoo.list_models()
+ARCHITECTURES = zoo.list_models(module=peers.FAMILIES)
 SIZE = 96, 128
 
 

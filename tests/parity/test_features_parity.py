@@ -7,6 +7,7 @@ import itertools
 from functools import partial
 from typing import Any
 
+import peers
 import pytest
 import torch
 import zoo_core as zoo
@@ -79,7 +80,7 @@ def test_another_network_is_told_from_the_same(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("name", zoo.list_models())
+@pytest.mark.parametrize("name", zoo.list_models(module=peers.FAMILIES))
 def test_without_memory_every_extractor_says_and_yields_the_shapes_of_timms(name: str) -> None:
     count = len(zoo.create_model(name, device="meta").feature_info)
     place = "cpu" if "pruned" in name else "meta"  # timm prunes by copying weights

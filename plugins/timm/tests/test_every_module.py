@@ -1,0 +1,101 @@
+"""Every one of timm's model modules: small architectures are created, run, saved and loaded."""
+
+from __future__ import annotations
+
+import gc
+
+import peers
+import pytest
+import torch
+import zoo_core as zoo
+from twins import assert_same, named, outputs, pair, weights
+from zoo_core import registry
+from zoo_core.config import PretrainedCfg
+
+pytestmark = [pytest.mark.peers, pytest.mark.heavy]
+EACH = 4
+"""Of every module, the smallest so many: more than 300 in all."""
+LARGEST = 120e6
+"""Parameters of one that is created in memory."""
+
+
+def manifest():
+    (plugin,) = (plugin for plugin in registry.plugins() if plugin.distribution == "zoo-timm")
+    return plugin.manifest
+
+
+def smallest(count):
+    """Module and architecture, the smallest of each module by parameters."""
+    table, chosen = manifest(), {}
+    sizes = {name: row["parameters"] for name, row in table.facts.items()}
+    for name in sorted(table.names, key=lambda name: (sizes.get(name, 0), name)):
+        of_module = chosen.setdefault(table.family_of(name), [])
+        if len(of_module) < count and (sizes.get(name, 0) < LARGEST or not of_module):
+            of_module.append(name)
+    return [name for names in chosen.values() for name in names]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def timm():
+    peers.prepare()
+    import timm
+
+    return timm
+
+
+@pytest.fixture(autouse=True)
+def collected():
+    yield
+    gc.collect()
+
+
+def made(timm, name, folder):
+    """A file of weights for an architecture."""
+    torch.manual_seed(7)
+    return weights(timm.create_model(name), folder / "weights.safetensors")
+
+
+def test_there_are_enough():
+    assert len(smallest(EACH)) >= 300
+    assert {manifest().family_of(name) for name in smallest(1)} == set(map(manifest().family_of, manifest().names))
+
+
+@pytest.mark.parametrize("name", smallest(EACH))
+def test_tensors_and_logits_are_timms(timm, tmp_path, name):
+    theirs, ours = pair(name, made(timm, name, tmp_path))
+    assert_same(theirs, ours)
+    size = zoo.get_pretrained_cfg(f"zoo-timm/{name}").input_size
+    expected, got = outputs(theirs, size), outputs(ours, size)
+    if not isinstance(expected, torch.Tensor):
+        assert len(expected) == len(got)
+        assert all(map(torch.equal, expected, got))
+        return
+    assert torch.equal(expected.nan_to_num(7.0), got.nan_to_num(7.0))
+
+
+@pytest.mark.parametrize("name", smallest(1))
+def test_it_is_saved_and_comes_back_the_same(timm, tmp_path, name):
+    overlay = {"file": str(made(timm, name, tmp_path))}
+    net = zoo.create_model(f"zoo-timm/{name}", True, pretrained_cfg_overlay=overlay)
+    zoo.save_for_hub(net, tmp_path / "saved", license="mit")
+    again = zoo.create_model(f"local-dir:{tmp_path / 'saved'}", True)
+    assert_same(net, again)
+    assert (
+        PretrainedCfg.from_dict(again.pretrained_cfg).input_size
+        == PretrainedCfg.from_dict(net.pretrained_cfg).input_size
+    )
+
+
+@pytest.mark.parametrize("name", manifest().names)
+def test_on_the_meta_device_shapes_and_feature_maps_are_timms(timm, name):
+    ours = zoo.create_model(f"zoo-timm/{name}", device="meta")
+    with torch.device("meta"):
+        theirs = timm.create_model(name)
+    shapes = [{key: (tensor.shape, tensor.dtype) for key, tensor in named(net).items()} for net in (theirs, ours)]
+    assert shapes[0] == shapes[1]
+    rows = [list(getattr(net.feature_info, "info", net.feature_info)) for net in (theirs, ours)]
+    assert rows[0] == rows[1]
+    facts = manifest().facts[name]
+    assert facts["parameters"] == sum(parameter.numel() for parameter in theirs.parameters())
+    assert facts.get("channels", []) == [row["num_chs"] for row in rows[0]]
+    assert facts.get("reductions", []) == [row["reduction"] for row in rows[0]]

@@ -1,0 +1,137 @@
+"""Constructors of torchvision's classifiers: torchvision builds the network, Zoo does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+from zoo_core.building.build import describe, load_weights, wrap
+from zoo_core.building.materialise import building, complete
+from zoo_core.building.options import resolve_dtype
+from zoo_core.building.resolve import resolve_default_cfg
+from zoo_core.errors import OptionError, did_you_mean
+from zoo_core.registry import find_model, find_pretrained_cfg
+
+from zoo_torchvision.traits import converter_of, options_of
+
+if TYPE_CHECKING:
+    import os
+
+    import torch
+    from zoo_core.config import PretrainedCfg
+
+_COMMON = ("num_classes", "in_chans", "dropout", "norm_layer", "features_only", "out_indices", "stochastic_depth_prob")
+
+
+@cache
+def constructor(architecture: str) -> Callable[..., nn.Module]:
+    """Return the function that builds an architecture, with the options of `build`."""
+
+    def construct(pretrained: bool = False, **options: Any) -> nn.Module:
+        return build(architecture, pretrained, **options)
+
+    construct.__name__ = construct.__qualname__ = architecture
+    construct.__module__ = "zoo_torchvision"
+    construct.__doc__ = f"Build torchvision's {architecture}; options as `zoo_core.create_model` takes them."
+    return construct
+
+
+def build(
+    architecture: str,
+    pretrained: bool = False,
+    *,
+    pretrained_cfg: PretrainedCfg | Mapping[str, Any] | None = None,
+    pretrained_cfg_overlay: Mapping[str, Any] | None = None,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
+    features_only: bool = False,
+    out_indices: int | tuple[int, ...] | None = None,
+    feature_cls: str | type[nn.Module] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    mmap: bool | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | str | None = None,
+    **options: Any,
+) -> nn.Module:
+    """Build torchvision's network of an architecture, without drawing values that weights replace.
+
+    Args:
+        architecture: a name of torchvision's.
+        pretrained: load the weights that the default config names.
+        pretrained_cfg: used instead of the default one.
+        pretrained_cfg_overlay: fields that replace those of the default config.
+        num_classes: width of the logits, by default the config's.
+        in_chans: channels of the images, by default the config's.
+        features_only: return a feature extractor.
+        out_indices: indices of the maps that it yields.
+        feature_cls: the wrapper that makes it.
+        cache_dir: the folder of downloaded weights.
+        mmap: map the weights' file instead of copying it; by default only files in caches.
+        device: of the model.
+        dtype: of its floating-point tensors.
+        options: torchvision's own, such as ``dropout`` or ``norm_layer``.
+
+    Raises:
+        OptionError: for an option that the architecture does not have.
+        FeatureError: for feature maps that it does not have.
+        WeightsError: for weights that cannot be had or do not fit.
+    """
+    found = find_model(f"zoo-torchvision/{architecture}")
+    cfg = resolve_default_cfg(find_pretrained_cfg(found) or {}, pretrained_cfg, pretrained_cfg_overlay)
+    if not features_only and (out_indices is not None or feature_cls is not None):
+        raise OptionError(f"{architecture}: out_indices and feature_cls need features_only=True")
+    dtype = resolve_dtype(dtype)
+    classes = cfg.num_classes if num_classes is None else _count("num_classes", num_classes, 1)
+    channels = cfg.input_size[0] if in_chans is None else _count("in_chans", in_chans, 1)
+    own = options_of(architecture, cfg, pretrained) | options
+    with building(device) as deferral:
+        model = _made(architecture, {"num_classes": classes, **own})
+        if channels != 3:
+            _set_channels(model, str(cfg.first_conv), channels)
+        model.num_classes, model.feature_info = classes, _maps(found.manifest.facts.get(architecture, {}))  # type: ignore[assignment] # plain data
+        cfg = describe(model, cfg)
+        if pretrained:
+            convert = converter_of(model)
+            give = deferral.give
+            load_weights(model, architecture, cfg, filter_fn=convert, cache_dir=cache_dir, mmap=mmap, give=give)
+    complete(model, deferral, device, dtype)
+    return wrap(model, None, out_indices, feature_cls) if features_only else model
+
+
+def _made(architecture: str, options: dict[str, Any]) -> nn.Module:
+    """Call torchvision's constructor. An option that its network does not have is said."""
+    from torchvision.models import get_model_builder
+
+    make = partial(get_model_builder(architecture), weights=None)
+    try:
+        return make(**options)
+    except TypeError as error:
+        name = str(error).partition("unexpected keyword argument '")[2].partition("'")[0]
+        if name not in options:
+            raise
+        raise OptionError(f"{architecture} has no option {name!r}{did_you_mean(name, _COMMON)}") from error
+
+
+def _set_channels(model: nn.Module, name: str, channels: int) -> None:
+    """Replace the first convolution by one for images of other channels."""
+    old: Any = model.get_submodule(name)
+    fields = ("out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+    options = {field: getattr(old, field) for field in fields}
+    model.set_submodule(name, nn.Conv2d(channels, bias=old.bias is not None, **options))
+
+
+def _maps(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the table of feature maps that the facts of an architecture name."""
+    columns = (facts.get(column, ()) for column in ("channels", "reductions", "modules"))
+    return [
+        {"num_chs": channels, "reduction": reduction, "module": module}
+        for channels, reduction, module in zip(*columns, strict=True)
+    ]
+
+
+def _count(name: str, count: object, least: int) -> int:
+    if type(count) is not int or count < least:
+        raise OptionError(f"{name} {count!r}: a whole number, at least {least}")
+    return count

@@ -125,7 +125,7 @@ def build_model_with_cfg(
                 give=deferral.give,
             )
     complete(model, deferral, device, dtype)
-    return wrap(model, feature_cfg, **chosen) if features_only else model
+    return wrap(model, feature_cfg, out_indices, feature_cls, output_fmt) if features_only else model
 
 
 def describe(model: nn.Module, cfg: PretrainedCfg) -> PretrainedCfg:

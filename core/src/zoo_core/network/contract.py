@@ -15,8 +15,6 @@ from torch import Tensor, nn
 
 from zoo_core.errors import OptionError
 from zoo_core.features.indices import feature_indices
-from zoo_core.features.info import FeatureInfo, feature_table
-from zoo_core.features.layout import convert_map
 from zoo_core.features.prune import drop_after
 from zoo_core.layers.classifier import create_classifier
 
@@ -146,6 +144,9 @@ class Network(nn.Module):
         Raises:
             FeatureError: for an index out of range, or a format that does not exist.
         """
+        from zoo_core.features.info import FeatureInfo, feature_table  # most networks only classify
+        from zoo_core.features.layout import convert_map
+
         wanted = feature_indices(indices, self.num_stages)
         taps = sorted(wanted)
         info = FeatureInfo(feature_table(self), taps, output_fmt)

@@ -180,7 +180,8 @@ def wrappers(subject: Subject, name: str) -> Iterable[str]:
             found = list(found.values()) if isinstance(found, dict) else list(found)
             if len(found) != len(indices) or not all(_same(a, maps[i]) for a, i in zip(found, indices, strict=True)):
                 yield f"feature_cls={wrapper!r}, out_indices={indices} yields other maps than forward_intermediates"
-            if net.feature_info.layout() != [plain.feature_info[index].get("layout", "NCHW") for index in indices]:
+            info: Any = net.feature_info
+            if info.layout() != [plain.feature_info[index].get("layout", "NCHW") for index in indices]:
                 yield f"feature_cls={wrapper!r} has other layouts in its feature_info than the network"
             if strange := net.state_dict().keys() - whole.keys():
                 yield f"feature_cls={wrapper!r} has a key {min(strange)!r} that the network does not have"

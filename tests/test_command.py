@@ -52,7 +52,8 @@ def test_info_reads_manifest_and_config_alone() -> None:
     fields = dict(line.split(maxsplit=1) for line in result.stdout.splitlines() if " " in line)
     assert fields["tag"] == "digits"
     assert fields["plugin"] == "zoo-resnet"
-    assert fields["licence"] == "cc-by-4.0"
+    assert fields["licence"] == "cc-by-4.0 (permissive)"
+    assert fields["maps"].startswith("32/2 32/4 48/8")
     assert "archive.ics.uci.edu" in fields["origin"]
 
 

@@ -122,8 +122,8 @@ def _made_with(found: FoundModel, options: Mapping[str, Any], weights: Pretraine
 
 @cache
 def _callers_options() -> frozenset[str]:
-    """Return the options of `create_model` and the builder, which no repository may set."""
+    """Return options of `create_model`, its hooks and the builder: no repository may set them."""
     from zoo_core.building.build import build_model_with_cfg
 
     own = [*signature(create_model).parameters, *signature(build_model_with_cfg).parameters]
-    return frozenset(own) - {"options"}
+    return frozenset({*own, "optimize"}) - {"options"}

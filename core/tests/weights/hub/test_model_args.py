@@ -35,6 +35,7 @@ def test_a_repository_cannot_fill_another_s_place_in_the_cache(
         ("cache_dir", "{tmp}/chosen"),
         ("checkpoint_path", "{tmp}/chosen"),
         ("device", "meta"),
+        ("optimize", True),
         ("dtype", "float16"),
         ("mmap", True),
         ("pruned", {"fc.weight": [1, 1]}),

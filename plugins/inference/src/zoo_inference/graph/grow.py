@@ -124,7 +124,7 @@ def _normalise_part(net: fx.GraphModule, node: fx.Node, constants: Constants) ->
     conv = read_conv(net, after) if after is not None else None
     if after is not None and conv is not None and conv.x is relu and conv.padding == (0, 0) and conv.groups == 1:
         _bound(net, norm, conv, after, constants)
-        unused = [after, relu, node]
+        unused: list[fx.Node | None] = [after, relu, node]
     else:
         target = node if relu is None else relu
         scale, shift = (each.to(norm.mean.dtype).reshape(1, -1, 1, 1) for each in norm.scale_and_shift())

@@ -90,10 +90,10 @@ class Images(Dataset[tuple[Tensor, int]]):
 
 def main() -> int:
     """Train, and say what came out."""
-    args, options = parse()
-    if args.threads:
-        torch.set_num_threads(args.threads)
     try:
+        args, options = parse()
+        if args.threads:
+            torch.set_num_threads(args.threads)
         report = finetune(options, args.output, torch.device(args.device), args.workers)
     except (OSError, ValueError, ZooError) as error:
         print(error, file=sys.stderr)
@@ -123,6 +123,8 @@ def parse() -> tuple[argparse.Namespace, Options]:
     parser.add_argument("--threads", type=int, help="threads that compute (default: PyTorch's)")
     args = parser.parse_args()
     if args.size is None:
+        if ":" in args.model:
+            parser.error(f"give --size, the height and width of the images for {args.model}")
         cfg = zoo.get_pretrained_cfg(args.model)
         args.size = 32 if args.data == "digits" or cfg is None else cfg.input_size[-1]
     return args, Options(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Options)})

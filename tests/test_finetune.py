@@ -85,6 +85,12 @@ def test_a_folder_without_classes_is_refused(tmp_path: Path) -> None:
     assert done.stderr == f"{empty} has no images of two or more classes: it needs a folder of images for each\n"
 
 
+def test_an_unknown_model_is_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(command("digits", tmp_path, "--model", "tset_resnet"), capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "test_resnet" in done.stderr
+
+
 @pytest.mark.heavy
 def test_digits_from_nothing(tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

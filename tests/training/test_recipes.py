@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-GUIDE = Path(__file__).parents[2] / "docs" / "training.md"
+TESTS = Path(__file__).parents[1]
+GUIDE = TESTS.parent / "docs" / "training.md"
 BLOCKS = re.findall(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 TRAINERS = ("accelerate", "lightning")
 DEVICES = "## Many devices"
@@ -41,6 +42,8 @@ def test_a_recipe_of_a_trainer(trainer: str, tmp_path: Path) -> None:
     if find_spec(trainer) is None:
         pytest.skip(f"{trainer} is not installed")
     (program,) = (text for _, name, text in BLOCKS if name == trainer)
+    if find_spec("torchvision"):  # which Lightning imports
+        program = f"import sys; sys.path.append({str(TESTS)!r}); import peers; peers.prepare()\n{program}"
     execute(program, tmp_path)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 
 from zoo_core.discovery.entry_points import identity
-from zoo_core.discovery.natural_order import natural_sort
 from zoo_core.discovery.resources import is_inside
 from zoo_core.errors import PluginError
 from zoo_core.names import is_architecture, is_word, normalize_distribution
@@ -126,7 +125,7 @@ def from_line(line: bytes) -> Bridge | None:
     Raises:
         PluginError: for fields that cannot be.
     """
-    if not line.startswith(b'"bridge"') or b"\\" in line or not line.isascii():
+    if b"\\" in line or not line.isascii():
         return None
     parts = line.decode().split('"')
     if len(parts) != 17:
@@ -136,14 +135,12 @@ def from_line(line: bytes) -> Bridge | None:
     return Bridge(requires, module, versions.split(), older) if known.encode() == line else None
 
 
-def from_values(values: Mapping[str, Any]) -> Bridge | None:
-    """Read the fields of a parsed manifest; None if it is no bridge's.
+def from_values(values: Mapping[str, Any]) -> Bridge:
+    """Read the fields of a bridge's parsed manifest.
 
     Raises:
         PluginError: for fields that cannot be.
     """
-    if "bridge" not in values:
-        return None
     fields = [values.get(field, "") for field in FIELDS]
     if not all(isinstance(field, str) for field in fields):
         raise PluginError(f"'bridge' of its manifest needs texts: {', '.join(FIELDS)}")
@@ -164,12 +161,6 @@ def checked_differences(values: Any, bridge: Bridge, what: str) -> Differences:
         if not (known and all(_is_difference(name, rows) for name, rows in tables.items())):
             raise PluginError(f"version {version!r} in {what} is no object of {', '.join(TABLES)}")
     return {version: {table: tables.get(table, {}) for table in TABLES} for version, tables in values.items()}
-
-
-def names_in(names: list[str], bridge: Bridge, differences: Differences) -> list[str]:
-    """Return the architectures of the version that counts, in natural order."""
-    rows: dict[str, Any] = {name: {} for name in names}
-    return natural_sort(bridge.changed(differences, "architectures", rows))
 
 
 def is_version(text: str) -> bool:

@@ -8,7 +8,6 @@ rely on the types, and on names that are safe to list.
 
 from __future__ import annotations
 
-from zoo_core.discovery import bridge as bridges
 from zoo_core.discovery.natural_order import natural_sort
 from zoo_core.discovery.resources import is_inside, read_data
 from zoo_core.errors import PluginError
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from typing import Any
 
+    from zoo_core.discovery.bridge import Bridge, Differences
     from zoo_core.discovery.entry_points import EntryPoint
 
     Rows = dict[str, dict[str, Any]]
@@ -67,8 +67,8 @@ class Manifest:
         self._aliases = aliases or {}
         self._data = data
         self._tables: dict[str, dict[str, Any]] = {}
-        self._differences: bridges.Differences | None = None
-        self.bridge: bridges.Bridge | None = None
+        self._differences: Differences | None = None
+        self.bridge: Bridge | None = None
         """The library that it bridges; None for a family of its own."""
 
     @property
@@ -82,7 +82,8 @@ class Manifest:
         if self._rows is None:
             try:
                 full = _from_json(data, self.family, self.package)
-                rows, aliases = (self._installed(table, getattr(full, table)) for table in bridges.TABLES[:2])
+                rows = self._installed("architectures", full.architectures)
+                aliases = self._installed("aliases", full.aliases)
                 if set(rows) != set(self.names) or set(aliases) != set(self.old_names):
                     raise PluginError("the first line of its manifest contradicts the rest: `zoo manifest` was not run")
                 for name, row in rows.items() if self.bridge else ():
@@ -151,7 +152,7 @@ class Manifest:
         self.bridge.look_for(installed)
         self.problem = self.bridge.problem
         if self.bridge.table != self.bridge.versions[0]:
-            self.names = bridges.names_in(self.names, self.bridge, self._older())
+            self.names = natural_sort(self._installed("architectures", {name: {} for name in self.names}))
             self.old_names = list(self._installed("aliases", dict.fromkeys(self.old_names)))
 
     def _installed(self, table: str, rows: dict[str, Any]) -> dict[str, Any]:
@@ -160,12 +161,14 @@ class Manifest:
             return rows
         return self.bridge.changed(self._older(), table, rows)
 
-    def _older(self) -> bridges.Differences:
+    def _older(self) -> Differences:
         assert self.bridge is not None
         if self._differences is None:
+            from zoo_core.discovery.bridge import checked_differences
+
             what = f"{self.bridge.older} in {self.package}"
             values = parsed(read_data(self.package, self.bridge.older), what)
-            self._differences = bridges.checked_differences(values, self.bridge, what)
+            self._differences = checked_differences(values, self.bridge, what)
         return self._differences
 
     def _default_constructor(self, architecture: str) -> str:
@@ -240,7 +243,12 @@ def _from_header(data: bytes, package: str) -> Manifest | None:
     listed, old = names.split(), old_names.split()
     _check_header(family, configs, listed, old, package)
     manifest = Manifest(family, listed, old, api=int(api), configs_file=configs, package=package, data=data)
-    manifest.bridge = bridges.from_line(data[len(line) + 1 :].partition(b"\n")[0])
+    if (second := data[len(line) + 1 :].partition(b"\n")[0]).startswith(b'"bridge"'):
+        from zoo_core.discovery.bridge import from_line
+
+        if (bridge := from_line(second)) is None:
+            return None
+        manifest.bridge = bridge
     return manifest
 
 
@@ -257,7 +265,11 @@ def _from_json(data: bytes, name: str, package: str) -> Manifest:
     if not isinstance(aliases, dict) or not all(map(is_word, aliases.values())):
         raise PluginError(f"'aliases' of its manifest in {package} is not an object of names")
     _check_header(family, configs, list(rows), list(aliases), package)
-    bridge = bridges.from_values(values)
+    bridge = None
+    if "bridge" in values:
+        from zoo_core.discovery.bridge import from_values
+
+        bridge = from_values(values)
     for architecture, row in rows.items():
         check_row(architecture, {"constructor": f"{package}:{architecture}", **row} if bridge else row, package)
     manifest = Manifest(family, natural_sort(rows), list(aliases), rows=rows, aliases=aliases, api=api)

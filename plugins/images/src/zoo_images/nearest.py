@@ -45,14 +45,15 @@ def search(features: str | Path, like: str | Path, *, top: int = 10, feature: st
     options = NetworkOptions.from_json(settings["network"])
     require_decoder(decoder := str(settings["decoder"]))
     open_image(like)  # before the model: a wrong path need not wait for a download
-    network = FeatureNetwork(options)
+    # Looking for the fastest way to run it takes longer than one image.
+    network = FeatureNetwork(dataclasses.replace(options, optimize=False))
     name = feature or network.features[0]
     if name not in network.features:
         raise OptionError(f"there are no features {name!r} in {str(folder)!r}; there are {', '.join(network.features)}")
     query = _unit(network(decode(Path(like), str(like), network.cfg, decoder).unsqueeze(0))[name])[0]
     best: list[tuple[float, str]] = []
     for rows in read_features(folder):
-        similarities = (_unit(rows.features[name]) @ query).tolist()
+        similarities = (_unit(rows.features[name]) @ query).clamp(-1, 1).tolist()
         best = sorted([*best, *zip(similarities, rows.paths, strict=True)], key=lambda each: (-each[0], each[1]))[:top]
     return [Match(path=path, similarity=similarity) for similarity, path in best]
 

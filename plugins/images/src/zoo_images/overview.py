@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import torch
 from PIL import ImageDraw
 from zoo_core.errors import ImageError, OptionError
 
+from zoo_images.extraction.decoders import file_of
 from zoo_images.extraction.run import read_run
 from zoo_images.extraction.shards import read_features
 from zoo_images.extraction.sources import open_source
@@ -94,9 +94,7 @@ def _thumbnail(source: Source, number: int) -> Image:
     (encoded,) = source.read(number, number + 1)
     canvas = PIL.Image.new("RGB", (THUMBNAIL, THUMBNAIL), GROUND)
     try:
-        if isinstance(encoded, OSError):
-            raise ImageError(str(encoded))
-        image = open_image(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded).convert("RGB")
+        image = open_image(file_of(encoded, source.names[number])).convert("RGB")
     except ImageError:
         return canvas  # it was there when it was extracted
     image.thumbnail((THUMBNAIL - 4, THUMBNAIL - 4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -47,6 +48,18 @@ def test_folder_to_vectors_to_nearest_images(photos: Path, tmp_path: Path) -> No
     )
 
 
+def test_a_decoder_of_other_pixels_says_so(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.effect_noise((900, 700), 90).convert("RGB").save(tmp_path / "photos" / "large.jpg")
+    done = zoo("extract", "photos", "--model", MODEL, "--output", "out", "--decoder", "draft", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"decoder draft: in 1 of the images \d+\.\d\d% of the pixels differ from Pillow's", done.stdout)
+    assert zoo("verify", "out", cwd=tmp_path).stdout.startswith("1 images computed again: 0 differ")
+    query = tmp_path / "photos" / "large.jpg"
+    (match,) = json.loads(zoo("search", "out", "--like", query, "--json", cwd=tmp_path).stdout)
+    assert round(match["similarity"], 5) == 1
+
+
 def test_mistakes_are_one_line(photos: Path, tmp_path: Path) -> None:
     for argv, message in [
         (["extract", tmp_path / "none", "--model", MODEL, "--output", tmp_path / "o"], "there is no file, folder"),
@@ -65,6 +78,10 @@ def test_mistakes_are_one_line(photos: Path, tmp_path: Path) -> None:
         (
             ["extract", photos, "--model", MODEL, "--output", tmp_path / "o", "--preview", "sheet.bmp"],
             "must end in .png",
+        ),
+        (
+            ["extract", photos, "--model", MODEL, "--output", tmp_path / "o", "--decoder", "drafts"],
+            "there is no decoder 'drafts'. Did you mean 'draft'?",
         ),
         (["verify", tmp_path], "holds no features"),
         (["search", tmp_path, "--like", photos / "0001.jpg"], "holds no features"),

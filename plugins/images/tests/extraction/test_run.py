@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import zoo_core
-from zoo_core.errors import ImageError, OptionError, ZooError
+from zoo_core.errors import ImageError, MissingExtraError, OptionError, ZooError
 from zoo_images import create_transform, extract, iterate, verify
 from zoo_images.extraction.shards import read_features
 from zoo_images.transform import open_image
@@ -132,10 +132,15 @@ def test_mistakes_are_said_before_the_first_batch(photos: Path) -> None:
         ({"batch_size": 0}, "batch_size 0: at least 1"),
         ({"devise": "cpu"}, r"there is no option 'devise'. Did you mean 'device'"),
         ({"features": ["poled"]}, "Did you mean 'pooled'"),
-        ({"optimize": True}, "pip install zoo-inference"),
     ]:
         with pytest.raises(ZooError, match=message):
             iterate(photos, MODEL, **wanted)
+
+
+def test_optimising_without_its_package_names_it(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zoo_inference", None)
+    with pytest.raises(MissingExtraError, match=r"'optimize' is in zoo-inference: pip install zoo-inference"):
+        iterate(photos, MODEL, optimize=True)
 
 
 def test_another_folder_of_images_is_another_source(photos: Path, tmp_path: Path) -> None:

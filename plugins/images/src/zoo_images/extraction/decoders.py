@@ -74,17 +74,28 @@ def decode(encoded: bytes | Path | OSError, name: str, cfg: PretrainedCfg, decod
     Raises:
         ImageError: for what is no image.
     """
+    file = file_of(encoded, name)
+    if decoder == "simplejpeg":
+        if isinstance(file, Path):
+            file = io.BytesIO(_read(file, name))
+        if (pixels := _by_simplejpeg(file.getvalue(), cfg)) is not None:
+            return pixels
+    return pixels_of(crop_image(open_image(file, name, draft=_draft_for(cfg) if decoder == "draft" else None), cfg))
+
+
+def file_of(encoded: bytes | Path | OSError, name: str) -> Path | io.BytesIO:
+    """Return what can be opened of an item of `Source.read`.
+
+    Raises:
+        ImageError: for what cannot be read, or is no file.
+    """
     if isinstance(encoded, OSError):
         raise ImageError(f"cannot read the image {name!r}: {encoded}")
-    if isinstance(encoded, Path) and encoded.exists() and not encoded.is_file():
+    if isinstance(encoded, bytes):
+        return io.BytesIO(encoded)
+    if encoded.exists() and not encoded.is_file():
         raise ImageError(f"cannot read the image {name!r}: it is no file")  # reading a pipe may never end
-    if decoder == "simplejpeg":
-        if isinstance(encoded, Path):
-            encoded = _read(encoded, name)
-        if (pixels := _by_simplejpeg(encoded, cfg)) is not None:
-            return pixels
-    file = io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded
-    return pixels_of(crop_image(open_image(file, name, draft=_draft_for(cfg) if decoder == "draft" else None), cfg))
+    return encoded
 
 
 def description(decoder: str, source: Source, cfg: PretrainedCfg) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from zoo_core.errors import OptionError, ZooError
 
 from zoo_images.extraction.decoders import require_decoder
 from zoo_images.extraction.network import FeatureNetwork, NetworkOptions
-from zoo_images.extraction.run import Run, computed_batches
+from zoo_images.extraction.run import Run, computed_batches, engine_of
 from zoo_images.extraction.sources import open_source
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def extract(
     listed, folder = open_source(source, column=column), Path(output)
     run = Run(
         listed,
-        FeatureNetwork(options),
+        FeatureNetwork(options, engine_of(folder)),
         folder,
         batch_size=batch_size,
         workers=workers,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,11 +13,13 @@ from zoo_core.errors import OptionError
 from zoo_images.extraction.decoders import description
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from zoo_images.extraction.network import FeatureNetwork
     from zoo_images.extraction.sources.base import Source
 
+_LIBRARIES = ("zoo-core", "zoo-images", "torch", "pyarrow")
+_ENGINES = ("zoo-inference", "onnxruntime", "openvino")
 _TRANSFORM = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
 
 
@@ -43,7 +46,7 @@ def fingerprint_of(network: FeatureNetwork, source: Source, decoder: str, layout
         "images": len(source),
         "source": source.fingerprint(),
         **layout,
-        "versions": {name: version(name) for name in ("zoo-core", "zoo-images", "torch", "pyarrow")},
+        "versions": _versions(_LIBRARIES + (_ENGINES if network.optimized else ())),
     }
 
 
@@ -70,6 +73,14 @@ def _device_name(device: str) -> str:
         return f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}"
     ability = torch.backends.cpu.get_cpu_capability()
     return f"{device} ({platform.machine()}, {ability}, {torch.get_num_threads()} threads)"
+
+
+def _versions(distributions: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for name in distributions:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 KINDS = ("pooled", "pre_logits", "map0", "map-1", "map-1_whole")
 """Examples of what there is; a map has the index that it has in ``feature_info``."""
+AS_GIVEN = "as given"
+"""What zoo-inference calls the network itself, where no engine is faster."""
+_EXAMPLES = 8
+"""Images of the batch that engines are measured on."""
 _MAP = re.compile(r"map(-?\d+)(_whole)?")
 
 
@@ -97,11 +101,16 @@ class FeatureNetwork:
         features: what is taken: ``pooled`` (what the network without classifier returns),
             ``pre_logits`` (what its classifier would see), ``map2`` (a feature map's mean over
             positions), ``map2_whole`` (the map itself).
-        optimized: how zoo-inference runs it; None where it was not asked to.
+        optimized: the engine with which zoo-inference runs it; None where it was not asked to.
     """
 
-    def __init__(self, options: NetworkOptions) -> None:
+    def __init__(self, options: NetworkOptions, engine: str | None = None) -> None:
         """Create the network.
+
+        Args:
+            options: how.
+            engine: where it is optimised, the engine that an earlier process found the fastest;
+                None to look for it.
 
         Raises:
             MissingExtraError: where it is to be optimised, without zoo-inference.
@@ -117,14 +126,17 @@ class FeatureNetwork:
         self.weights_hash = hash_of_weights(net)
         self.features = _resolved(options.features, len(net.feature_info))  # type: ignore[arg-type]
         self.optimized: str | None = None
-        self._taken: nn.Module = _Taken(net, self.features)
+        self._taken: Any = _Taken(net, self.features)
         with foreign_code(f"cannot run {options.model!r} on {options.device!r}"):
             self._taken.eval().requires_grad_(False).to(options.device, self.dtype)
             if options.channels_last:
                 _to_channels_last(self._taken)
             if optimize:
-                self._taken = optimize(self._taken, self._images(_zeros(self.cfg)))
-                self.optimized = str(getattr(self._taken, "report", "yes"))
+                self.optimized = engine
+                if engine != AS_GIVEN:
+                    example = self._images(_zeros(self.cfg).expand(_EXAMPLES, -1, -1, -1))
+                    self._taken = optimize(self._taken, example, backends=engine or "auto")
+                    self.optimized = self._taken.report.chosen
 
     def __call__(self, pixels: Tensor) -> dict[str, Tensor]:
         """Compute features, each (images, ...), of uint8 (images, height, width, channels).
@@ -172,7 +184,7 @@ class _Taken(nn.Module):
         return maps[f"{kind}_whole"].mean(dim=(-2, -1))
 
 
-def _optimizer() -> Callable[[nn.Module, Tensor], nn.Module]:
+def _optimizer() -> Callable[..., nn.Module]:
     try:
         return import_module("zoo_inference").optimize
     except ModuleNotFoundError as error:

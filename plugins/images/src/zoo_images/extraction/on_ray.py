@@ -48,6 +48,7 @@ def compute_on_ray(
     arguments = {
         "source": run.source,
         "options": run.network.options,
+        "engine": run.network.optimized,
         "output": run.output,
         "batch_size": run.batch_size,
         "workers": run.workers,
@@ -84,7 +85,14 @@ class ShardActor:
     """A process of the cluster with a network of its own, which computes whole shards."""
 
     def __init__(
-        self, *, threads: int, fingerprint: dict[str, Any], strict: bool, options: NetworkOptions, **arguments: Any
+        self,
+        *,
+        threads: int,
+        fingerprint: dict[str, Any],
+        strict: bool,
+        options: NetworkOptions,
+        engine: str | None,
+        **arguments: Any,
     ) -> None:
         """Make the same run on this node.
 
@@ -94,7 +102,7 @@ class ShardActor:
         """
         torch.set_num_threads(threads)  # kernels round by it; Ray allots one
         self.strict = strict
-        self.run = Run(network=FeatureNetwork(options), **arguments)
+        self.run = Run(network=FeatureNetwork(options, engine), **arguments)
         require_same(fingerprint, self.run.fingerprint, str(self.run.output))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:

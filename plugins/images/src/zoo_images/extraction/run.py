@@ -174,3 +174,9 @@ def read_run(output: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise OptionError(f"{str(output / RUN_FILE)!r} is not as zoo extract writes it") from error
     return run
+
+
+def engine_of(output: Path) -> str | None:
+    """The engine of zoo-inference that an output was begun with; None where there is none."""
+    engine = read_run(output)["fingerprint"].get("optimized") if (output / RUN_FILE).exists() else None
+    return engine if isinstance(engine, str) else None

@@ -14,7 +14,7 @@ from zoo_images.extraction.batches import Batch, decoded_batches
 from zoo_images.extraction.decoders import require_decoder
 from zoo_images.extraction.fingerprint import require_same
 from zoo_images.extraction.network import FeatureNetwork, NetworkOptions
-from zoo_images.extraction.run import RUN_FILE, Run, read_run
+from zoo_images.extraction.run import RUN_FILE, Run, engine_of, read_run
 from zoo_images.extraction.sources import open_source
 
 
@@ -72,7 +72,7 @@ def _run_of(folder: Path, workers: int) -> Run:
     except (KeyError, TypeError, ValueError) as error:
         raise OptionError(f"{str(folder / RUN_FILE)!r} is not as zoo extract writes it") from error
     require_decoder(layout["decoder"])
-    run = Run(source, FeatureNetwork(options), folder, workers=workers, **layout)
+    run = Run(source, FeatureNetwork(options, engine_of(folder)), folder, workers=workers, **layout)
     require_same(fingerprint, run.fingerprint, str(folder))
     return run
 

@@ -180,7 +180,7 @@ class TestCreateModel:
 
 def test_every_hook_is_documented_and_typed() -> None:
     hooks = {name: value for name, value in vars(specs).items() if name.startswith("zoo_")}
-    assert len(hooks) == 5
+    assert len(hooks) == 6
     for name, hook in hooks.items():
         assert hook.__doc__, name
         assert "return" in hook.__annotations__, name

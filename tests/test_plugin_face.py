@@ -19,7 +19,7 @@ FACE = {"zoo_core", "zoo_core.network", "zoo_core.layers", "zoo_core.config"}
 TOOLS = {
     "zoo_compat": "cli errors features hooks layers names network registry weights",
     "zoo_kit": "building cli create discovery errors family features hooks names network registry weights",
-    "zoo_images": "cli errors hooks weights",
+    "zoo_images": "cli description errors hooks weights",
     "zoo_inference": "cli errors hooks network weights",
     "zoo_training": "errors network weights",
     "zoo_timm": "building errors registry weights",

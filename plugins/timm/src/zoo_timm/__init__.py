@@ -7,7 +7,7 @@ vit_base_patch16_224``. Importing this imports neither torch nor timm.
 from collections.abc import Callable
 from typing import Any
 
-from zoo_core import registry
+from zoo_core.registry import is_model, plugins
 
 __version__ = "0.1.0"
 
@@ -15,7 +15,7 @@ DISTRIBUTION = "zoo-timm"
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
-    if name.startswith("_") or not registry.is_model(f"{DISTRIBUTION}/{name}"):
+    if name.startswith("_") or not is_model(f"{DISTRIBUTION}/{name}"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from zoo_timm.construct import constructor
 
@@ -27,5 +27,5 @@ def __dir__() -> list[str]:
 
 
 def _names() -> list[str]:
-    plugins = [plugin for plugin in registry.plugins() if plugin.distribution == DISTRIBUTION]
-    return [name for plugin in plugins for name in plugin.manifest.names]
+    bridges = [plugin for plugin in plugins() if plugin.distribution == DISTRIBUTION]
+    return [name for plugin in bridges for name in plugin.manifest.names]

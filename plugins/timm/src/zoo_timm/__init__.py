@@ -27,5 +27,5 @@ def __dir__() -> list[str]:
 
 
 def _names() -> list[str]:
-    own = [plugin for plugin in plugins() if plugin.distribution == DISTRIBUTION]
-    return [name for plugin in own for name in plugin.manifest.names]
+    bridges = [plugin for plugin in plugins() if plugin.distribution == DISTRIBUTION]
+    return [name for plugin in bridges for name in plugin.manifest.names]

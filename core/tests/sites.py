@@ -19,6 +19,7 @@ import zoo_core
 from zoo_core import registry
 from zoo_core.discovery.manifest import API, HEADER
 from zoo_core.discovery.natural_order import natural_sort
+from zoo_core.hooks import manager
 
 SOURCE = Path(zoo_core.__file__).parents[1]
 BODY = "def __getattr__(name):\n    return lambda pretrained=False, **options: (name, pretrained, options)\n"
@@ -119,6 +120,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     # A plugin that an earlier test imported would be found in sys.modules, whatever the path says.
     for name in [name for name in sys.modules if name.startswith("zoo_") and name.partition(".")[0] not in kept]:
         monkeypatch.delitem(sys.modules, name)
+    # Nor has this site the hook plugins that an earlier test's process had.
+    for name, value in (("_manager", None), ("_asked", None), ("_problems", {})):
+        monkeypatch.setattr(manager, name, value)
     before = set(sys.modules)
     registry.refresh()
     yield site

@@ -219,4 +219,5 @@ def _model_args(options: Mapping[str, Any], channels: int) -> dict[str, Any]:
 
 def _in_channels(model: nn.Module, cfg: PretrainedCfg) -> int:
     convs: list[Any] = [model.get_submodule(name) for name in names_of(cfg.first_conv)]
-    return int(convs[0].in_channels) if convs else cfg.input_size[0]
+    # What sees the images first may be a linear layer, of patches.
+    return next((int(conv.in_channels) for conv in convs if hasattr(conv, "in_channels")), cfg.input_size[0])

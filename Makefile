@@ -12,7 +12,7 @@ EDITABLE := $(foreach package,$(PACKAGES),--editable $(if $(filter core,$(packag
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test heavy lint types manifests clean
+.PHONY: help demo test heavy exhaustive lint types manifests clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,10 +21,13 @@ demo: $(VENV)/.demo  ## Classify and extract features from real images; pictures
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.dev  ## Run the tests of every package and across packages
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not heavy"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not heavy and not exhaustive"
 
 heavy: $(VENV)/.dev  ## Run the tests that take minutes, such as full parity with timm and torchvision
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m heavy
+
+exhaustive: $(VENV)/.dev  ## Run the tests that take half an hour: every architecture of the bridged libraries
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m exhaustive
 
 lint: $(VENV)/.dev  ## Check style and formatting
 	$(BIN)/ruff check .

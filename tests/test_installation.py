@@ -45,7 +45,7 @@ class Installed(NamedTuple):
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheels")
-    for project in ("core", "plugins/kit", "plugins/images", "plugins/inference", "plugins/resnet"):
+    for project in ("core", "plugins/compat", "plugins/kit", "plugins/images", "plugins/inference", "plugins/resnet"):
         build_wheel(ROOT / project, folder)
     return folder
 

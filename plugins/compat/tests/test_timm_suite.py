@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 TIMM = "1.0.31"
-# One small model of each kind; `test_` models are Zoo's own where timm has none of that name.
-MODELS = ("resnet10t", "test_resnet", "test_densenet", "test_xception", "test_cspnet", "test_darknet", "darknet17")
+# One tiny model of each family. All architectures take hours.
+MODELS = ("test_resnet", "test_densenet", "test_xception", "test_cspnet")
 # These download weights, which a test run has no business to do.
 OF_THE_NETWORK = ("test_model_inference", "test_model_load_pretrained", "test_model_features_pretrained")
 PROGRAM = """

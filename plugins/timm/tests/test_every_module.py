@@ -12,7 +12,7 @@ from twins import assert_same, named, outputs, pair, weights
 from zoo_core import registry
 from zoo_core.config import PretrainedCfg
 
-pytestmark = [pytest.mark.peers, pytest.mark.heavy]
+pytestmark = pytest.mark.peers
 EACH = 4
 """Of every module, the smallest so many: more than 300 in all."""
 LARGEST = 120e6
@@ -35,6 +35,11 @@ def smallest(count):
     return [name for names in chosen.values() for name in names]
 
 
+def marked(names, sample):
+    """Test parameters: those in the sample are heavy, the others wait for `make exhaustive`."""
+    return [pytest.param(name, marks=pytest.mark.heavy if name in sample else pytest.mark.exhaustive) for name in names]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def timm():
     peers.prepare()
@@ -55,12 +60,13 @@ def made(timm, name, folder):
     return weights(timm.create_model(name), folder / "weights.safetensors")
 
 
+@pytest.mark.heavy
 def test_there_are_enough():
     assert len(smallest(EACH)) >= 300
     assert {manifest().family_of(name) for name in smallest(1)} == set(map(manifest().family_of, manifest().names))
 
 
-@pytest.mark.parametrize("name", smallest(EACH))
+@pytest.mark.parametrize("name", marked(smallest(EACH), smallest(1)))
 def test_tensors_and_logits_are_timms(timm, tmp_path, name):
     theirs, ours = pair(name, made(timm, name, tmp_path))
     assert_same(theirs, ours)
@@ -73,7 +79,7 @@ def test_tensors_and_logits_are_timms(timm, tmp_path, name):
     assert torch.equal(expected.nan_to_num(7.0), got.nan_to_num(7.0))
 
 
-@pytest.mark.parametrize("name", smallest(1))
+@pytest.mark.parametrize("name", marked(smallest(1), smallest(1)[::8]))
 def test_it_is_saved_and_comes_back_the_same(timm, tmp_path, name):
     overlay = {"file": str(made(timm, name, tmp_path))}
     net = zoo.create_model(f"zoo-timm/{name}", True, pretrained_cfg_overlay=overlay)
@@ -86,7 +92,7 @@ def test_it_is_saved_and_comes_back_the_same(timm, tmp_path, name):
     )
 
 
-@pytest.mark.parametrize("name", manifest().names)
+@pytest.mark.parametrize("name", marked(manifest().names, manifest().names[::20]))
 def test_on_the_meta_device_shapes_and_feature_maps_are_timms(timm, name):
     ours = zoo.create_model(f"zoo-timm/{name}", device="meta")
     with torch.device("meta"):
@@ -95,7 +101,9 @@ def test_on_the_meta_device_shapes_and_feature_maps_are_timms(timm, name):
     assert shapes[0] == shapes[1]
     rows = [list(getattr(net.feature_info, "info", net.feature_info)) for net in (theirs, ours)]
     assert rows[0] == rows[1]
-    facts = manifest().facts[name]
-    assert facts["parameters"] == sum(parameter.numel() for parameter in theirs.parameters())
-    assert facts.get("channels", []) == [row["num_chs"] for row in rows[0]]
-    assert facts.get("reductions", []) == [row["reduction"] for row in rows[0]]
+    # Facts that have not been measured yet are left out of the table, never guessed.
+    facts = manifest().facts.get(name, {})
+    assert facts.get("parameters") in (None, sum(parameter.numel() for parameter in theirs.parameters()))
+    if "channels" in facts:
+        assert facts["channels"] == [row["num_chs"] for row in rows[0]]
+        assert facts["reductions"] == [row["reduction"] for row in rows[0]]

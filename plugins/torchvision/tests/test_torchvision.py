@@ -211,6 +211,5 @@ def test_on_the_meta_device_every_network_has_the_maps_of_its_facts(manifest, na
         layout = layouts if isinstance(layouts, str) else layouts[index]
         assert one.shape[layout.index("C")] == facts["channels"][index]
         if layout != "NLC":
-            assert round(cfg.input_size[1] / one.shape[layout.index("H")]) in (
-                facts["reductions"][index] + step for step in (-1, 0, 1, 2)
-            )
+            # Convolutions without padding take a few cells off.
+            assert abs(cfg.input_size[1] / facts["reductions"][index] - one.shape[layout.index("H")]) < 3

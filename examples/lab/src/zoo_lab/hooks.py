@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 @hookimpl
 def zoo_before_create(found: FoundModel, pretrained: bool, options: dict[str, Any]) -> None:
     """Refuse pretrained weights whose licence forbids what the lab does with them."""
-    from zoo_core.weights.licence import is_non_commercial
+    from zoo_core.weights.licence import group_of
 
     cfg = options.get("pretrained_cfg")
-    if pretrained and cfg is not None and os.environ.get("LAB_COMMERCIAL") == "1" and is_non_commercial(cfg.license):
+    commercial = os.environ.get("LAB_COMMERCIAL") == "1"
+    if pretrained and cfg is not None and commercial and group_of(cfg.license) == "non-commercial":
         raise WeightsError(
             f"{found.name}: its licence {cfg.license} forbids commercial use, which is what this lab does"
         )

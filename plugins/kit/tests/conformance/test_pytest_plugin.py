@@ -18,7 +18,7 @@ def test_the_option_of_pytest_needs_no_test_file(run: Run, tmp_path: Path) -> No
     done = run("pytest", "-q", "--zoo-plugin", "zoo-broken", "-k", "feature-info or contract", cwd=tmp_path)
     assert done.returncode == 1
     assert "1 failed, 1 passed" in done.stdout
-    assert "map 0 has 128 of 256 pixels" in done.stdout
+    assert "map 0 has 128 x 128 of 256 x 256 pixels" in done.stdout
     assert "remedy: correct num_chs" in done.stdout
     assert "Traceback" not in done.stdout
     done = run("pytest", "-q", "--zoo-plugin", "zoo-acme", "-k", "contract or other", "test_other.py", cwd=tmp_path)

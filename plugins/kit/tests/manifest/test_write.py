@@ -83,8 +83,8 @@ def test_writes_what_the_registry_reads(package: Path) -> None:
     }
     assert models["aliases"] == {"old_tab": "tab10.good"}
     zoo.refresh()
-    assert zoo.list_models() == ["tab2", "tab10"]
-    assert zoo.list_pretrained() == ["tab10.good"]
+    assert zoo.list_models(module="zoo_tab") == ["tab2", "tab10"]
+    assert zoo.list_models(module="zoo_tab", pretrained=True) == ["tab10.good"]
 
 
 def test_derives_what_follows_from_the_network(package: Path) -> None:

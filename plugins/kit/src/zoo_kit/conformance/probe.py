@@ -62,8 +62,9 @@ def building(distribution: str, *names: str) -> dict[str, Any]:
         with torch.device(device), torch.no_grad():
             torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))(torch.zeros(1, 3, 8, 8))
     for name in names:
-        images = subject.images(name)
         before = {**_state(with_torch=True), **_tables(subject)}
+        images = subject.images(name)  # which imports the network, and builds one to learn its sizes
+        before["torch's random state"] = torch.get_rng_state().sum().item()
         net = subject.constructor(name)(device="meta")
         if changes := _changes(before, {**_state(with_torch=True), **_tables(subject)}):
             return {"model": f"{name} on the meta device", "changed": changes}

@@ -113,7 +113,9 @@ FAULTS = {
     "prints when building": Fault(
         "global-state", "prints 'building'", MODEL, *before(SUPER, "        print('building')\n")
     ),
-    "manifest out of step": Fault("manifest", "models.json", ARCHITECTURES, "tinynet_16", "tinynet_12"),
+    "manifest out of step": Fault(
+        "manifest", "models.json", MODELS, '"tinynet": "tinynet_8"', '"tinynet": "tinynet_16"'
+    ),
     "configs out of step": Fault("manifest", "configs.json", CONFIGS, '"crop_pct": 1.0', '"crop_pct": 0.9'),
     "facts out of step": Fault("manifest", "facts.json", FACTS, '"macs": 528000', '"macs": 529000'),
     "weights without licence": Fault("default-configs", "no license", CONFIGS, '"license": "cc-by-4.0", ', ""),

@@ -24,7 +24,8 @@ def test_the_command_reports(run: Run) -> None:
         "FAILED  feature-info",
         "        - broken_tiny: map 0 has 128 x 128 of 256 x 256 pixels, and feature_info says reduction 4",
         "        why: detectors and segmenters are built from channels and reductions before anything runs",
-        "        remedy: correct num_chs, reduction, module and layout in the network's feature_info, or its num_prefix_tokens",
+        "        remedy: correct num_chs, reduction, module and layout in the network's feature_info, "
+        "or its num_prefix_tokens",
         "     -  wrappers  (needs feature-info, which failed)",
         "",
         "zoo-broken: 1 passed, 1 failed, 1 skipped",

@@ -212,4 +212,4 @@ def test_on_the_meta_device_every_network_has_the_maps_of_its_facts(manifest, na
         assert one.shape[layout.index("C")] == facts["channels"][index]
         if layout != "NLC":
             # Convolutions without padding take a few cells off.
-            assert abs(cfg.input_size[1] / facts["reductions"][index] - one.shape[layout.index("H")]) < 3
+            assert abs(cfg.input_size[1] / facts["reductions"][index] - one.shape[layout.index("H")]) < 4

@@ -74,12 +74,16 @@ class Run:
         path = self.output / RUN_FILE
         if path.exists():
             require_same(read_run(self.output)["fingerprint"], self.fingerprint, str(self.output))
-        elif self.output.exists() and any(each.name != ".lock" for each in self.output.iterdir()):
-            raise OptionError(f"{str(self.output)!r} holds other files: choose a new folder for the features")
+        else:
+            # A killed run may have left this file half written, and nothing else: it comes first.
+            if self.output.exists() and any(
+                each.name != ".lock" and not each.name.startswith(RUN_FILE) for each in self.output.iterdir()
+            ):
+                raise OptionError(f"{str(self.output)!r} holds other files: choose a new folder for the features")
+            self.output.mkdir(parents=True, exist_ok=True)
+            write_text(path, json.dumps({"settings": settings, "fingerprint": self.fingerprint}, indent=2) + "\n")
         self.files.folder.mkdir(parents=True, exist_ok=True)
         self.files.remove_unfinished()
-        if not path.exists():
-            write_text(path, json.dumps({"settings": settings, "fingerprint": self.fingerprint}, indent=2) + "\n")
 
     def batches_of(self, shard: int) -> range:
         """The numbers of a shard's batches."""

@@ -31,7 +31,7 @@ sys.exit(pytest.main([*arguments, "--rootdir", {folder!r}, {file!r}, "-k", {want
 """
 
 
-@pytest.mark.heavy
+@pytest.mark.exhaustive
 @pytest.mark.peers
 def test_timms_own_tests_pass(tmp_path: Path) -> None:
     download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]

@@ -42,6 +42,19 @@ except ModuleNotFoundError as error:
     assert "zoo_core.compat.timm.optim" in lines[2]
 
 
+def test_a_family_that_is_not_installed_is_an_error_that_says_so(program: Program) -> None:
+    source = """
+sys.modules["zoo_resnet"] = None
+import zoo_core.compat.timm as timm
+import zoo_core.compat.timm.models.resnet as resnet
+try:
+    resnet.ResNet
+except AttributeError as error:
+    print(error)
+"""
+    assert "Zoo has no timm.models.resnet.ResNet; pip install timm" in program(source, timm=False)
+
+
 @pytest.mark.peers
 def test_what_zoo_lacks_is_the_installed_timms(program: Program) -> None:
     source = """

@@ -36,7 +36,7 @@ class Facade(ModuleType):
             try:
                 module = importlib.import_module(provider)
             except ModuleNotFoundError as error:
-                if error.name != provider:  # only a family that is not installed
+                if not f"{provider}.".startswith(f"{error.name}."):  # no family that is not installed
                     raise
                 continue
             if name in getattr(module, "__all__", ()) or (hasattr(module, name) and not name.startswith("_")):

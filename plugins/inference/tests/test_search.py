@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -234,3 +236,24 @@ def test_create_model_takes_the_option() -> None:
         zoo_core.create_model("test_resnet", optimize={"budget": 5})
     with pytest.raises(OptionError, match="optimize is True"):
         zoo_core.create_model("test_resnet", optimize=3)
+
+
+SIGNALLED = """
+import gc, os, signal, torch, zoo_core, zoo_inference
+net = zoo_core.create_model("test_resnet.digits", pretrained=True).eval()
+x = torch.randn(1, 3, 32, 32)
+first, second = (zoo_inference.optimize(net, x, backends=["openvino"], budget_s=9) for _ in range(2))
+del first
+gc.collect()
+del second
+gc.collect()
+handled = []
+signal.signal(signal.SIGUSR1, lambda *_: handled.append(True))
+os.kill(os.getpid(), signal.SIGUSR1)
+assert handled
+"""
+
+
+def test_signals_are_handled_after_models_of_openvino_have_gone() -> None:
+    done = subprocess.run([sys.executable, "-W", "error", "-c", SIGNALLED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

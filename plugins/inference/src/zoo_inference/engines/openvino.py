@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,18 +14,16 @@ from zoo_inference.engines.subject import Run, Subject
 from zoo_inference.graph.trace import first_line
 from zoo_inference.refused import Refused
 
+if TYPE_CHECKING:
+    from openvino import Core
+
 MOST_SHAPES = 4
 """Batch sizes that are kept compiled; the least recently used goes first."""
 
 
 def openvino(subject: Subject) -> Run:
     """OpenVINO, compiled for each batch size when it first comes."""
-    try:
-        from openvino import Core
-    except ImportError as error:
-        raise Refused("openvino is not installed: pip install 'zoo-inference[openvino]'") from error
-    program = subject.program
-    core = Core()
+    core, program = the_core(), subject.program
     options = {
         "INFERENCE_PRECISION_HINT": "f32",  # the default is bfloat16 on some machines
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
@@ -57,3 +56,18 @@ def openvino(subject: Subject) -> Run:
     except Exception as error:
         raise Refused(f"OpenVINO: {first_line(error)}") from error
     return run
+
+
+@cache
+def the_core() -> Core:
+    """Return the process's one core, which is never destroyed.
+
+    On processors with AMX a core gives the thread a stack for signal handlers, and takes back the
+    one before when it is destroyed. Two cores that end in the order in which they were made leave
+    the thread with freed memory for a stack, and the next Ctrl-C ends the process.
+    """
+    try:
+        from openvino import Core
+    except ImportError as error:
+        raise Refused("openvino is not installed: pip install 'zoo-inference[openvino]'") from error
+    return Core()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import run_command
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -15,8 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def zoo(*argv: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "zoo_core.cli", *map(str, argv)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return run_command(*map(str, argv))
 
 
 def answer(*argv: object) -> dict:

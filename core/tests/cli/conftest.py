@@ -4,13 +4,16 @@ models."""
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import zoo_core
+from commands import run_command
+
+if TYPE_CHECKING:
+    import subprocess
 
 Zoo = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -64,7 +67,6 @@ def zoo(environment: dict[str, str]) -> Zoo:
     """Run the command with some arguments."""
 
     def run(*argv: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "zoo_core.cli", *map(str, argv)]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        return run_command(*map(str, argv), env=environment)
 
     return run

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from commands import run_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoo_core.cli.main import COMMANDS
@@ -74,9 +75,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str
 
 
 def run(environment: dict[str, str], *argv: str | bytes) -> tuple[int, str, str]:
-    command = [sys.executable, "-m", "zoo_core.cli", *argv]
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=120)
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+    done = run_command(*argv, env=environment)
+    return done.returncode, done.stdout, done.stderr
 
 
 def steers(text: str) -> bool:
@@ -200,10 +200,8 @@ LONG = "a" * 100_000
     ids=lambda argv: repr(argv)[:60],
 )
 def test_any_argument_ends_in_one_line(environment: dict[str, str], argv: list[str | bytes], tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "zoo_core.cli", *argv], env=environment, cwd=tmp_path, capture_output=True, timeout=120
-    )
-    out, err = done.stdout.decode(), done.stderr.decode()
+    done = run_command(*argv, env=environment, cwd=tmp_path)
+    out, err = done.stdout, done.stderr
     lines = err.splitlines()
     if argv[0] not in ("download", "cache"):
         assert len(lines) == 1, err[-2000:]

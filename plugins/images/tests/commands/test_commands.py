@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
+from commands import run_command
 from PIL import Image
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 MODEL = "test_resnet.digits"
 
 
 def zoo(*argv: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "zoo_core.cli", *map(str, argv)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+    return run_command(*map(str, argv), cwd=cwd)
 
 
 def test_folder_to_vectors_to_nearest_images(photos: Path, tmp_path: Path) -> None:

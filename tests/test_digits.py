@@ -57,6 +57,7 @@ def test_the_recorded_accuracy_is_that_of_the_held_out_digits(name: str, monkeyp
     assert accuracy == pytest.approx(cfg.metrics["accuracy"], abs=0.004)
 
 
+@pytest.mark.heavy
 def test_training_twice_gives_the_same_bytes() -> None:
     program = (
         "import hashlib, train_digits; file, score = train_digits.make_weights('test_resnet', epochs=2)\n"

@@ -40,6 +40,7 @@ def command(data: Path | str, output: Path, *options: str) -> list[str]:
 SHORT = ("--model", "test_resnet.digits", "--size", "32", "--head-epochs", "2", "--epochs", "3", "--batch", "16")
 
 
+@pytest.mark.heavy
 def test_a_killed_run_goes_on_to_the_same_numbers(photos: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     done = subprocess.run(command(photos, whole, *SHORT), capture_output=True, text=True)

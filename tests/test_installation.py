@@ -95,6 +95,7 @@ def test_pytest_loads_nothing_of_ours_without_the_kit(choice: str, installed: Ca
     assert "--zoo-plugin" not in here.run("python", "-m", "pytest", "--help").stdout
 
 
+@pytest.mark.heavy
 def test_the_kit_makes_checks_and_tests_a_plugin(installed: Callable[[str], Installed], tmp_path: Path) -> None:
     here = installed("kit")
     assert here.run("zoo", "new", "acme", "--directory", str(tmp_path)).returncode == 0

@@ -65,7 +65,7 @@ def test_a_plugin_imports_what_the_plugin_api_exports(folder: Path) -> None:
     assert_keeps_to_the_face(folder)
 
 
-@pytest.mark.parametrize("original", [None, "Digits"])
+@pytest.mark.parametrize("original", [None, pytest.param("Digits", marks=pytest.mark.heavy)])
 def test_a_new_plugin_keeps_to_it(tmp_path: Path, original: str | None) -> None:
     nets = ROOT / "plugins/kit/tests/scaffold/nets.py"
     options = ["--from", f"{nets}:{original}"] if original else []

@@ -52,6 +52,7 @@ def both(architecture: str, path: Path, **options: Any) -> tuple[nn.Module, nn.M
     return ours.eval(), theirs.eval()
 
 
+@pytest.mark.heavy
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(
     architecture=st.sampled_from(ARCHITECTURES),

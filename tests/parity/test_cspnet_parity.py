@@ -83,6 +83,7 @@ def test_training_equals_timms(case: str) -> None:
     assert_same_training(ours(name, zero_init_last=False, **options), theirs(name, zero_init_last=False, **options))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["cspresnet50", "sedarknet21", "cs3darknet_focus_s"])
 def test_fresh_weights_are_distributed_as_timms(name: str) -> None:
     torch.manual_seed(0)

@@ -160,6 +160,7 @@ def test_training_equals_timms(case: str) -> None:
         assert torch.equal(one, other), key
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["resnet18", "seresnext26d_32x4d", "ecaresnet26t"])
 def test_fresh_weights_are_distributed_as_timms(name: str) -> None:
     torch.manual_seed(0)

@@ -81,6 +81,7 @@ def test_training_equals_timms(case: str) -> None:
     assert_same_training(ours(name, **options), theirs(name, **options))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["legacy_xception", "xception41", "xception41p"])
 def test_fresh_weights_are_distributed_as_timms(name: str) -> None:
     torch.manual_seed(0)

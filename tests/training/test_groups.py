@@ -19,6 +19,7 @@ def in_groups(groups) -> Counter[int]:
     return Counter(id(parameter) for group in groups for parameter in group["params"])
 
 
+@pytest.mark.heavy
 def test_each_learning_parameter_of_every_architecture_is_in_one_group() -> None:
     names = zoo.list_models(module=peers.FAMILIES)
     assert len(names) > 100

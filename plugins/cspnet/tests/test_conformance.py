@@ -15,6 +15,7 @@ VARIANTS = {
     "dilated": ("cs3darknet_s", {"output_stride": 8}),
     "dropping": ("test_cspnet", {"drop_rate": 0.1, "drop_path_rate": 0.1}),
 }
+QUICK = {"cs3"}
 
 
 class TestConformance(PluginConformance):
@@ -25,4 +26,4 @@ class TestPrograms(ProgramConformance):
     plugin = "zoo-cspnet"
     options = OPTIONS
     variants = VARIANTS
-    quick = VARIANTS
+    quick = QUICK

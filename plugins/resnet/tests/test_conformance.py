@@ -22,7 +22,7 @@ VARIANTS = {
     "dilated": ("resnet26d", {"output_stride": 8}),
     "dropping": ("test_resnet", {"drop_rate": 0.1, "drop_path_rate": 0.1, "drop_block_rate": 0.1}),
 }
-QUICK = {"mixed blocks", "blur", "cbam", "dilated"}
+QUICK = {"mixed blocks"}
 
 
 class TestConformance(PluginConformance):

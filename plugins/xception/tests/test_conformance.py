@@ -10,6 +10,7 @@ VARIANTS = {
     "dilated": ("test_xception", {"output_stride": 8}),
     "dropping": ("test_xception", {"drop_rate": 0.1, "drop_path_rate": 0.1}),
 }
+QUICK = {"aligned"}
 
 
 class TestConformance(PluginConformance):
@@ -20,4 +21,4 @@ class TestPrograms(ProgramConformance):
     plugin = "zoo-xception"
     options = OPTIONS
     variants = VARIANTS
-    quick = VARIANTS
+    quick = QUICK

@@ -137,6 +137,7 @@ def connection(url: str) -> tuple[object, ...]:
     return parsed.scheme, parsed.host, port, parsed.path, parsed.query, parsed.auth
 
 
+@pytest.mark.heavy
 @settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(urls)
 def test_the_cache_and_the_connection_mean_the_same_address(url: str) -> None:
@@ -153,6 +154,7 @@ def test_the_cache_and_the_connection_mean_the_same_address(url: str) -> None:
     assert Entry(Path("/cache"), address.key).path.is_relative_to("/cache/weights")
 
 
+@pytest.mark.heavy
 @settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(urls, urls)
 def test_two_addresses_share_a_place_exactly_if_the_connection_is_the_same(one: str, other: str) -> None:
@@ -222,6 +224,7 @@ configs = st.one_of(
 )
 
 
+@pytest.mark.heavy
 @settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     values=configs,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 
+@pytest.mark.heavy
 def test_options_are_those_that_the_walk_does_not_depend_on(written: Callable[[str], tuple[Path, str]]) -> None:
     plugin, said = written("digits")
     config = (plugin / "src/zoo_digits/config.py").read_text()

@@ -30,6 +30,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return site
 
 
+@pytest.mark.heavy
 def test_an_installed_class_is_imported_and_required(library: Path, tmp_path: Path) -> None:
     assert write("oldnets:small", tmp_path) == 0
     plugin = tmp_path / "zoo-stranger"
@@ -39,6 +40,7 @@ def test_an_installed_class_is_imported_and_required(library: Path, tmp_path: Pa
     assert "from oldnets import small" in (plugin / "src/zoo_stranger/model.py").read_text()
 
 
+@pytest.mark.heavy
 def test_what_a_file_imports_is_required(library: Path, tmp_path: Path) -> None:
     file = tmp_path / "net.py"
     file.write_text("from oldnets import InPlaceStages\n\n\nclass Net(InPlaceStages):\n    pass\n")

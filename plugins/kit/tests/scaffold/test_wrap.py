@@ -62,6 +62,7 @@ def same(tmp_path: Path) -> Callable[[str], list[torch.Tensor]]:
     return same
 
 
+@pytest.mark.heavy
 def test_maps_of_channels_last_become_those_of_zoo(same: Callable[[str], list[torch.Tensor]]) -> None:
     assert [tuple(found.shape) for found in same("Swin")] == [(2, 16, 16, 16), (2, 32, 8, 8), (2, 64, 4, 4)]
 
@@ -70,6 +71,7 @@ def test_patches_become_a_map_and_the_class_token_stays_beside_it(same: Callable
     assert [tuple(found.shape) for found in same("ViT")] == [(2, 32, 4, 4)]
 
 
+@pytest.mark.heavy
 def test_layers_that_work_in_place_can_be_recomputed(same: Callable[[str], list[torch.Tensor]]) -> None:
     assert len(same("InPlaceStages")) == 3
 

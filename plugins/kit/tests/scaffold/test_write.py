@@ -59,7 +59,9 @@ def types(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tmp_path_factory.mktemp("types"))
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.heavy] * (name == "plain")) for name in CASES])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.heavy] * (name != "everything")) for name in CASES]
+)
 def test_it_is_clean_as_written(name: str, types: str, written: Callable[[str], tuple[Path, str]]) -> None:
     plugin, _ = written(name)
     run("ruff", "check", ".", cwd=plugin)
@@ -72,7 +74,7 @@ def test_it_is_clean_as_written(name: str, types: str, written: Callable[[str], 
     [
         ("acme", ""),
         pytest.param("digits", "Digits", marks=pytest.mark.heavy),
-        ("a-network-with-quite-a-long-name", "Stages"),
+        pytest.param("a-network-with-quite-a-long-name", "Stages", marks=pytest.mark.heavy),
         pytest.param("everything", "Everything", marks=pytest.mark.heavy),
     ],
 )

@@ -347,6 +347,7 @@ def fresh_process() -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_kit_finds_and_names(
     fault: str, installed: Path, fresh_process: ProcessPoolExecutor, tmp_path: Path

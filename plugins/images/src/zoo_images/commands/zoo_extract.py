@@ -45,7 +45,18 @@ def add_parser(subparsers: Any) -> None:
         "--shard-size", type=positive, metavar="N", help="images in a file: what an interruption costs at most"
     )
     parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="images at once (default: 32)")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes that decode; default: one per core but one")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that decode, and on a CPU compute too where they are ahead; default: one per core but one",
+    )
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="threads of the CPU on which the network runs; default: 1, unless --workers says what the cores do",
+    )
     parser.add_argument("--device", default="cpu", help="where the network runs: cpu (default), cuda, mps")
     parser.add_argument("--dtype", default="float32", help="float32 (default), bfloat16 or float16")
     parser.add_argument(
@@ -99,6 +110,7 @@ def run(args: argparse.Namespace) -> int:
         decoder=args.decoder,
         input_size=args.input_size,
         random=args.random,
+        threads=args.threads or (1 if args.workers is None else None),
         column=args.column,
         strict=args.strict,
         retry_failed=args.retry_failed,

@@ -70,7 +70,9 @@ def extract(
         output: a folder, new or begun by the same call.
         features: what to take of the network, see `FeatureNetwork`.
         batch_size: images that the network takes at once.
-        workers: processes that decode images; 0 decodes in this one.
+        workers: processes that decode images; 0 decodes in this one. On a CPU, with ``threads=1``,
+            those that are ahead compute too: the fastest way to use several cores is a process, on
+            one thread, for each.
         decoder: what makes pixels of files, see `zoo_images.extraction.decoders`.
         column: of a table, the column with the images.
         format: of the shards: ``parquet``, ``safetensors`` or ``npy``.
@@ -82,7 +84,7 @@ def extract(
         actors: processes of the cluster that compute.
         progress: show a progress bar on stderr.
         network: how the network is made and run, see `NetworkOptions`: ``device``, ``dtype``,
-            ``channels_last``, ``optimize``, ``input_size``, ``random``.
+            ``channels_last``, ``optimize``, ``input_size``, ``random``, ``threads``.
 
     Raises:
         OptionError: for a source or option that does not exist, or an output that was begun

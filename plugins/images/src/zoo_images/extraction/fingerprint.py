@@ -39,7 +39,7 @@ def fingerprint_of(network: FeatureNetwork, source: Source, decoder: str, layout
         "features": list(network.features),
         "transform": {name: _plain(network.cfg[name]) for name in _TRANSFORM},
         "decoder": description(decoder, source, network.cfg),
-        "device": _device_name(options.device),
+        "device": _device_name(options.device, network.threads),
         "dtype": options.dtype,
         "channels_last": options.channels_last,
         "optimized": network.optimized,
@@ -67,12 +67,12 @@ def require_same(old: Mapping[str, Any], new: Mapping[str, Any], where: str) -> 
         )
 
 
-def _device_name(device: str) -> str:
+def _device_name(device: str, threads: int) -> str:
     """Return the device and what its kernels depend on: instructions and threads, or the GPU."""
     if torch.device(device).type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}"
     ability = torch.backends.cpu.get_cpu_capability()
-    return f"{device} ({platform.machine()}, {ability}, {torch.get_num_threads()} threads)"
+    return f"{device} ({platform.machine()}, {ability}, {threads} threads)"
 
 
 def _versions(distributions: Sequence[str]) -> dict[str, str]:

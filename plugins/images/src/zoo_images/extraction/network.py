@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import re
@@ -18,7 +19,7 @@ from zoo_images.feature_maps import config_of
 from zoo_images.transform import normalise_pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from zoo_core.config import PretrainedCfg
 
@@ -40,6 +41,7 @@ class NetworkFields(TypedDict, total=False):
     dtype: str
     channels_last: bool
     optimize: bool
+    threads: int | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,17 +60,21 @@ class NetworkOptions:
     """The memory format: on CPUs and GPUs most networks of convolutions run faster in it."""
     optimize: bool = False
     """Let zoo-inference look for the fastest way to run it."""
+    threads: int | None = None
+    """Of the CPU, that compute; None for PyTorch's number."""
 
     @classmethod
     def of(cls, model: str, features: Sequence[str], fields: NetworkFields) -> NetworkOptions:
         """Put arguments together.
 
         Raises:
-            OptionError: for one that there is not.
+            OptionError: for one that there is not, or threads below 1.
         """
         known = NetworkFields.__annotations__
         if unknown := next((name for name in fields if name not in known), None):
             raise OptionError(f"there is no option {unknown!r}{did_you_mean(unknown, known)}")
+        if (threads := fields.get("threads")) is not None and threads < 1:
+            raise OptionError(f"threads {threads}: at least 1")
         return cls(model=model, features=tuple(features), **fields)
 
     @classmethod
@@ -85,8 +91,8 @@ class NetworkOptions:
             options = cls(**fields)
             texts = (options.model, options.device, options.dtype, *options.features)
             flags = (options.random, options.channels_last, options.optimize)
-            sides = options.input_size or ()
-            if not all(map(_is(str), texts)) or not all(map(_is(bool), flags)) or not all(map(_is(int), sides)):
+            counts = (*(options.input_size or ()), options.threads or 1)
+            if not all(map(_is(str), texts)) or not all(map(_is(bool), flags)) or not all(map(_is(int), counts)):
                 raise TypeError("a value is of another kind")
         except (TypeError, AttributeError) as error:
             raise OptionError(f"these are no settings of a network: {error}") from error
@@ -102,6 +108,7 @@ class FeatureNetwork:
             ``pre_logits`` (what its classifier would see), ``map2`` (a feature map's mean over
             positions), ``map2_whole`` (the map itself).
         optimized: the engine with which zoo-inference runs it; None where it was not asked to.
+        threads: of the CPU, that compute: kernels round by their number.
     """
 
     def __init__(self, options: NetworkOptions, engine: str | None = None) -> None:
@@ -119,6 +126,7 @@ class FeatureNetwork:
         optimize = _optimizer() if options.optimize else None
         self.options = options
         self.dtype = _dtype_named(options.dtype)
+        self.threads = options.threads or torch.get_num_threads()
         torch.manual_seed(0)
         with foreign_code(f"cannot create {options.model!r}"):
             net = zoo_core.create_model(options.model, pretrained=not options.random, num_classes=0)
@@ -135,7 +143,8 @@ class FeatureNetwork:
                 self.optimized = engine
                 if engine != AS_GIVEN:
                     example = self._images(_zeros(self.cfg).expand(_EXAMPLES, -1, -1, -1))
-                    self._taken = optimize(self._taken, example, backends=engine or "auto")
+                    with _threads(self.threads):
+                        self._taken = optimize(self._taken, example, backends=engine or "auto")
                     self.optimized = self._taken.report.chosen
 
     def __call__(self, pixels: Tensor) -> dict[str, Tensor]:
@@ -144,10 +153,19 @@ class FeatureNetwork:
         They are float32, or float16 where the network computes in it.
         """
         size = " x ".join(map(str, pixels.shape[1:]))
-        with foreign_code(f"{self.options.model!r} cannot take images of {size}"), torch.inference_mode():
+        with (
+            foreign_code(f"{self.options.model!r} cannot take images of {size}"),
+            torch.inference_mode(),
+            _threads(self.threads),
+        ):
             taken = self._taken(self._images(pixels))
         stored = torch.float16 if self.dtype == torch.float16 else torch.float32
         return {name: tensor.to("cpu", stored).contiguous() for name, tensor in zip(self.features, taken, strict=True)}
+
+    @property
+    def runs_in_forks(self) -> bool:
+        """Whether a forked process, which has one thread, computes the same with it."""
+        return torch.device(self.options.device).type == "cpu" and self.threads == 1 and self.optimized is None
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each feature of one image, found by running an image of zeros."""
@@ -182,6 +200,20 @@ class _Taken(nn.Module):
         if kind in ("pooled", "pre_logits"):
             return self.net.forward_head(last, pre_logits=kind == "pre_logits")
         return maps[f"{kind}_whole"].mean(dim=(-2, -1))
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Compute on so many threads."""
+    before = torch.get_num_threads()
+    if count == before:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _optimizer() -> Callable[..., nn.Module]:

@@ -55,7 +55,7 @@ def compute_on_ray(
         "decoder": run.decoder,
         "kind": run.files.kind,
         "shard_size": run.images_per_shard,
-        "threads": torch.get_num_threads(),
+        "threads": run.network.threads,
         "fingerprint": run.fingerprint,
         "strict": strict,
     }

@@ -153,11 +153,11 @@ def computed_batches(
         ImageError: with `strict`, for the first image that fails.
         ZooError: when a process that decodes dies.
     """
-    for batch in decoded_batches(source, network.cfg, decoder, batch_size, numbers, workers):
+    for batch in decoded_batches(source, network.cfg, decoder, batch_size, numbers, workers, network):
         if strict and (failed := [reason for reason in batch.reasons if reason is not None]):
             raise ImageError(failed[0])
         # Images that failed stay in the batch, black, because kernels round by its size.
-        features = network(batch.pixels)
+        features = network(batch.pixels) if batch.features is None else batch.features
         good = torch.tensor([reason is None for reason in batch.reasons])
         names = source.names[batch.start : batch.start + len(good)]
         yield Rows(list(names), batch.reasons, {name: tensor[good] for name, tensor in features.items()})

@@ -50,8 +50,7 @@ for name in zoo.list_pretrained("test_*.digits"):
 print(f"{len(names)} architectures of {len(zoo.list_families())} families")
 PYTHON
 "$work/venv/bin/zoo" list "test_*"
-# Both bridges offer the networks that timm and torchvision share, which doctor reports.
-ZOO_DISABLE_PLUGINS=zoo-torchvision "$work/venv/bin/zoo" doctor
+"$work/venv/bin/zoo" doctor
 "$work/venv/bin/python" -c "from PIL import Image; Image.new('L', (40, 40), 'white').save('white.png')"
 "$work/venv/bin/zoo" classify test_resnet.digits white.png
 "$work/venv/bin/zoo" check "$work"/wheels/zoo_resnet-*.whl --only manifest --only shipped-weights

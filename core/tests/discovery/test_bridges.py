@@ -44,9 +44,9 @@ OLDEST: dict[str, dict[str, Any]] = {
 TABLES = {"2.1": NEWEST, "2.0": MIDDLE, "1.5": OLDEST}
 
 
-def bridge(site: Site, name: str = "zoo-lib", **files: str) -> Path:
+def bridge(site: Site, name: str = "zoo-lib", *, yields: tuple[str, ...] = (), **files: str) -> Path:
     package = name.replace("-", "_")
-    texts = bridge_texts("lib", "lib>=1.5", "lib_module", TABLES) | files
+    texts = bridge_texts("lib", "lib>=1.5", "lib_module", TABLES, yields=yields) | files
     site.info(name, entry_points=f"[zoo_core.models]\nlib = {package}:models.json\n")
     return site.package(package, texts)
 
@@ -164,12 +164,42 @@ def test_two_bridges_conflict_unless_one_lacks_its_library(site: Site) -> None:
     bridge(site, "zoo-rival")
     library(site, "2.1")
     assert "'zoo-lib/net18' or 'zoo-rival/net18'" in message("net18", AmbiguousModelError)
-    line = '"bridge": "absent>=1", "module": "absent", "versions": "1", "older": "",'
+    line = '"bridge": "absent>=1", "module": "absent", "versions": "1", "older": "", "yields": "",'
     first, _, rest = (site.root / "zoo_rival" / "models.json").read_text().split("\n", 2)
     (site.root / "zoo_rival" / "models.json").write_text(f"{first}\n{line}\n{rest}")
     registry.refresh()
     assert registry.find_model("net18").distribution == "zoo-lib"
     assert "needs absent>=1" in message("zoo-rival/net18", PluginError)
+
+
+@pytest.mark.parametrize("names", [("zoo-a", "zoo-b"), ("zoo-b", "zoo-a")], ids=" then ".join)
+def test_a_bridge_yields_to_those_that_its_manifest_names(site: Site, names: tuple[str, str]) -> None:
+    first, second = names  # plugins are read in the order of their names
+    bridge(site, first)
+    bridge(site, second, yields=(first, "zoo-absent"))
+    library(site, "2.1")
+    assert registry.list_models() == ["net18", "net34", "net50"]
+    assert registry.find_model("net18.b").distribution == first
+    assert registry.find_model(f"{second}/net18.b").distribution == second
+    assert doctor.examine(registry.current_index()) == []
+    site.plugin("zoo-net", ["net18"])
+    registry.refresh()
+    assert [plugin.distribution for plugin in registry.current_index().every("net18")] == ["zoo-net", *names]
+
+
+def test_a_bridge_without_its_library_yields_to_one_that_yields_to_it(site: Site) -> None:
+    texts = bridge_texts("absent", "absent>=1", "absent", {"1": NEWEST})
+    bridge(site, "zoo-absent", **texts)
+    bridge(site, yields=("zoo-absent",))
+    library(site, "2.1")
+    assert registry.find_model("net18").distribution == "zoo-lib"
+
+
+def test_bridges_that_yield_to_each_other_conflict(site: Site) -> None:
+    bridge(site, yields=("zoo-rival",))
+    bridge(site, "zoo-rival", yields=("zoo-lib",))
+    library(site, "2.1")
+    assert "'zoo-lib/net18' or 'zoo-rival/net18'" in message("net18", AmbiguousModelError)
 
 
 def test_a_registered_model_goes_before_a_bridged_one(site: Site, registrations: Any) -> None:
@@ -209,6 +239,7 @@ LINES = {
     "module": ["", "a-b", "../lib", "lib.", "1"],
     "versions": ["", "1.5 2.1", "2.1 2.1", "2.1 2.1.0", "x", " ".join(map(str, range(200, 0, -1)))],
     "older": ["", "../older.json", "/etc/passwd"],
+    "yields": ["../zoo-lib", "zoo-lib, zoo-net", "Zoo_Lib"],
 }
 
 

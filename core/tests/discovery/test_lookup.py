@@ -51,7 +51,7 @@ class TestUnknown:
         site.plugin("zoo-resnet", ["resnet50", "resnet152"])
         assert message(name).endswith("Did you mean 'resnet50'?")
 
-    @pytest.mark.parametrize("name", ["vit_b_16", "efficientnet_b0"])
+    @pytest.mark.parametrize("name", ["yolo11n", "clip"])
     def test_a_name_of_other_libraries_gets_the_command_that_lists(self, site: Site, name: str) -> None:
         site.plugin("zoo-resnet", ["resnet50"])
         assert message(name).endswith("`zoo list` shows what there is.")
@@ -66,10 +66,16 @@ class TestUnknown:
             ("cspresnext50", "zoo-cspnet"),
             ("cs3se_edgenet_x", "zoo-cspnet"),
             ("sedarknet21", "zoo-cspnet"),
+            ("vit_base_patch16_224", "zoo-timm"),
+            ("resnetv2_50", "zoo-timm"),
+            ("efficientnet_b0", "zoo-timm"),
+            ("vit_b_16", "zoo-torchvision"),
+            ("zoo-timm/resnet50", "zoo-timm"),
+            ("zoo-torchvision/resnet50", "zoo-torchvision"),
         ],
     )
-    def test_the_catalogue_knows_the_families(self, site: Site, name: str, distribution: str) -> None:
-        assert f"pip install {distribution}" in message(name)
+    def test_the_catalogue_knows_families_and_bridges(self, site: Site, name: str, distribution: str) -> None:
+        assert message(name).endswith(f"pip install {distribution}")
 
     def test_an_installed_plugin_is_not_suggested(self, site: Site) -> None:
         site.plugin("zoo-resnet", ["resnet18"])

@@ -56,6 +56,15 @@ def named(net):
     return {**dict(net.named_parameters()), **dict(net.named_buffers())}
 
 
+def test_names_that_timm_has_too_are_timms(manifest):
+    (bridge,) = (plugin for plugin in registry.plugins() if plugin.distribution == "zoo-timm")
+    both = {*manifest.names} & {*bridge.manifest.names}
+    assert "convnext_base" in both
+    assert not {registry.find_model(name).distribution for name in both} & {"zoo-torchvision"}
+    assert {registry.find_model(f"zoo-torchvision/{name}").distribution for name in both} == {"zoo-torchvision"}
+    assert [problem for problem in doctor.examine(registry.current_index()) if not problem.distribution] == []
+
+
 def test_names_and_weights_are_torchvisions(models, manifest):
     assert sorted(manifest.names) == models.list_models(module=models)
     assert len(manifest.names) == 80

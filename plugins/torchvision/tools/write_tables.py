@@ -20,6 +20,7 @@ from torch import nn
 PACKAGE = Path(__file__).parents[1] / "src" / "zoo_torchvision"
 LICENSES = {None: "bsd-3-clause", "https://github.com/facebookresearch/SWAG/blob/main/LICENSE": "cc-by-nc-4.0"}
 LEAST = "0.27"
+YIELDS = ("zoo-timm",)  # more weights have timm's names, and more code means them
 CONTAINERS = ("features", "layers", "blocks", "trunk_output")
 """Children whose own children are the blocks."""
 
@@ -33,9 +34,8 @@ def main() -> None:
 
     release = version("torchvision").partition("+")[0]
     table, facts, results = tables()
-    texts = bridge_texts(
-        "torchvision", f"torchvision>={LEAST}", "torchvision", {release: table}, facts=facts, results=results
-    )
+    requires, named = f"torchvision>={LEAST}", {"facts": facts, "results": results}
+    texts = bridge_texts("torchvision", requires, "torchvision", {release: table}, **named, yields=YIELDS)
     for name, text in texts.items():
         (PACKAGE / name).write_bytes(text.encode())
         print(f"wrote {name}, {len(text):,} bytes")

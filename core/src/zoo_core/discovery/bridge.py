@@ -2,7 +2,8 @@
 
 A bridge names the library's distribution and the versions that it needs, and has a table for each
 of several versions: that of the newest, and what is different in each older one. Which table
-counts follows from the library's metadata; the library is never imported here.
+counts follows from the library's metadata; the library is never imported here. It may name other
+bridges to which it yields, where they offer the same architecture.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     Rows = dict[str, dict[str, Any]]
     Differences = dict[str, dict[str, dict[str, Any]]]
 
-LINE = '"bridge": "{requires}", "module": "{module}", "versions": "{versions}", "older": "{older}",'
+LINE = (
+    '"bridge": "{requires}", "module": "{module}", "versions": "{versions}", "older": "{older}", "yields": "{yields}",'
+)
 """The second line of a bridge's manifest: versions, the newest first, separated by spaces."""
-FIELDS = ("bridge", "module", "versions", "older")
+FIELDS = ("bridge", "module", "versions", "older", "yields")
 TABLES = ("architectures", "aliases", "configs")
 """What a version has of its own in the file of the older ones: rows by name, or null for none."""
 _MOST_VERSIONS = 100
@@ -33,9 +36,9 @@ _MOST_VERSIONS = 100
 class Bridge:
     """The library that a manifest bridges, and the version of it that is installed."""
 
-    __slots__ = ("distribution", "installed", "least", "module", "older", "requires", "since", "versions")
+    __slots__ = ("distribution", "installed", "least", "module", "older", "requires", "since", "versions", "yields")
 
-    def __init__(self, requires: str, module: str, versions: list[str], older: str) -> None:
+    def __init__(self, requires: str, module: str, versions: list[str], older: str, yields: list[str]) -> None:
         """Take the fields of a manifest.
 
         Raises:
@@ -47,11 +50,13 @@ class Bridge:
             "module": module.isascii() and all(part.isidentifier() for part in module.split(".")),
             "versions": 0 < len(versions) <= _MOST_VERSIONS and all(map(is_version, versions)) and _descend(versions),
             "older": (len(versions) == 1 and not older) or is_inside(older),
+            "yields": all(is_architecture(each) and normalize_distribution(each) == each for each in yields),
         }
         if wrong := [field for field, is_right in right.items() if not is_right]:
-            value = dict(zip(FIELDS, (requires, module, " ".join(versions), older), strict=True))[wrong[0]]
+            values = (requires, module, " ".join(versions), older, " ".join(yields))
+            value = dict(zip(FIELDS, values, strict=True))[wrong[0]]
             raise PluginError(f"{wrong[0]!r} of its manifest is {value[:60]!r}; a bridge has 'name>=1.0', 'module', "
-                              "versions from the newest on, and a file of older ones")  # fmt: skip
+                              "versions from the newest on, a file of older ones, and distributions")  # fmt: skip
         self.requires = requires
         self.distribution = normalize_distribution(name)
         self.least = least
@@ -61,6 +66,8 @@ class Bridge:
         """Those with a table, the newest first."""
         self.older = older
         """The file in the package with the differences of all but the newest."""
+        self.yields = yields
+        """The distributions of other bridges, whose offer of an architecture goes before."""
         self.installed = ""
         """The library's version; empty if it is not installed."""
         self.since: dict[str, str] = {}
@@ -128,11 +135,11 @@ def from_line(line: bytes) -> Bridge | None:
     if b"\\" in line or not line.isascii():
         return None
     parts = line.decode().split('"')
-    if len(parts) != 17:
+    if len(parts) != 21:
         return None
-    requires, module, versions, older = parts[3:16:4]
-    known = LINE.format(requires=requires, module=module, versions=versions, older=older)
-    return Bridge(requires, module, versions.split(), older) if known.encode() == line else None
+    requires, module, versions, older, yields = parts[3:20:4]
+    known = LINE.format(requires=requires, module=module, versions=versions, older=older, yields=yields)
+    return Bridge(requires, module, versions.split(), older, yields.split()) if known.encode() == line else None
 
 
 def from_values(values: Mapping[str, Any]) -> Bridge:
@@ -144,8 +151,8 @@ def from_values(values: Mapping[str, Any]) -> Bridge:
     fields = [values.get(field, "") for field in FIELDS]
     if not all(isinstance(field, str) for field in fields):
         raise PluginError(f"'bridge' of its manifest needs texts: {', '.join(FIELDS)}")
-    requires, module, versions, older = fields
-    return Bridge(requires, module, versions.split(), older)
+    requires, module, versions, older, yields = fields
+    return Bridge(requires, module, versions.split(), older, yields.split())
 
 
 def checked_differences(values: Any, bridge: Bridge, what: str) -> Differences:

@@ -10,6 +10,10 @@ import os
 from fnmatch import fnmatchcase
 from functools import cache
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 @cache
 def _catalogue() -> dict[str, dict[str, list[str]]]:
@@ -31,8 +35,13 @@ def is_known(distribution: str) -> bool:
     return any(distribution in plugins for plugins in _catalogue().values())
 
 
-def distribution_for(architecture: str) -> str | None:
-    """The known plugin with the longest pattern for an architecture; None if none matches."""
-    models = _catalogue()["models"].items()
-    matches = [(len(p), name) for name, patterns in models for p in patterns if fnmatchcase(architecture, p)]
+def distribution_for(architecture: str, kinds: Iterable[str] = ("models", "bridges")) -> str | None:
+    """The known plugin with the longest pattern for an architecture; None if none matches.
+
+    Args:
+        architecture: its name.
+        kinds: of plugins: families, ``"models"``, bridges, or both.
+    """
+    known = [item for kind in kinds for item in _catalogue()[kind].items()]
+    matches = [(len(p), name) for name, patterns in known for p in patterns if fnmatchcase(architecture, p)]
     return max(matches)[1] if matches else None

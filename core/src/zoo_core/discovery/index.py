@@ -49,13 +49,22 @@ class Plugin:
 
     @property
     def rank(self) -> int:
-        """Its place where several offer a name: the least wins, and only equals conflict.
+        """Its place where several offer a name: the least wins.
 
         Bridges yield to families, and bridges without their library to all others.
         """
         if self.manifest.bridge is None:
             return _FAMILY
         return _UNMET_BRIDGE if self.state == "incomplete" else _BRIDGE
+
+    def yields_to(self, other: Plugin) -> bool:
+        """Return whether a name that both offer means the other's model.
+
+        Of two bridges that is so if the one names the other in its manifest.
+        """
+        if self.rank != other.rank:
+            return self.rank > other.rank
+        return self.manifest.bridge is not None and other.distribution in self.manifest.bridge.yields
 
     def __repr__(self) -> str:
         return f"<{self.state} plugin {self.entry_point}>"
@@ -90,26 +99,26 @@ class Index:
         if len(offered) != len(manifest.names):
             manifest.names = list(offered)
             manifest.problem = f"its manifest in {manifest.package} offers a name twice"
-        if self.owners.keys().isdisjoint(manifest.names):  # all at once: name by name is slower
-            self.owners.update(offered)
-        else:
-            for name in manifest.names:
-                self.claim(name, plugin)
+        if shared := self.owners.keys() & offered.keys():
+            for name in filter(shared.__contains__, manifest.names):
+                self.claim(name, offered.pop(name, plugin))
+        self.owners.update(offered)  # all at once: name by name is slower
         for old_name in manifest.old_names:
             self.aliases.setdefault(old_name, []).append(plugin)
 
     def claim(self, name: str, plugin: Plugin) -> None:
-        """Add a plugin to the owners of an architecture, or to the bridges that yield to them."""
-        owner = self.owners.setdefault(name, plugin)
-        if plugin in self.every(name):
+        """Add a plugin that offers an architecture, and settle whose it is and who yields."""
+        offers = self.every(name)
+        if plugin in offers:
             return
-        if plugin.rank == owner.rank:
-            self.claims.setdefault(name, [owner]).append(plugin)
-        elif plugin.rank > owner.rank:
-            self.yielding.setdefault(name, []).append(plugin)
-        else:
-            self.yielding.setdefault(name, []).extend(self.claims.pop(name, [owner]))
-            self.owners[name] = plugin
+        offers.append(plugin)
+        owners = [one for one in offers if not any(map(one.yields_to, offers))] or offers  # a circle of bridges
+        self.owners[name] = owners[0]
+        self.claims.pop(name, None)
+        if len(owners) > 1:
+            self.claims[name] = owners
+        if yielding := [one for one in offers if one not in owners]:
+            self.yielding[name] = yielding
 
     def offering(self, name: str) -> list[Plugin]:
         """The plugins that offer an architecture and do not yield."""

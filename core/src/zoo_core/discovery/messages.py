@@ -90,7 +90,7 @@ def _ambiguous(name: ModelName, plugins: list[Plugin]) -> AmbiguousModelError:
 
 def _hints(index: Index, name: ModelName) -> list[str]:
     """Sentences on plugins that would offer the name once installed, enabled or repaired."""
-    from zoo_core.discovery.catalogue import distribution_for
+    from zoo_core.discovery.catalogue import distribution_for, is_known
 
     hints = []
     installed = {plugin.distribution for plugin in index.plugins}
@@ -102,6 +102,8 @@ def _hints(index: Index, name: ModelName) -> list[str]:
     known = distribution_for(name.architecture.lower())
     if known and known not in installed and name.distribution in (None, known):
         hints.append(f"It is in {known}: pip install {known}")
+    elif name.distribution is not None and name.distribution not in installed and is_known(name.distribution):
+        hints.append(f"To install it: pip install {name.distribution}")
     elif name.distribution is not None and name.distribution not in installed:
         hints.append(f"For a Hugging Face Hub repository write 'hf-hub:{name}'.")
     return hints + [

@@ -17,7 +17,7 @@ from zoo_core.discovery.natural_order import natural_sort
 from zoo_kit.manifest.write import CONFIGS_FILE, FACTS_FILE, MODELS_FILE, RESULTS_FILE, table_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     Table = Mapping[str, Mapping[str, Any]]
 
@@ -32,6 +32,7 @@ def bridge_texts(
     *,
     facts: Mapping[str, Any] | None = None,
     results: Mapping[str, Any] | None = None,
+    yields: Sequence[str] = (),
 ) -> dict[str, str]:
     """Return the files of a bridge's manifest by name; the same tables give the same bytes.
 
@@ -44,13 +45,14 @@ def bridge_texts(
         facts: architecture to its row of ``facts.json``, see `zoo_kit.manifest.facts`; of every
             version's architectures.
         results: ``architecture.tag`` to its row of ``results.json``.
+        yields: the distributions of other bridges, whose offer of an architecture goes before.
 
     Raises:
         PluginError: for fields that no manifest can have.
     """
     versions = list(tables)
     older = OLDER_FILE if len(versions) > 1 else ""
-    Bridge(requires, module, versions, older)  # raises what reading would
+    Bridge(requires, module, versions, older, list(yields))  # raises what reading would
     newest = tables[versions[0]]
     header = HEADER.format(
         api=API,
@@ -59,7 +61,8 @@ def bridge_texts(
         names=" ".join(natural_sort(newest["architectures"])),
         old_names=" ".join(newest["aliases"]),
     )
-    line = LINE.format(requires=requires, module=module, versions=" ".join(versions), older=older)
+    listed = {"versions": " ".join(versions), "yields": " ".join(yields)}
+    line = LINE.format(requires=requires, module=module, older=older, **listed)
     extra = {"facts": (FACTS_FILE, facts), "results": (RESULTS_FILE, results)}
     named = {key: file for key, (file, rows) in extra.items() if rows}
     body = table_text({**named, **{table: dict(newest[table]) for table in TABLES[:2]}})

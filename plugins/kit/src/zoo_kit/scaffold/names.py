@@ -101,10 +101,10 @@ def refuse_taken(names: Names) -> None:
 
 
 def warnings_of(names: Names) -> list[str]:
-    """Return warnings for architectures that other known plugins may offer."""
+    """Return warnings for architectures that other known families may offer; bridges yield."""
     return [
         f"{architecture} may be a name of {other} too: where both are installed, only "
         f"{names.distribution}/{architecture} means yours"
         for architecture in names.architectures
-        if (other := distribution_for(architecture))
+        if (other := distribution_for(architecture, ["models"]))
     ]

@@ -253,7 +253,7 @@ def test_an_option_that_is_none_means_the_default():
     [
         ({"num_clases": 3}, "tiny has no option 'num_clases'. Did you mean 'num_classes'"),
         ({"zzz": 3}, "tiny has no option 'zzz'; it has drop_rate, in_chans, num_classes, widths"),
-        ({"out_indices": (1,)}, "out_indices, feature_cls, output_fmt need features_only=True"),
+        ({"out_indices": (1,)}, "out_indices, feature_cls, output_fmt, state_dict_names need features_only=True"),
     ],
 )
 def test_an_option_that_does_not_exist_is_an_error(options, message):

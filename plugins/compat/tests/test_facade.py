@@ -93,7 +93,7 @@ optimizer = create_optimizer_v2(model, opt="adamw", lr=1e-3, weight_decay=0.05)
 assert sum(len(group["params"]) for group in optimizer.param_groups) == len([*model.parameters()])
 zoo_compat.uninstall()
 import timm
-print(timm.__file__.endswith("timm/__init__.py"))
+print(type(timm).__name__ == "module" and timm.create_model.__module__ == "timm.models._factory")
 """
     assert program(source).split() == ["True"]
 

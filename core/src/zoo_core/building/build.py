@@ -57,6 +57,7 @@ def build_model_with_cfg(
     out_indices: int | Sequence[int] | None = None,
     feature_cls: str | type[nn.Module] | None = None,
     output_fmt: str | None = None,
+    state_dict_names: str | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     mmap: bool | None = None,
     device: torch.device | str | None = None,
@@ -84,6 +85,7 @@ def build_model_with_cfg(
         out_indices: indices of the maps that it yields.
         feature_cls: the wrapper that makes it.
         output_fmt: the layout of its maps, "NCHW" by default.
+        state_dict_names: "timm" gives its state dict the keys of timm's extractors.
         cache_dir: the folder of downloaded weights.
         mmap: map the weights' file instead of copying it; by default only files in caches and
         packages.
@@ -100,7 +102,12 @@ def build_model_with_cfg(
     """
     cfg = resolve_default_cfg(default_cfg or {"architecture": variant}, pretrained_cfg, pretrained_cfg_overlay)
     dtype = resolve_dtype(dtype)
-    chosen = {"out_indices": out_indices, "feature_cls": feature_cls, "output_fmt": output_fmt}
+    chosen: dict[str, Any] = {
+        "out_indices": out_indices,
+        "feature_cls": feature_cls,
+        "output_fmt": output_fmt,
+        "state_dict_names": state_dict_names,
+    }
     if not features_only and any(value is not None for value in chosen.values()):
         raise OptionError(f"{variant}: {', '.join(chosen)} need features_only=True")
     options = network_options(model_cls, cfg, options, features_only=features_only, model_cfg=model_cfg)
@@ -125,7 +132,7 @@ def build_model_with_cfg(
                 give=deferral.give,
             )
     complete(model, deferral, device, dtype)
-    return wrap(model, feature_cfg, out_indices, feature_cls, output_fmt) if features_only else model
+    return wrap(model, feature_cfg, **chosen) if features_only else model
 
 
 def describe(model: nn.Module, cfg: PretrainedCfg) -> PretrainedCfg:
@@ -168,11 +175,17 @@ def wrap(
     out_indices: int | Sequence[int] | None = None,
     feature_cls: str | type[nn.Module] | None = None,
     output_fmt: str | None = None,
+    state_dict_names: str | None = None,
 ) -> nn.Module:
     """Make a feature extractor of a network; the caller's choice replaces the `feature_cfg`'s."""
     from zoo_core.features.wrap import wrap_features
 
-    chosen = {"out_indices": out_indices, "feature_cls": feature_cls, "output_fmt": output_fmt}
+    chosen = {
+        "out_indices": out_indices,
+        "feature_cls": feature_cls,
+        "output_fmt": output_fmt,
+        "state_dict_names": state_dict_names,
+    }
     options = {**(feature_cfg or {}), **{key: value for key, value in chosen.items() if value is not None}}
     model.pretrained_cfg = model.default_cfg = default_cfg_for_features(model.default_cfg)  # type: ignore[assignment, arg-type]
     return wrap_features(model, options)

@@ -1,7 +1,7 @@
 """Feature maps: which ones a network has, and the wrappers that turn any network into an extractor.
 
 - `indices` reads ``out_indices``, `info` describes the maps, `layout` turns tokens and maps into
-  each other, `wrap` chooses the wrapper;
+  each other, `keys` knows the keys that timm's wrappers write, `wrap` chooses the wrapper;
 - `stages` (list, dict), `hook`, `getter`, `graph` are the wrappers, `mixin` is the base of all but
   the last;
 - `prune` drops what no wanted map needs, `capture` collects maps by hooks, `trace` reads a forward

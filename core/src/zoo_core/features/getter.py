@@ -16,6 +16,8 @@ from zoo_core.features.prune import own_copy
 class FeatureGetterNet(Adopting):
     """A network that returns what its own ``forward_intermediates`` yields."""
 
+    timms_prefix = "model."
+
     def __init__(
         self,
         net: nn.Module,

@@ -14,17 +14,20 @@ from torch import Tensor, fx, nn
 from zoo_core.features.capture import find_modules, joined
 from zoo_core.features.indices import Indices
 from zoo_core.features.info import FeatureInfo, feature_table, has_walk, map_names
+from zoo_core.features.keys import Keyed
 from zoo_core.features.layout import Conversion, convert_map
 from zoo_core.features.trace import kept_modes, trace_maps
 
 
-class FeatureGraphNet(nn.Module):
+class FeatureGraphNet(Keyed):
     """A module that returns the outputs of a network's modules, by a graph of nothing else.
 
     Modules keep their names, so the keys of the state dict are the network's. Train and eval mode
     have a graph each. Every instance has a class of its own, whose methods are the two graphs, so
     that TorchScript can compile them.
     """
+
+    timms_prefix = "graph_module."
 
     if TYPE_CHECKING:  # attributes of the instance's own class
         sources: tuple[str, str]

@@ -23,6 +23,8 @@ class FeatureHookNet(Adopting):
     raises an error.
     """
 
+    timms_prefix = "body."
+
     if TYPE_CHECKING:  # the network's own methods, see `zoo_core.features.mixin`
 
         def forward_stages(self, x: Tensor, taps: list[int], last: int) -> tuple[Tensor, list[Tensor]]: ...  # noqa: D102

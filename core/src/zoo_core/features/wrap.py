@@ -13,6 +13,7 @@ from zoo_core.features.getter import FeatureGetterNet
 from zoo_core.features.graph import FeatureGraphNet
 from zoo_core.features.hook import FeatureHookNet
 from zoo_core.features.info import feature_table, has_walk
+from zoo_core.features.keys import Keyed, write_timms_keys
 from zoo_core.features.stages import FeatureDictNet, FeatureListNet
 
 WRAPPERS: dict[str, type[nn.Module]] = {
@@ -26,6 +27,7 @@ WRAPPERS: dict[str, type[nn.Module]] = {
 _OPTIONS = (
     *("out_indices", "feature_cls", "flatten_sequential", "feature_concat"),
     *("out_map", "output_fmt", "return_dict", "norm", "return_prefix_tokens"),
+    "state_dict_names",
 )
 
 
@@ -54,6 +56,8 @@ def wrap_features(net: nn.Module, feature_cfg: Mapping[str, Any]) -> nn.Module:
             - ``norm``: apply the final norm, see `Network.forward_intermediates`; of ``"getter"``.
             - ``return_prefix_tokens``: yield tuples of a map and its prefix tokens (batch, tokens,
               channels), where the network has those; of ``"getter"``.
+            - ``state_dict_names``: whose keys ``state_dict()`` has, ``"zoo"`` (the default) or
+              ``"timm"``. A state dict with either loads.
 
     Raises:
         OptionError: for an unknown wrapper, or an option that does not exist or that this wrapper
@@ -72,12 +76,18 @@ def wrap_features(net: nn.Module, feature_cfg: Mapping[str, Any]) -> nn.Module:
         if name not in {*_OPTIONS, *takes}:
             raise OptionError(f"feature_cfg has no {name!r}{did_you_mean(name, _OPTIONS)}")
     options.pop("flatten_sequential", None)
+    if (names := options.pop("state_dict_names", "zoo")) not in ("zoo", "timm"):
+        raise OptionError(f"state_dict_names {names!r}: expected 'zoo' or 'timm'")
     if "output_fmt" not in takes and (layout := options.pop("output_fmt", "NCHW")) != "NCHW":
         raise FeatureError(f"output_fmt {layout!r}: the maps of {wrapper.__name__} are 'NCHW'")
     for name in options:
         if name not in takes:
             raise OptionError(f"{wrapper.__name__} has no option {name!r}; it has {', '.join(takes)}")
     wrapped: nn.Module = wrapper(net, **options)
+    if names == "timm":
+        if not isinstance(wrapped, Keyed):
+            raise OptionError(f"state_dict_names: {wrapper.__name__} has keys of its own")
+        write_timms_keys(wrapped)
     return wrapped
 
 

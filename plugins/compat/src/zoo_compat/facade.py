@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import sys
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from zoo_compat.paths import PREFIX, PROVIDERS, canonical
-from zoo_compat.real import is_importing, real_module
+from zoo_compat.real import file_of, is_importing, real_module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +26,12 @@ class Facade(ModuleType):
         super().__init__(path, f"{path}, served by Zoo.")
         self.zoo_path = path
         self.__path__: list[str] = []  # a package: `_Finder` finds its modules
-        self.__file__ = __file__  # libraries look for it
         self.__version__ = VERSION
+
+    @property
+    def __file__(self) -> str:  # type: ignore[override] # of a module it may be anything
+        """Return timm's own file where there is one: libraries look for data beside it."""
+        return file_of(self.zoo_path) or __file__
 
     def __getattr__(self, name: str) -> Any:
         """Return Zoo's object of that name, a module of timm's, or the installed timm's object."""
@@ -127,6 +132,10 @@ class _Finder:
         module = facade(served) if served else real_timm(wanted)
         self._specs[spec.name] = getattr(module, "__spec__", None)
         return module
+
+    def get_data(self, path: str) -> bytes:
+        """Return the content of a file beside timm's modules, as `pkgutil.get_data` asks for it."""
+        return Path(path).read_bytes()
 
     def exec_module(self, module: ModuleType) -> None:
         """Give back a module of timm's what the import system has taken for its own: its spec."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 from contextlib import contextmanager
+from importlib.machinery import PathFinder
+from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,15 @@ def real_module(path: str, is_facade: Callable[[ModuleType], bool]) -> ModuleTyp
             if error.name is not None and (path == error.name or path.startswith(f"{error.name}.")):
                 return None
             raise
+
+
+def file_of(path: str) -> str | None:
+    """Return the file of a module of the installed timm without importing it; None without one."""
+    spec = PathFinder.find_spec("timm")
+    if spec is None or spec.origin is None:
+        return None
+    file = Path(spec.origin).parent.joinpath(*path.split(".")[1:])
+    return str(file / "__init__.py" if file.is_dir() else file.with_suffix(".py"))
 
 
 def is_importing() -> bool:

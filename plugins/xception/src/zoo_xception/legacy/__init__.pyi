@@ -23,6 +23,7 @@ class _Options(TypedDict, total=False):
     out_indices: int | Sequence[int] | None
     feature_cls: str | type[nn.Module] | None
     output_fmt: str | None
+    state_dict_names: str | None
     cache_dir: str | os.PathLike[str] | None
     mmap: bool | None
     device: torch.device | str | None

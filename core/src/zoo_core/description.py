@@ -165,7 +165,7 @@ def describe(model_name: str | Iterable[str]) -> Description | Descriptions:
     >>> import zoo_core as zoo
     >>> zoo.describe("resnet50").channels
     (64, 256, 512, 1024, 2048)
-    >>> small = zoo.describe(zoo.list_pretrained("resnet[0-9]*")).select(max_params=12e6, sort="top1")
+    >>> small = zoo.describe(zoo.list_pretrained("resnet1*")).select(max_params=12e6, sort="top1")
     >>> small[0].name, small[0].top1
     ('resnet18d.ra4_e3600_r224_in1k', 76.012)
 

@@ -40,7 +40,8 @@ manifests: $(VENV)/.dev  ## Write every family's manifest from its tables (bridg
 	for manifest in $$(grep -L '^"bridge"' plugins/*/src/*/models.json); do $(BIN)/zoo manifest $$(basename $$(dirname $$manifest)) || exit 1; done
 
 docs: $(VENV)/.docs  ## Build the site of the documents into site/; a warning is an error
-	$(BIN)/python -m mkdocs build --strict --quiet
+	$(BIN)/python tools/site.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 release: $(VENV)/.release  ## Build, check and try the packages of a release; they land in dist/
 	$(BIN)/python tools/release.py

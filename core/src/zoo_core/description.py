@@ -173,8 +173,7 @@ def describe(model_name: str | Iterable[str]) -> Description | Descriptions:
         model_name: a name as `zoo_core.list_models` lists it, or several.
 
     Raises:
-        ModelNameError, UnknownModelError, AmbiguousModelError, PluginError: see
-        `zoo_core.registry.find_model`.
+        ZooError: for a name or a plugin that cannot be used, see `zoo_core.registry.find_model`.
     """
     if not isinstance(model_name, str):
         return Descriptions(map(describe, model_name))

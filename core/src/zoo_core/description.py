@@ -162,12 +162,14 @@ def describe(model_name: Iterable[str]) -> Descriptions: ...
 def describe(model_name: str | Iterable[str]) -> Description | Descriptions:
     """Tell what is known of a model, or of several, without building them or importing torch.
 
-    >>> import zoo_core as zoo
-    >>> zoo.describe("resnet50").channels
-    (64, 256, 512, 1024, 2048)
-    >>> small = zoo.describe(zoo.list_pretrained("resnet1*")).select(max_params=12e6, sort="top1")
-    >>> small[0].name, small[0].top1
-    ('resnet18d.ra4_e3600_r224_in1k', 76.012)
+    Examples:
+        >>> import zoo_core as zoo
+        >>> zoo.describe("resnet50").channels
+        (64, 256, 512, 1024, 2048)
+        >>> weights = zoo.describe(zoo.list_pretrained("resnet1*"))
+        >>> small = weights.select(max_params=12e6, sort="top1")
+        >>> small[0].name, small[0].top1
+        ('resnet18d.ra4_e3600_r224_in1k', 76.012)
 
     Args:
         model_name: a name as `zoo_core.list_models` lists it, or several.

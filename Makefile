@@ -12,7 +12,7 @@ EDITABLE := $(foreach package,$(PACKAGES),--editable $(if $(filter core,$(packag
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test heavy exhaustive lint types manifests clean
+.PHONY: help demo test heavy exhaustive lint types manifests docs release clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,8 +39,15 @@ types: $(VENV)/.dev  ## Check types, strictly
 manifests: $(VENV)/.dev  ## Write every family's manifest from its tables (bridges: plugins/*/tools)
 	for manifest in $$(grep -L '^"bridge"' plugins/*/src/*/models.json); do $(BIN)/zoo manifest $$(basename $$(dirname $$manifest)) || exit 1; done
 
+docs: $(VENV)/.docs  ## Build the site of the documents into site/; a warning is an error
+	$(BIN)/python tools/site.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+release: $(VENV)/.release  ## Build, check and try the packages of a release; they land in dist/
+	$(BIN)/python tools/release.py
+
 clean:  ## Remove the files that the other targets made
-	rm -rf $(VENV) demo-output
+	rm -rf $(VENV) demo-output dist site
 
 $(BIN)/python:
 	@echo "Setting up $(VENV) (the first time downloads PyTorch and takes a few minutes) ..."
@@ -55,4 +62,8 @@ $(VENV)/.demo: $(BIN)/python constraints.txt $(PACKAGE_FILES)
 $(VENV)/.dev: $(VENV)/.demo pyproject.toml
 	@echo "Installing the development dependencies into $(VENV) ..."
 	$(PIP) --group dev
+	@touch $@
+
+$(VENV)/.docs $(VENV)/.release: $(VENV)/.%: $(VENV)/.dev
+	$(PIP) --group $*
 	@touch $@

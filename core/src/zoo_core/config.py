@@ -130,7 +130,7 @@ class PretrainedCfg(Mapping[str, Any]):
 
         Raises:
             ConfigError: for what is no mapping, a key that is no field, with the nearest one, or a
-            wrong value.
+                wrong value.
         """
         if isinstance(values, cls):
             return values

@@ -37,8 +37,9 @@ def create_model(
 ) -> nn.Module:
     """Create a model by name.
 
-    >>> import zoo_core as zoo
-    >>> net = zoo.create_model("test_resnet.digits", pretrained=True, in_chans=1)
+    Examples:
+        >>> import zoo_core as zoo
+        >>> net = zoo.create_model("test_resnet.digits", pretrained=True, in_chans=1)
 
     Args:
         model_name: ``architecture[.tag]``, ``distribution/architecture[.tag]``, ``hf-hub:org/repo``

@@ -162,19 +162,20 @@ def describe(model_name: Iterable[str]) -> Descriptions: ...
 def describe(model_name: str | Iterable[str]) -> Description | Descriptions:
     """Tell what is known of a model, or of several, without building them or importing torch.
 
-    >>> import zoo_core as zoo
-    >>> zoo.describe("resnet50").channels
-    (64, 256, 512, 1024, 2048)
-    >>> small = zoo.describe(zoo.list_pretrained("resnet*")).select(max_params=12e6, sort="top1")
-    >>> small[0].name, small[0].top1
-    ('resnet18d.ra4_e3600_r224_in1k', 73.996)
+    Examples:
+        >>> import zoo_core as zoo
+        >>> zoo.describe("resnet50").channels
+        (64, 256, 512, 1024, 2048)
+        >>> weights = zoo.describe(zoo.list_pretrained("resnet1*"))
+        >>> small = weights.select(max_params=12e6, sort="top1")
+        >>> small[0].name, small[0].top1
+        ('resnet18d.ra4_e3600_r224_in1k', 76.012)
 
     Args:
         model_name: a name as `zoo_core.list_models` lists it, or several.
 
     Raises:
-        ModelNameError, UnknownModelError, AmbiguousModelError, PluginError: see
-        `zoo_core.registry.find_model`.
+        ZooError: for a name or a plugin that cannot be used, see `zoo_core.registry.find_model`.
     """
     if not isinstance(model_name, str):
         return Descriptions(map(describe, model_name))

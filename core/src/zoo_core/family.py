@@ -85,7 +85,7 @@ class Family:
 
         Raises:
             AttributeError: for a name that is no architecture of this family; a module's
-            ``__getattr__`` passes it on.
+                ``__getattr__`` passes it on.
         """
         if architecture not in self.architectures:
             raise AttributeError(f"module {self.package!r} has no attribute {architecture!r}")

@@ -22,7 +22,7 @@ def test_the_guides_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_docstrings_example_runs() -> None:
-    assert doctest.testmod(search).attempted == 4
+    assert doctest.testmod(search).attempted == 5
     assert doctest.testmod(search).failed == 0
 
 

@@ -72,12 +72,12 @@ def build_model_with_cfg(
         pretrained: load the weights that the default config names.
         default_cfg: the architecture's default config.
         model_cfg: the network's configuration, its first argument; `options` that are its fields
-        replace them.
+            replace them.
         feature_cfg: options of the feature wrapper.
         pretrained_strict: raise where a key of the weights or of the network has no counterpart.
         pretrained_filter_fn: ``(state_dict, model) -> state_dict`` with the model's keys.
         pretrained_custom_load: call ``model.load_pretrained(path)`` instead of filling a state
-        dict.
+            dict.
         pretrained_cfg: used instead of `default_cfg`.
         pretrained_cfg_overlay: fields that replace those of the default config, for this call.
         pruned: shapes of the state dict to narrow the network to, see `zoo_core.building.narrow`.
@@ -88,7 +88,7 @@ def build_model_with_cfg(
         state_dict_names: "timm" gives its state dict the keys of timm's extractors.
         cache_dir: the folder of downloaded weights.
         mmap: map the weights' file instead of copying it; by default only files in caches and
-        packages.
+            packages.
         device: of the model; by default the current default device.
         dtype: of its floating-point tensors, or the name of one: ``"bfloat16"``.
         options: the network's own: ``num_classes``, ``in_chans``, ``drop_rate``, ...

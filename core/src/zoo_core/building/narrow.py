@@ -40,7 +40,7 @@ def adapt_model_to_state_dict(model: Net, shapes: Shapes) -> Net:
 
     Raises:
         WeightsError: when a layer of the shapes is not in the model, or is no convolution, norm or
-        linear layer.
+            linear layer.
     """
     modules = dict(model.named_modules())
     first_conv, classifier = find_first_conv(model), find_classifier(model)

@@ -15,8 +15,9 @@ def create_feature_extractor(
 ) -> nn.Module:
     """Make an extractor that returns a dict of the outputs of some modules.
 
-    >>> backbone = create_feature_extractor(net, {"layer2": "c3", "layer3": "c4"})
-    >>> backbone(images)["c3"]
+    Examples:
+        >>> backbone = create_feature_extractor(net, {"layer2": "c3", "layer3": "c4"})
+        >>> backbone(images)["c3"]
 
     Args:
         module: any module; it is not changed.

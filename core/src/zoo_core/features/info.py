@@ -35,7 +35,7 @@ class FeatureInfo:
 
         Raises:
             FeatureError: for indices that do not exist, an unknown layout, and for a table that
-            lacks a key.
+                lacks a key.
         """
         self.info = [{"layout": "NCHW", **entry, "index": index} for index, entry in enumerate(feature_info)]
         self.output_fmt = check_layout(output_fmt)

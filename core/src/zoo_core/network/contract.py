@@ -64,7 +64,7 @@ class Network(nn.Module):
         Args:
             x: images, (batch, in_chans, height, width).
             taps: the indices of the feature maps to collect, each once; they come back in ascending
-            order.
+                order.
             last: the last stage to run. ``num_stages`` runs everything, a final norm included.
 
         Returns:
@@ -90,7 +90,7 @@ class Network(nn.Module):
         Args:
             num_classes: width of the logits; 0 for no classifier.
             global_pool: as `zoo_core.layers.create_classifier` takes it; None keeps the kind that
-            there is, or takes ``"avg"`` for a classifier where there is none.
+                there is, or takes ``"avg"`` for a classifier where there is none.
 
         Raises:
             OptionError: as `create_classifier` does; nothing has changed then.

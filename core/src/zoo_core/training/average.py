@@ -23,9 +23,10 @@ def average_model(
 ) -> AveragedModel:
     """Return the moving average of a model's weights and buffers, a copy of it in eval mode.
 
-    >>> average = average_model(net)
-    >>> average.update_parameters(net)  # after each step of the optimiser
-    >>> average(images)
+    Examples:
+        >>> average = average_model(net)
+        >>> average.update_parameters(net)  # after each step of the optimiser
+        >>> average(images)
 
     The first update takes the weights as they are. The average is ``average.module``; its
     `state_dict` remembers the count of updates, for a resumed training.

@@ -42,8 +42,9 @@ class Frozen(nn.Module):
 def freeze_batch_norm(model: M, names: str | Sequence[str] = "*") -> M:
     """Freeze statistics, scale and shift of batch norms of `model` in place, for train mode too.
 
-    >>> freeze_batch_norm(backbone)
-    >>> freeze_batch_norm(net, ["bn1", "layer1"])
+    Examples:
+        >>> freeze_batch_norm(backbone)
+        >>> freeze_batch_norm(net, ["bn1", "layer1"])
 
     The keys of the state dict stay, and loading one still changes them. `unfreeze_batch_norm`
     undoes it.

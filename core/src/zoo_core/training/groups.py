@@ -28,7 +28,8 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Return the learning parameters of `model` in groups, for any optimiser of torch.
 
-    >>> optimiser = torch.optim.AdamW(parameter_groups(net, 1e-3, 0.05, layer_decay=0.7))
+    Examples:
+        >>> optimiser = torch.optim.AdamW(parameter_groups(net, 1e-3, 0.05, layer_decay=0.7))
 
     Each group has its real ``lr``, so every scheduler scales it. A scheduler that takes rates of
     its own needs one per group: ``OneCycleLR(optimiser, [group["lr"] for group in groups], ...)``.

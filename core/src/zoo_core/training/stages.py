@@ -18,8 +18,9 @@ M = TypeVar("M", bound=nn.Module)
 def freeze(model: M, stage: int | None = None, *, batch_norm: bool = True) -> M:
     """Freeze what the feature map `stage` is computed from, in place; the rest goes on learning.
 
-    >>> freeze(net)  # all but the classifier, for a fresh head
-    >>> freeze(net, 1)  # the stem and the first stage
+    Examples:
+        >>> freeze(net)  # all but the classifier, for a fresh head
+        >>> freeze(net, 1)  # the stem and the first stage
 
     `unfreeze` undoes it. Make the optimiser afterwards.
 
@@ -54,7 +55,8 @@ def freeze(model: M, stage: int | None = None, *, batch_norm: bool = True) -> M:
 def unfreeze(model: M, stage: int | None = None) -> M:
     """Let parameters and batch norms of `model` learn again, in place.
 
-    >>> unfreeze(net, 3)  # stage 3, what comes after it, and the head
+    Examples:
+        >>> unfreeze(net, 3)  # stage 3, what comes after it, and the head
 
     Args:
         model: see `freeze`.

@@ -11,9 +11,10 @@ from zoo_core.layers.drop import DropPath
 class DropPathSchedule:
     """Raise a network's drop-path rates linearly from 0 to those that it was made with.
 
-    >>> net = create_model("resnet50", drop_path_rate=0.1)
-    >>> schedule = DropPathSchedule(net, steps=1000)
-    >>> schedule.step()  # after each step of the optimiser
+    Examples:
+        >>> net = create_model("resnet50", drop_path_rate=0.1)
+        >>> schedule = DropPathSchedule(net, steps=1000)
+        >>> schedule.step()  # after each step of the optimiser
 
     Dropping late helps where dropping from the start does not (https://arxiv.org/abs/2303.01500).
     A network has one schedule: a second would take the rates of now for the full ones.

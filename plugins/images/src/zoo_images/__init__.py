@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from zoo_images.feature_maps import Extraction as Extraction
     from zoo_images.feature_maps import config_of as config_of
     from zoo_images.feature_maps import extract_maps as extract_maps
+    from zoo_images.labels import Label as Label
+    from zoo_images.labels import label_of as label_of
     from zoo_images.nearest import search as search
     from zoo_images.picture import Maps as Maps
     from zoo_images.picture import draw_maps as draw_maps
@@ -45,6 +47,8 @@ _EXPORTS = {
     "config_of": "feature_maps",
     "extract_maps": "feature_maps",
     "Extraction": "feature_maps",
+    "label_of": "labels",
+    "Label": "labels",
     "draw_maps": "picture",
     "Maps": "picture",
     "extract": "extraction.extract",

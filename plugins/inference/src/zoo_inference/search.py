@@ -38,11 +38,13 @@ def optimize(
     Every engine is compared with the model on several inputs and batch sizes, and measured beside
     it, in turns. The model itself never changes, and its weights later on do not change the result.
 
-    >>> import torch, zoo_core as zoo, zoo_inference
-    >>> net = zoo.create_model("test_resnet.digits", pretrained=True).eval()
-    >>> fast = zoo_inference.optimize(net, torch.randn(1, 3, 32, 32), backends="torch", budget_s=10)
-    >>> fast.report.ratio >= 1
-    True
+    Examples:
+        >>> import torch, zoo_core as zoo, zoo_inference
+        >>> net = zoo.create_model("test_resnet.digits", pretrained=True).eval()
+        >>> image = torch.randn(1, 3, 32, 32)
+        >>> fast = zoo_inference.optimize(net, image, backends="torch", budget_s=10)
+        >>> fast.report.ratio >= 1
+        True
 
     Args:
         model: any module of one tensor, in eval mode; feature extractors too.

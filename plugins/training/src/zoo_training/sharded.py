@@ -32,7 +32,8 @@ def create_sharded(
 ) -> nn.Module:
     """Create a pretrained network by name, sharded over the processes of `mesh` by FSDP2.
 
-    >>> net = create_sharded("resnet50.a1_in1k", init_device_mesh("cuda", (8,)))
+    Examples:
+        >>> net = create_sharded("resnet50.a1_in1k", init_device_mesh("cuda", (8,)))
 
     It is built on the meta device and sharded; then each process reads its part of the file. One
     process of a machine downloads the file, and the others wait for it.

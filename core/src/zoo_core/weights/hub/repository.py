@@ -72,7 +72,8 @@ class Details(TypedDict, total=False):
 def save_for_hub(model: nn.Module, path: str | PathLike[str], **details: Unpack[Details]) -> None:
     """Write a folder that ``local-dir:path``, a Hub repository, timm and transformers read.
 
-    >>> save_for_hub(net, "digits", label_names=[*"0123456789"], input_size=(32, 32), license="mit")
+    Examples:
+        >>> save_for_hub(net, "digits", label_names=[*"0123456789"], input_size=(32, 32))
 
     Args:
         model: made by `create_model`; its weights are those of now. The options that it was made

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class PluginConformance:
     """Every check as a test of its own.
 
-    >>> class TestConformance(PluginConformance):
-    ...     plugin = "zoo-acme"
+    Examples:
+        >>> class TestConformance(PluginConformance):
+        ...     plugin = "zoo-acme"
     """
 
     plugin: ClassVar[str]

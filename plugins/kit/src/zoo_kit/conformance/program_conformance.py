@@ -24,9 +24,10 @@ class ProgramConformance:
     `PluginConformance` makes them of the smallest architecture; this does so of the variants that
     its options build.
 
-    >>> class TestPrograms(ProgramConformance):
-    ...     plugin = "zoo-acme"
-    ...     variants = {"dilated": ("acme_s", {"output_stride": 8})}
+    Examples:
+        >>> class TestPrograms(ProgramConformance):
+        ...     plugin = "zoo-acme"
+        ...     variants = {"dilated": ("acme_s", {"output_stride": 8})}
     """
 
     plugin: ClassVar[str]

@@ -25,11 +25,14 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from zoo_core.errors import WeightsError
 from zoo_core.weights.cache.paths import only_ours_to_write, stays_inside, user_path
 from zoo_core.weights.cache.verify import Expected, is_sha256, sha256_of
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The errors of a full disk, a quota, and a limit on a file's size."""
@@ -133,6 +136,16 @@ class Entry:
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(f"{self.path.name}.{suffix}")
 
+    def lock(self, timeout: float = -1) -> BaseFileLock:
+        """Return the lock, which whoever may write the folder may take.
+
+        Raises:
+            OSError: when there is no folder for it.
+        """
+        from filelock import FileLock
+
+        return FileLock(self.lock_path, timeout, mode=self.lock_path.parent.stat().st_mode & 0o666)
+
     def read_receipt(self) -> Receipt | None:
         """Return the receipt; None where there is none that can be read."""
         try:
@@ -152,8 +165,23 @@ def verified(entry: Entry, path: Path, expected: Expected | None, *, url: str) -
 
     The receipt answers while the file's size and time are the same, and nobody else could have
     written either. Otherwise hash the file and renew the receipt, or write the first one for a file
-    of another program's cache.
+    of another program's cache. A file of another program's cache that cannot be read has not.
+
+    Raises:
+        WeightsError: when Zoo's own cannot be read.
     """
+    try:
+        return _is_verified(entry, path, expected, url)
+    except OSError as error:
+        if path != entry.path:
+            return False
+        raise WeightsError(
+            f"{path} cannot be read ({error.strerror or error}): have its owner permit it, "
+            "or name another cache folder with the variable ZOO_CACHE or the argument cache_dir"
+        ) from error
+
+
+def _is_verified(entry: Entry, path: Path, expected: Expected | None, url: str) -> bool:
     where = None if path == entry.path else str(path)
     receipt = entry.read_receipt()
     if receipt and (receipt.sha256 is None or receipt.path != where):

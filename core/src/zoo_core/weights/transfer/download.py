@@ -61,13 +61,11 @@ def download(
             again.
         WeightsError: for a wrong file, or a cache that is full or cannot be written.
     """
-    from filelock import FileLock
-
     published = parse_url(url).url
     source = parse_url(mirror).url if mirror else published
     try:
         entry.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(entry.lock_path):
+        with entry.lock():
             if entry.path.is_file():
                 if verified(entry, entry.path, expected, url=published):
                     return entry.path
@@ -218,12 +216,13 @@ class _Transfer:
 
 
 def _size(part: Path) -> int:
-    """Return the bytes of a part; 0 for a link to another file."""
+    """Return the bytes of a part; 0 for a link to another file, and for one of another user."""
     try:
         status = part.lstat()
     except FileNotFoundError:
         return 0
-    return status.st_size if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 else 0
+    is_ours = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and os.access(part, os.R_OK | os.W_OK)
+    return status.st_size if is_ours else 0
 
 
 def _open_part(part: Path, start: int) -> BufferedRandom:

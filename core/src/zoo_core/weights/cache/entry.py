@@ -47,9 +47,10 @@ def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """
     if chosen := cache_dir or os.environ.get("ZOO_CACHE"):
         folder = user_path(chosen).absolute()
-        if "\0" in str(folder):
-            raise WeightsError(f"no folder can be named {str(folder)!r}: correct ZOO_CACHE or cache_dir")
-        return folder
+        with suppress(UnicodeEncodeError):
+            if b"\0" not in os.fsencode(folder):
+                return folder
+        raise WeightsError(f"no folder can be named {str(folder)!r}: correct ZOO_CACHE or cache_dir")
     import platformdirs
 
     return Path(platformdirs.user_cache_path("zoo", appauthor=False))
@@ -73,6 +74,9 @@ class Receipt:
     """A file of another size or modification time than the receipt's is hashed again."""
     verified_by: str | None = None
     """The source of the hash that the file was compared with: ``config``, ``name`` or ``hub``."""
+    remembered: str | None = None
+    """The SHA-256 that an unverified file had when it was first fetched, while it is fetched
+    again."""
     path: str | None = None
     """The file's path, if it is not beside the receipt but in another program's cache."""
     commit: str | None = None
@@ -85,13 +89,20 @@ class Receipt:
             kind = int if field.name in ("size", "mtime_ns") else str
             if type(value) is not kind and (value is not None or field.name == "url"):
                 raise TypeError(f"{field.name} of a receipt is {value!r}")
-        if self.sha256 is not None and not is_sha256(self.sha256):
-            raise ValueError(f"sha256 of a receipt is {self.sha256!r}")
+        for hashed in filter(None, (self.sha256, self.remembered)):
+            if not is_sha256(hashed):
+                raise ValueError(f"a hash in a receipt is {hashed!r}")
 
     def of(self, path: Path, sha256: str) -> Self:
         """Return the receipt of the whole file at `path`, which has that hash."""
         status = path.stat()
-        return dataclasses.replace(self, size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=sha256)
+        size, mtime_ns = status.st_size, status.st_mtime_ns
+        return dataclasses.replace(self, size=size, mtime_ns=mtime_ns, sha256=sha256, remembered=None)
+
+    @property
+    def first(self) -> str | None:
+        """The hash that the file had when it was first fetched, if nothing else vouches for it."""
+        return self.remembered or (self.sha256 if self.verified_by is None and self.path is None else None)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -97,9 +97,10 @@ def damage(item: Item) -> str | None:
 def set_aside(item: Item) -> bool:
     """Rename a damaged file, so that it is fetched again when needed; False if it stays."""
     try:
-        if item.state == "whole":
+        if item.state == "whole":  # its receipt stays, and says what the file has to be
             item.path.replace(item.entry.rejected_path)
-        item.entry.receipt_path.unlink(missing_ok=True)
+        else:
+            item.entry.receipt_path.unlink(missing_ok=True)
     except OSError:  # the folder is another user's
         return False
     return item.state == "whole"

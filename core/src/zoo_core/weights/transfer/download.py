@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from requests import Response
 
 _log = logging.getLogger("zoo_core")
-_NAMED_BY = {"config": "config", "name": "file name", "hub": "Hub repository"}
+_NAMED_BY = {
+    "config": "config",
+    "name": "file name",
+    "hub": "Hub repository",
+    "first": "first download, which nothing vouched for (`zoo cache remove` forgets it),",
+}
 
 
 def download(
@@ -76,6 +81,9 @@ def download(
                     entry.path,
                     published,
                 )
+            before = entry.read_receipt()
+            first = before.first if before and before.url == published else None
+            expected = expected or (Expected(first, "first") if first else None)
             transfer = _Transfer(source, published, entry, expected, name, headers or {}, progress)
             return retried(transfer.attempt, source, name, lambda: _size(entry.part_path))
     except OSError as error:
@@ -124,6 +132,7 @@ class _Transfer:
                 size=total,
                 validator=_validator(response),
                 commit=_commit(response),
+                remembered=self.expected.sha256 if self.expected and self.expected.named_by == "first" else None,
             )
             if response.status_code != 416:
                 needed = (total or 0) - start
@@ -198,6 +207,7 @@ class _Transfer:
     def _finish(self, sha256: str, receipt: Receipt) -> Path:
         """Compare the hash, and put the file in its place."""
         part = self.entry.part_path
+        by = self.expected.named_by if self.expected else None
         if self.expected is None:
             if reason := detect.incompleteness(part):
                 part.unlink()
@@ -210,7 +220,7 @@ class _Transfer:
                 f"{self.expected.sha256}; it is not used, and kept aside as {self.entry.rejected_path}"
             )
         part.replace(self.entry.path)
-        verified_by = self.expected.named_by if self.expected else None
+        verified_by = None if by == "first" else by
         self.entry.write_receipt(dataclasses.replace(receipt, verified_by=verified_by).of(self.entry.path, sha256))
         return self.entry.path
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from zoo_core.cli.main import main
 from zoo_core.discovery.doctor import Problem, describe, examine
-from zoo_core.registry import current_index
+from zoo_core.registry import current_index, refresh
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -199,11 +199,62 @@ class TestMetadata:
             f"{folder}/entry_points.txt has a line 'two' in [zoo_core.models] that is not 'name = value'",
         ]
 
+    def test_a_stale_egg_info_is_named(self, site: Site, tmp_path: Path) -> None:
+        """As an old development installation leaves it in a source tree."""
+        source = type(site)(tmp_path / "source")
+        stale = source.root / "zoo_one.egg-info"
+        stale.mkdir()
+        (stale / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: zoo-one\nVersion: 0.9\n")
+        (stale / "entry_points.txt").write_text(self.LINES)
+        sys.path.append(str(source.root))
+        assert only()[1] == f"delete {stale}, which is stale"
+        sys.path.insert(0, sys.path.pop())  # now it hides the installation
+        refresh()
+        assert only()[0].startswith(f"{site.root}/zoo_one-1.0.dist-info is hidden by {stale}")
+        assert only()[1] == f"delete {stale}, which is stale"
+
+    def test_the_egg_info_of_an_editable_installation_is_no_problem(self, site: Site, tmp_path: Path) -> None:
+        source = type(site)(tmp_path / "source")
+        info = source.root / "zoo_one.egg-info"
+        info.mkdir()
+        (info / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: zoo-one\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[zoo_core.models]\none = zoo_one:models.json\n")
+        sys.path.append(str(source.root))
+        assert problems() == []
+
+    def test_two_torches_in_one_directory(self, site: Site) -> None:
+        for version in ("2.12.0", "2.13.0"):
+            site.info("torch", version)
+        assert only()[0].startswith(f"torch is there twice, and only {site.root}/torch-2.13.0.dist-info is used")
+        assert only()[1] == "pip install --force-reinstall torch"
+
     def test_what_concerns_others_is_left_alone(self, site: Site) -> None:
         for version in ("1.0", "2.0"):
             site.info("numpy-like", version, "[console_scripts]\nx = y:z\n")
         site.info("~umpy-like", "0.1")
         assert problems() == []
+
+
+@pytest.mark.parametrize(
+    ("version", "names"),
+    [
+        ("2.5.1+cu124", ["CVE-2025-32434", "CVE-2026-24747"]),
+        ("2.6.0", ["CVE-2026-24747"]),
+        ("2.9.1", ["CVE-2026-24747"]),
+        ("2.10.0", []),
+        ("2.13.0+cpu", []),
+        ("unknown", []),
+    ],
+)
+def test_a_torch_with_known_holes_is_named(site: Site, version: str, names: list[str]) -> None:
+    site.info("torch", version)
+    if not names:
+        assert problems() == []
+        return
+    what, remedy = only()
+    assert what.startswith(f"torch {version} has known holes: ")
+    assert [name for name in ("CVE-2025-32434", "CVE-2026-24747") if name in what] == names
+    assert remedy.startswith("pip install 'torch>=2.10'")
 
 
 def test_plugins_as_json(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-COMMANDS = ("list", "info", "compare", "download", "cache", "plugins", "doctor", "completion")
+COMMANDS = ("list", "info", "compare", "download", "lock", "cache", "plugins", "doctor", "completion")
 """The built-in commands, in the order of the help; each is a module of `zoo_core.cli.commands`."""
 
 

@@ -4,5 +4,5 @@
 - Their offers: `manifest`, `bridge` (of a library), `registered` (of this process), `index` (by
   name); `imports` runs code.
 - Questions: `listing`, `natural_order`, `lookup`, `facts`, `messages`, `catalogue`,
-  `doctor`.
+  `doctor`, `holes`.
 """

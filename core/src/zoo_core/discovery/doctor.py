@@ -9,6 +9,7 @@ from zoo_core._version import __version__
 from zoo_core.config import PretrainedCfg
 from zoo_core.discovery.entry_points import MARK, EntryPoint, identity, read_entry_points, read_metadata
 from zoo_core.discovery.facts import read_facts, read_results
+from zoo_core.discovery.holes import CLOSED_IN, holes
 from zoo_core.discovery.manifest import API
 from zoo_core.discovery.resources import find_spec
 from zoo_core.discovery.selection import ALLOW, DENY
@@ -34,6 +35,7 @@ class Problem(NamedTuple):
 def examine(index: Index) -> list[Problem]:
     """Find everything that is wrong with the installed plugins and their settings."""
     problems = [*_selection(index), *_metadata(index), *_conflicts(index)]
+    problems += [Problem(*hole) for hole in holes(index.scan.chosen)]
     for plugin in index.plugins:
         problems += _of(plugin.entry_point, _plugin(plugin))
     for entry in index.hooks:
@@ -117,18 +119,25 @@ def _metadata(index: Index) -> Iterator[Problem]:
         name = identity(location)[0]
         yield Problem(name, f"{location}/entry_points.txt has {what}", _reinstall(name))
     for location, used in index.scan.unused:
-        concerns_us = MARK in read_entry_points(location)
+        name, points = identity(location)[0], read_entry_points(location)
+        in_one_folder = os.path.dirname(location) == os.path.dirname(used)
+        concerns_us = (
+            MARK in points or (used and MARK in read_entry_points(used)) or (in_one_folder and name in CLOSED_IN)
+        )
         if not concerns_us or (used and os.path.realpath(location) == os.path.realpath(used)):
             continue
-        name = identity(location)[0]
+        stale = next((each for each in (location, used) if each.endswith(".egg-info")), None)
+        if stale and identity(location) == identity(used) and points == read_entry_points(used):
+            continue  # beside the source of an editable installation, which it describes
         if not used:
             yield Problem(name, f"{location} was left behind by an interrupted pip", f"delete {location}")
-        elif os.path.dirname(location) == os.path.dirname(used):
+        elif in_one_folder:
             what = f"{name} is there twice, and only {used} is used, not {location}"
-            yield Problem(name, what, _reinstall(name))
+            yield Problem(name, what, f"delete {stale}, which is stale" if stale else _reinstall(name))
         else:
             what = f"{location} is hidden by {used}, which is earlier on sys.path"
-            yield Problem(name, what, f"uninstall {name} from one of the two")
+            remedy = f"delete {stale}, which is stale" if stale else f"uninstall {name} from one of the two"
+            yield Problem(name, what, remedy)
 
 
 def _conflicts(index: Index) -> Iterator[Problem]:

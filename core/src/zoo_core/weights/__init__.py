@@ -2,6 +2,7 @@
 
 ============  ====================================================================================
 `fetch`       finds the file of a default config: asks each source on disk, then over the network
+`lock`        holds a project to the weights that it once used, byte for byte
 `licence`     groups licences, holds a project's policy, shows the notice of non-commercial ones
 `sources`     where a file can be: local files and packages, URLs, the Hub, a mirror
 `cache`       Zoo's cache folder: addresses, files with their receipts, hashes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import re
 import threading
 from pathlib import Path
@@ -15,12 +16,12 @@ from zoo_core.weights.cache.entry import Entry, cache_folder, verified
 from zoo_core.weights.cache.paths import is_file
 from zoo_core.weights.cache.verify import Expected
 from zoo_core.weights.licence import check_policy, notice_licence
+from zoo_core.weights.lock import VARIABLE, held
 from zoo_core.weights.sources import hub, local, mirror, url
 from zoo_core.weights.transfer.request import FetchRequest, UnavailableError, offline_variable
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from zoo_core.config import PretrainedCfg
 
@@ -45,6 +46,16 @@ def fetch_weights(
     requests = requests_for(cfg, cache_dir=cache_dir, progress=progress)
     if not requests:
         raise WeightsError(f"{cfg.model_name} has no pretrained weights; create it with pretrained=False")
+    try:
+        return _fetched(cfg, held(requests))
+    except WeightsError as error:
+        if (lock := os.environ.get(VARIABLE)) and lock not in str(error):
+            raise WeightsError(f"{error} ({VARIABLE}={lock} holds it to that file)") from error
+        raise
+
+
+def _fetched(cfg: PretrainedCfg, requests: Sequence[FetchRequest]) -> Path:
+    """Return the file of the first request that a source has, on disk or else at large."""
     fetch = _fetch_hook()
     for request in requests:
         if path := fetch(request=dataclasses.replace(request, local_only=True)):

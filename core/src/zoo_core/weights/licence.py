@@ -96,13 +96,15 @@ def notice_licence(cfg: PretrainedCfg, cache_dir: Path) -> None:
     import hashlib
     import logging
 
+    from zoo_core.weights.cache.paths import is_file
+
     name = cfg.model_name
     if group_of(cfg.license) != "non-commercial" or name in _shown:
         return
     _shown.add(name)
     # A hash, since a licence's text is anybody's, and no name of a file.
     marker = cache_dir / "licences" / hashlib.sha256(f"{name}\n{cfg.license}".encode(errors="replace")).hexdigest()
-    if marker.exists():
+    if is_file(marker):
         return
     logging.getLogger("zoo_core").warning(
         "%s: these weights are licensed %s, for non-commercial use only%s",

@@ -134,8 +134,9 @@ def test_the_cache_is_where_the_platform_s_caches_are(monkeypatch: pytest.Monkey
 
 
 def test_a_cache_folder_that_cannot_be_is_said_in_one_line() -> None:
-    with pytest.raises(WeightsError, match="no folder can be named"):
-        cache_folder("a\0b")
+    for name in ("a\0b", "a\ud800b"):
+        with pytest.raises(WeightsError, match="no folder can be named"):
+            fetch_weights(PretrainedCfg(url="https://weights.example/net.pth"), cache_dir=name)
     assert cache_folder("~nosuchuser/x").name == "x"
 
 

@@ -6,6 +6,6 @@
   ``zoo_core.cli.main``). With ``--json``, ``print_json`` alone writes to standard output: what
   anything else prints goes to standard error.
 
-`zoo_list`, `zoo_info`, `zoo_compare`, `zoo_download`, `zoo_cache`, `zoo_plugins`, `zoo_doctor`,
-`zoo_completion`.
+`zoo_list`, `zoo_info`, `zoo_compare`, `zoo_download`, `zoo_lock`, `zoo_cache`, `zoo_plugins`,
+`zoo_doctor`, `zoo_completion`.
 """

@@ -77,13 +77,12 @@ def _verify(items: list[Item], *, as_json: bool) -> int:
 
     found = [(item, damage(item)) for item in items if item.state in ("whole", "elsewhere")]
     damaged = [(item, problem) for item, problem in found if problem]
-    for item, _ in damaged:
-        set_aside(item)
+    renamed = [set_aside(item) for item, _ in damaged]
     if as_json:
         print_json([{**_described(item), "damage": problem} for item, problem in found])
         return 1 if damaged else 0
-    for item, problem in damaged:
-        remedy = "renamed, and fetched again when it is needed" if item.state == "whole" else "left where it is"
+    for (item, problem), moved in zip(damaged, renamed, strict=True):
+        remedy = "renamed, and fetched again when it is needed" if moved else "left where it is"
         print(f"{item.path}: damaged ({problem}); {remedy}", file=sys.stderr)
     print(f"{len(found) - len(damaged)} of {len(found)} files are as they were fetched")
     return 1 if damaged else 0

@@ -19,9 +19,16 @@ def add_parser(subparsers: Any) -> None:
         "download",
         help="fetch the weights of models into the cache",
         description="Fetch and verify the weights of one or more models, so that they can be used offline.",
-        epilog=examples("zoo download resnet50.a1_in1k", "zoo download resnet18 densenet121 hf-hub:org/repo --jobs 2"),
+        epilog=examples(
+            "zoo download resnet50.a1_in1k",
+            "zoo download resnet18 densenet121 hf-hub:org/repo --jobs 2",
+            "zoo download --frozen",
+        ),
     )
-    add_model_argument(parser, "names", nargs="+", help="a model; without a tag, its default weights")
+    add_model_argument(parser, "names", nargs="*", help="a model; without a tag, its default weights")
+    parser.add_argument(
+        "--frozen", action="store_true", help="only as the lock has it (ZOO_LOCK, else zoo.lock); no NAME: all of it"
+    )
     parser.add_argument("--jobs", type=positive, default=4, metavar="N", help="how many at once (default: 4)")
     parser.add_argument("--cache-dir", metavar="DIR", help="another cache than ZOO_CACHE or the platform's")
     add_json_option(parser)
@@ -37,12 +44,15 @@ def run(args: argparse.Namespace) -> int:
 
     def fetch(name: str) -> str | ZooError:
         try:
-            cfg = _config(name, args.cache_dir)
+            cfg = config_of(name, args.cache_dir)
             return str(fetch_weights(cfg, cache_dir=args.cache_dir, progress=not args.json))
         except ZooError as error:
             return error
 
-    names = list(dict.fromkeys(args.names))
+    names = list(dict.fromkeys(_frozen(args.names) if args.frozen else args.names))
+    if not names:
+        print_error("name a model, or download what a lock has with --frozen")
+        return MISTAKE
     with ThreadPool(min(args.jobs, len(names))) as pool:
         results = dict(zip(names, pool.map(fetch, names, chunksize=1), strict=True))
     paths = {name: result for name, result in results.items() if isinstance(result, str)}
@@ -58,7 +68,22 @@ def run(args: argparse.Namespace) -> int:
     return MISTAKE if errors else 0
 
 
-def _config(name: str, cache_dir: str | None) -> PretrainedCfg:
+def _frozen(names: list[str]) -> list[str]:
+    """Hold this process to the lock; return the names, by default all of the lock's."""
+    import os
+
+    from zoo_core.cli.commands.zoo_lock import changed_plugins
+    from zoo_core.errors import WeightsError
+    from zoo_core.weights.lock import DEFAULT, VARIABLE, read_lock
+
+    path = os.environ.setdefault(VARIABLE, DEFAULT)
+    locked = read_lock(path)
+    if changes := changed_plugins(locked, names):
+        raise WeightsError(f"{path} does not fit what is installed: {'; '.join(changes)}")
+    return names or [each.name for each in locked]
+
+
+def config_of(name: str, cache_dir: str | None) -> PretrainedCfg:
     """The default config of a model name, or of a repository."""
     from zoo_core.config import PretrainedCfg
     from zoo_core.names import parse_model_name

@@ -25,11 +25,14 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from zoo_core.errors import WeightsError
 from zoo_core.weights.cache.paths import only_ours_to_write, stays_inside, user_path
 from zoo_core.weights.cache.verify import Expected, is_sha256, sha256_of
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The errors of a full disk, a quota, and a limit on a file's size."""
@@ -44,9 +47,10 @@ def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """
     if chosen := cache_dir or os.environ.get("ZOO_CACHE"):
         folder = user_path(chosen).absolute()
-        if "\0" in str(folder):
-            raise WeightsError(f"no folder can be named {str(folder)!r}: correct ZOO_CACHE or cache_dir")
-        return folder
+        with suppress(UnicodeEncodeError):
+            if b"\0" not in os.fsencode(folder):
+                return folder
+        raise WeightsError(f"no folder can be named {str(folder)!r}: correct ZOO_CACHE or cache_dir")
     import platformdirs
 
     return Path(platformdirs.user_cache_path("zoo", appauthor=False))
@@ -70,6 +74,9 @@ class Receipt:
     """A file of another size or modification time than the receipt's is hashed again."""
     verified_by: str | None = None
     """The source of the hash that the file was compared with: ``config``, ``name`` or ``hub``."""
+    remembered: str | None = None
+    """The SHA-256 that an unverified file had when it was first fetched, while it is fetched
+    again."""
     path: str | None = None
     """The file's path, if it is not beside the receipt but in another program's cache."""
     commit: str | None = None
@@ -82,13 +89,20 @@ class Receipt:
             kind = int if field.name in ("size", "mtime_ns") else str
             if type(value) is not kind and (value is not None or field.name == "url"):
                 raise TypeError(f"{field.name} of a receipt is {value!r}")
-        if self.sha256 is not None and not is_sha256(self.sha256):
-            raise ValueError(f"sha256 of a receipt is {self.sha256!r}")
+        for hashed in filter(None, (self.sha256, self.remembered)):
+            if not is_sha256(hashed):
+                raise ValueError(f"a hash in a receipt is {hashed!r}")
 
     def of(self, path: Path, sha256: str) -> Self:
         """Return the receipt of the whole file at `path`, which has that hash."""
         status = path.stat()
-        return dataclasses.replace(self, size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=sha256)
+        size, mtime_ns = status.st_size, status.st_mtime_ns
+        return dataclasses.replace(self, size=size, mtime_ns=mtime_ns, sha256=sha256, remembered=None)
+
+    @property
+    def first(self) -> str | None:
+        """The hash that the file had when it was first fetched, if nothing else vouches for it."""
+        return self.remembered or (self.sha256 if self.verified_by is None and self.path is None else None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +147,16 @@ class Entry:
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(f"{self.path.name}.{suffix}")
 
+    def lock(self, timeout: float = -1) -> BaseFileLock:
+        """Return the lock, which whoever may write the folder may take.
+
+        Raises:
+            OSError: when there is no folder for it.
+        """
+        from filelock import FileLock
+
+        return FileLock(self.lock_path, timeout, mode=self.lock_path.parent.stat().st_mode & 0o666)
+
     def read_receipt(self) -> Receipt | None:
         """Return the receipt; None where there is none that can be read."""
         try:
@@ -152,8 +176,23 @@ def verified(entry: Entry, path: Path, expected: Expected | None, *, url: str) -
 
     The receipt answers while the file's size and time are the same, and nobody else could have
     written either. Otherwise hash the file and renew the receipt, or write the first one for a file
-    of another program's cache.
+    of another program's cache. A file of another program's cache that cannot be read has not.
+
+    Raises:
+        WeightsError: when Zoo's own cannot be read.
     """
+    try:
+        return _is_verified(entry, path, expected, url)
+    except OSError as error:
+        if path != entry.path:
+            return False
+        raise WeightsError(
+            f"{path} cannot be read ({error.strerror or error}): have its owner permit it, "
+            "or name another cache folder with the variable ZOO_CACHE or the argument cache_dir"
+        ) from error
+
+
+def _is_verified(entry: Entry, path: Path, expected: Expected | None, url: str) -> bool:
     where = None if path == entry.path else str(path)
     receipt = entry.read_receipt()
     if receipt and (receipt.sha256 is None or receipt.path != where):

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import os
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo_core.errors import WeightsError
 from zoo_core.weights.cache.entry import Entry, Receipt
+from zoo_core.weights.cache.paths import is_file
 from zoo_core.weights.cache.verify import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+_log = logging.getLogger("zoo_core")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,16 +45,30 @@ class Item:
 
 
 def inventory(folder: Path, patterns: Sequence[str] = ()) -> list[Item]:
-    """Return the files in a cache, by name; only those that match `patterns`, if there are any."""
+    """Return the files in a cache, by name; only those that match `patterns`, if there are any.
+
+    A folder that cannot be read, another user's, is left out with a warning.
+    """
     root = folder / "weights"
     suffixes = (".receipt", ".part", ".rejected")
-    keys = {path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*") if path.suffix in suffixes}
+    paths = list(_paths_below(root))
+    keys = {path.relative_to(root).with_suffix("").as_posix() for path in paths if path.suffix in suffixes}
     found = [item for key in sorted(keys) for item in _items(Entry(folder, key))]
-    for path in sorted(root.rglob("*.tmp")):  # <file>.<token>.tmp, <file>.receipt.<token>.tmp
+    # <file>.<token>.tmp, <file>.receipt.<token>.tmp
+    for path in sorted(path for path in paths if path.suffix == ".tmp"):
         key = path.relative_to(root).with_suffix("").with_suffix("").as_posix().removesuffix(".receipt")
-        if path.is_file():
+        if is_file(path):
             found.append(Item(Entry(folder, key), path, "leftover", path.stat().st_size))
     return [item for item in found if not patterns or any(fnmatch(item.entry.key, f"*{each}*") for each in patterns)]
+
+
+def _paths_below(root: Path) -> Iterator[Path]:
+    def warn(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            _log.warning("%s is left out, as it cannot be read: %s", error.filename, error.strerror)
+
+    for folder, _, names in os.walk(root, onerror=warn):
+        yield from (Path(folder, name) for name in names)
 
 
 def _items(entry: Entry) -> Iterator[Item]:
@@ -57,7 +77,7 @@ def _items(entry: Entry) -> Iterator[Item]:
     if receipt and receipt.path:
         states["elsewhere"] = Path(receipt.path)
     for state, path in states.items():
-        if path.is_file():
+        if is_file(path):
             yield Item(entry, path, state, path.stat().st_size, receipt)
 
 
@@ -67,15 +87,23 @@ def damage(item: Item) -> str | None:
         return None
     if item.receipt is None or item.receipt.sha256 is None:
         return "nothing is known of it"
-    actual = sha256_of(item.path)
+    try:
+        actual = sha256_of(item.path)
+    except OSError as error:
+        return f"it cannot be read: {error.strerror or error}"
     return None if actual == item.receipt.sha256 else f"SHA-256 {actual}, fetched with {item.receipt.sha256}"
 
 
-def set_aside(item: Item) -> None:
-    """Rename a damaged file of the cache, so that it is fetched again when needed."""
-    if item.state == "whole":
-        item.path.replace(item.entry.rejected_path)
-    item.entry.receipt_path.unlink(missing_ok=True)
+def set_aside(item: Item) -> bool:
+    """Rename a damaged file, so that it is fetched again when needed; False if it stays."""
+    try:
+        if item.state == "whole":  # its receipt stays, and says what the file has to be
+            item.path.replace(item.entry.rejected_path)
+        else:
+            item.entry.receipt_path.unlink(missing_ok=True)
+    except OSError:  # the folder is another user's
+        return False
+    return item.state == "whole"
 
 
 def remove(
@@ -88,22 +116,32 @@ def remove(
 
     Returns:
         The files that were removed, or with `dry_run` would be.
-    """
-    from filelock import FileLock, Timeout
 
-    removed = []
+    Raises:
+        WeightsError: for files that are another user's, after the others were removed.
+    """
+    from filelock import Timeout
+
+    removed, refused = [], []
     for item in inventory(folder, patterns):
         if item.is_complete and not (patterns or everything):
             continue
         if not dry_run:
             try:
-                with FileLock(item.entry.lock_path, timeout=0):
+                with item.entry.lock(timeout=0):
                     if item.state != "elsewhere":
                         item.path.unlink(missing_ok=True)
                     if not item.entry.path.exists():
                         item.entry.receipt_path.unlink(missing_ok=True)
+                item.entry.lock_path.unlink(missing_ok=True)
             except Timeout:
                 continue
-            item.entry.lock_path.unlink(missing_ok=True)
+            except OSError as error:
+                refused.append(f"{item.path}: {error.strerror or error}")
+                continue
         removed.append(item)
+    if refused:
+        raise WeightsError(
+            f"{len(removed)} files were removed, and {len(refused)} cannot be, which another user owns: {refused[0]}"
+        )
     return removed

@@ -50,12 +50,13 @@ def map_aligned(path: Path, cache_dir: str | os.PathLike[str] | None = None) -> 
     """
     # Opened once, so that all that is read is of the same file.
     with path.open("rb") as file:
+        status = os.fstat(file.fileno())  # before anything is read, so that a change meanwhile shows
         layout = layout_of(file, path)
         shift = layout.best_shift()
         if layout.misaligned() < WORTH or layout.misaligned(shift) >= WORTH:
             return layout.tensors(map_file(file))
         try:
-            copy = _copy_of(file, layout, shift, cache_dir)
+            copy = _copy_of(file, status, layout, shift, cache_dir)
         except OSError:  # an optimisation: without room or permission for it, loading goes on
             copy = None
         if copy is None:
@@ -64,14 +65,13 @@ def map_aligned(path: Path, cache_dir: str | os.PathLike[str] | None = None) -> 
             return layout._replace(start=layout.start + shift).tensors(map_file(copy))
 
 
-def _copy_of(file: IO[bytes], layout: Layout, shift: int, cache_dir: str | os.PathLike[str] | None) -> IO[bytes] | None:
+def _copy_of(
+    file: IO[bytes], status: os.stat_result, layout: Layout, shift: int, cache_dir: str | os.PathLike[str] | None
+) -> IO[bytes] | None:
     """Open the copy of a file whose data move by `shift` bytes; write it first if need be.
 
     None when the file was replaced meanwhile, or where others could change the copy.
     """
-    from filelock import FileLock
-
-    status = os.fstat(file.fileno())
     folder = f"{_short(str(layout.path.resolve()))}-{_short(repr(_identity(status)))}"
     entry = Entry(cache_folder(cache_dir), f"aligned/{folder}/{layout.path.name}")
     file.seek(8)
@@ -82,10 +82,10 @@ def _copy_of(file: IO[bytes], layout: Layout, shift: int, cache_dir: str | os.Pa
     entry.path.parent.mkdir(parents=True, exist_ok=True)
     if not only_ours_to_write(entry.path.parent):
         return None
-    with FileLock(entry.lock_path):
+    with entry.lock():
         if copy := _open_copy(entry, head, size):
             return copy  # somebody else has made it
-        if not _write(entry, head, file, layout.path):
+        if not _write(entry, head, file, status, layout.path):
             return None
         _forget_others(entry)
         return _open_copy(entry, head, size)
@@ -105,11 +105,10 @@ def _open_copy(entry: Entry, head: bytes, size: int) -> IO[bytes] | None:
     return None
 
 
-def _write(entry: Entry, head: bytes, file: IO[bytes], path: Path) -> bool:
+def _write(entry: Entry, head: bytes, file: IO[bytes], before: os.stat_result, path: Path) -> bool:
     """Write `head` and the file's data, whole or not at all; False if the file was replaced."""
     # A lock may reach no other machine, so the name is nobody else's in any case.
     temporary = entry.path.with_name(f"{entry.path.name}.{secrets.token_hex(8)}.tmp")
-    before = os.fstat(file.fileno())
     try:
         with temporary.open("xb") as target:
             target.write(head)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from zoo_core.errors import WeightsError
-from zoo_core.weights.cache.paths import is_file, stays_inside
+from zoo_core.weights.cache.paths import is_file, stays_inside, user_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONFIG_FILE = "config.json"
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -49,15 +52,18 @@ def authorization() -> dict[str, str]:
     """Return the header with the user's token: ``HF_TOKEN``, or the one in the Hub tools' file."""
     token = os.environ.get("HF_TOKEN", "")
     if not token:
-        path = Path(os.environ.get("HF_TOKEN_PATH") or _hub_home() / "token").expanduser()
-        token = path.read_text(encoding="utf-8") if path.is_file() else ""
+        path = user_path(os.environ.get("HF_TOKEN_PATH") or _hub_home() / "token")
+        try:
+            token = path.read_text(encoding="utf-8") if is_file(path) else ""
+        except (OSError, ValueError) as error:
+            raise WeightsError(f"the Hub's token cannot be read from {path}: {error}") from error
     return {"Authorization": f"Bearer {token.strip()}"} if token.strip() else {}
 
 
 def hub_cache_folder(cache_dir: Path | None = None) -> Path:
     """Return the cache folder of the Hub's client, by its own environment variables."""
     named = cache_dir or os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
-    return Path(os.path.expandvars(named)).expanduser() if named else _hub_home() / "hub"
+    return user_path(os.path.expandvars(named)) if named else _hub_home() / "hub"
 
 
 def snapshot_path(cache: Path, repo: str, revision: str, filename: str) -> Path:
@@ -70,4 +76,4 @@ def snapshot_path(cache: Path, repo: str, revision: str, filename: str) -> Path:
 
 def _hub_home() -> Path:
     caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.path.expandvars(os.environ.get("HF_HOME") or f"{caches}/huggingface")).expanduser()
+    return user_path(os.path.expandvars(os.environ.get("HF_HOME") or f"{caches}/huggingface"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zoo_core.errors import WeightsError
 from zoo_core.hooks import hookimpl
 from zoo_core.weights.cache.address import parse_url
-from zoo_core.weights.cache.entry import Entry, verified
+from zoo_core.weights.cache.entry import Entry, unwritable, verified
 from zoo_core.weights.cache.paths import is_file, stays_inside
 from zoo_core.weights.cache.verify import Expected, is_sha256, sha256_of
 from zoo_core.weights.hub import locations
@@ -108,10 +108,17 @@ def _fetch_by_https(request: FetchRequest, filename: str) -> Path:
 
 
 def _fetch_by_client(request: FetchRequest, filename: str) -> Path:
-    from zoo_core.weights.hub.client import download_file
-
     repo, revision = locations.split_reference(request.location)
     cache = locations.hub_cache_folder(request.hub_cache)
+    try:
+        return _fetch_and_compare(request, repo, revision, filename, cache)
+    except OSError as error:
+        raise unwritable(cache, error, "HF_HUB_CACHE") from error
+
+
+def _fetch_and_compare(request: FetchRequest, repo: str, revision: str, filename: str, cache: Path) -> Path:
+    from zoo_core.weights.hub.client import download_file
+
     for _ in range(2):
         path = download_file(repo, revision, filename, cache=cache, name=request.name, progress=request.progress)
         if _is_verified(request, filename, path):

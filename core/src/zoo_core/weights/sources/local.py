@@ -27,7 +27,13 @@ def zoo_fetch_weights(request: FetchRequest) -> Path | None:
     path = _locate(request)
     if not is_file(path):
         raise WeightsError(f"{request.name}: there is no file {path} (from {request.source!r})")
-    if request.sha256 and not Expected(request.sha256, "config").matches(actual := sha256_of(path)):
+    if not request.sha256:
+        return path
+    try:
+        actual = sha256_of(path)
+    except OSError as error:
+        raise WeightsError(f"{request.name}: {path} cannot be read ({error.strerror or error})") from error
+    if not Expected(request.sha256, "config").matches(actual):
         raise WeightsError(
             f"{request.name}: {path} has SHA-256 {actual}, its config expects {request.sha256}; it is not used"
         )

@@ -11,7 +11,7 @@ from zoo_core.errors import WeightsError
 from zoo_core.hooks import hookimpl
 from zoo_core.weights.cache.address import parse_url
 from zoo_core.weights.cache.entry import Entry, verified
-from zoo_core.weights.cache.paths import is_file
+from zoo_core.weights.cache.paths import is_file, user_path
 from zoo_core.weights.cache.verify import Expected, hash_in_name
 
 if TYPE_CHECKING:
@@ -64,4 +64,4 @@ def torch_checkpoints() -> Path:
         return Path(hub.get_dir()) / "checkpoints"
     caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("TORCH_HOME") or Path(caches) / "torch"
-    return Path(os.path.expandvars(Path(home).expanduser())) / "hub" / "checkpoints"
+    return Path(os.path.expandvars(user_path(home))) / "hub" / "checkpoints"

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from requests import Response
 
 _log = logging.getLogger("zoo_core")
-_NAMED_BY = {"config": "config", "name": "file name", "hub": "Hub repository"}
+_NAMED_BY = {
+    "config": "config",
+    "name": "file name",
+    "hub": "Hub repository",
+    "first": "first download, which nothing vouched for (`zoo cache remove` forgets it),",
+}
 
 
 def download(
@@ -61,13 +66,11 @@ def download(
             again.
         WeightsError: for a wrong file, or a cache that is full or cannot be written.
     """
-    from filelock import FileLock
-
     published = parse_url(url).url
     source = parse_url(mirror).url if mirror else published
     try:
         entry.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(entry.lock_path):
+        with entry.lock():
             if entry.path.is_file():
                 if verified(entry, entry.path, expected, url=published):
                     return entry.path
@@ -78,6 +81,9 @@ def download(
                     entry.path,
                     published,
                 )
+            before = entry.read_receipt()
+            first = before.first if before and before.url == published else None
+            expected = expected or (Expected(first, "first") if first else None)
             transfer = _Transfer(source, published, entry, expected, name, headers or {}, progress)
             return retried(transfer.attempt, source, name, lambda: _size(entry.part_path))
     except OSError as error:
@@ -126,6 +132,7 @@ class _Transfer:
                 size=total,
                 validator=_validator(response),
                 commit=_commit(response),
+                remembered=self.expected.sha256 if self.expected and self.expected.named_by == "first" else None,
             )
             if response.status_code != 416:
                 needed = (total or 0) - start
@@ -200,6 +207,7 @@ class _Transfer:
     def _finish(self, sha256: str, receipt: Receipt) -> Path:
         """Compare the hash, and put the file in its place."""
         part = self.entry.part_path
+        by = self.expected.named_by if self.expected else None
         if self.expected is None:
             if reason := detect.incompleteness(part):
                 part.unlink()
@@ -212,18 +220,19 @@ class _Transfer:
                 f"{self.expected.sha256}; it is not used, and kept aside as {self.entry.rejected_path}"
             )
         part.replace(self.entry.path)
-        verified_by = self.expected.named_by if self.expected else None
+        verified_by = None if by == "first" else by
         self.entry.write_receipt(dataclasses.replace(receipt, verified_by=verified_by).of(self.entry.path, sha256))
         return self.entry.path
 
 
 def _size(part: Path) -> int:
-    """Return the bytes of a part; 0 for a link to another file."""
+    """Return the bytes of a part; 0 for a link to another file, and for one of another user."""
     try:
         status = part.lstat()
     except FileNotFoundError:
         return 0
-    return status.st_size if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 else 0
+    is_ours = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and os.access(part, os.R_OK | os.W_OK)
+    return status.st_size if is_ours else 0
 
 
 def _open_part(part: Path, start: int) -> BufferedRandom:

@@ -257,3 +257,15 @@ assert handled
 def test_signals_are_handled_after_models_of_openvino_have_gone() -> None:
     done = subprocess.run([sys.executable, "-W", "error", "-c", SIGNALLED], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_engine_that_was_chosen_before_is_not_measured_again() -> None:
+    net, images = digits(), torch.randn(2, 3, SIZE, SIZE)
+    for engine in ("folded", "script", "as given"):
+        again = zoo_inference.with_engine(net, images, engine)
+        assert again.report.chosen == engine
+        assert torch.allclose(again(images), net(images), atol=1e-4)
+    with pytest.raises(OptionError, match="'grown' does not run the model here: it has no dense blocks"):
+        zoo_inference.with_engine(net, images, "grown")
+    with pytest.raises(OptionError, match="unknown backend 'foldd'"):
+        zoo_inference.with_engine(net, images, "foldd")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import torch
-from zoo_images import extract
+from zoo_images import extract, iterate, verify
 from zoo_images.extraction.batches import decoded_batches
 from zoo_images.extraction.network import FeatureNetwork, NetworkOptions
+from zoo_images.extraction.shards import read_features
 from zoo_images.extraction.sources import open_source
 
 if TYPE_CHECKING:
@@ -42,3 +45,14 @@ def test_which_batches_workers_compute(photos: Path) -> None:
         (twin,) = [each for each in computed if each.start == batch.start] or [None]
         if twin:
             assert torch.equal(network(batch.pixels)["pooled"], twin.features["pooled"])
+
+
+def test_the_fastest_engine_gives_the_same_within_its_tolerance(photos: Path, tmp_path: Path) -> None:
+    pytest.importorskip("zoo_inference")
+    extract(photos, MODEL, tmp_path, optimize=True, workers=0)
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert run["fingerprint"]["optimized"]
+    assert verify(tmp_path).differing == ()
+    plain = torch.cat([rows.features["pooled"] for rows in iterate(photos, MODEL, workers=0)])
+    (fast,) = read_features(tmp_path)
+    torch.testing.assert_close(fast.features["pooled"], plain, rtol=1e-3, atol=1e-4)

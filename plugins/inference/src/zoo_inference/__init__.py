@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from zoo_inference.saving import load as load
     from zoo_inference.saving import save as save
     from zoo_inference.search import optimize as optimize
+    from zoo_inference.search import with_engine as with_engine
 
 _EXPORTS = {
     "optimize": "search",
+    "with_engine": "search",
     "Optimized": "optimized",
     "Report": "report",
     "save": "saving",

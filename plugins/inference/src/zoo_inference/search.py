@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Any
 
 import torch
@@ -66,18 +67,34 @@ def optimize(
         for name in names:
             search.try_engine(name)
         chosen = search.final(budget_s * _OF_FINAL)
-    report = Report(
-        chosen=chosen,
-        shape=tuple(example.shape),
-        dtype=str(example.dtype),
-        device=example.device.type,
-        tolerance=tolerance,
-        seconds=time.perf_counter() - begin,
-        machine=fingerprint(example.device.type),
-        batches=tuple(sorted({int(probe.shape[0]) for probe in search.inputs})),
-        attempts=search.attempts,
-    )
-    return Optimized(model, search.built.get(chosen, model), report, search.subject)
+    return search.optimized(chosen, time.perf_counter() - begin)
+
+
+def with_engine(model: nn.Module, example_input: Tensor, engine: str, *, tolerance: float = 1e-4) -> Optimized:
+    """Return the model with this engine, which is compared with the model, but not measured.
+
+    For another process that must compute as one did which called `optimize`.
+
+    Args:
+        model: as for `optimize`.
+        example_input: a batch of the size, dtype and device that the model will see.
+        engine: a name of `zoo_inference.engines.table.ENGINES`, or "as given".
+        tolerance: the largest difference of an output, over the largest value of its map.
+
+    Raises:
+        OptionError: for an engine that does not exist, refuses or computes something else.
+    """
+    begin = time.perf_counter()
+    _check(model, example_input, tolerance, inf)
+    with torch.inference_mode(False), torch.no_grad():
+        search = _Search(model, example_input.detach().clone(), tolerance, inf)
+        if engine != AS_GIVEN:
+            (name,) = chosen_engines([engine], example_input.device.type, inf)
+            try:
+                search.built[name] = search.build(search.begin(name))
+            except Refused as reason:
+                raise OptionError(f"the engine {name!r} does not run the model here: {reason}") from reason
+    return search.optimized(engine, time.perf_counter() - begin)
 
 
 def _check(model: nn.Module, example: Tensor, tolerance: float, budget_s: float) -> None:
@@ -108,23 +125,55 @@ class _Search:
 
     def try_engine(self, name: str) -> None:
         """Build, compare and measure one engine, and note what came of it."""
-        attempt = Attempt(name)
-        self.attempts.append(attempt)
+        attempt = self.begin(name)
         if time.perf_counter() >= self.end:
             attempt.reason = "no time was left"
             return
-        begin = time.perf_counter()
         try:
-            run = ENGINES[name].build(self.subject)
-            attempt.build_s = time.perf_counter() - begin
-            attempt.error = self.compare(run)
-            if not attempt.error <= self.tolerance:
-                raise Refused(f"its outputs differ: {attempt.error:.1e} is more than {self.tolerance:g}")
-            self.measure(attempt, run)
+            self.measure(attempt, self.build(attempt))
         except Refused as reason:
             attempt.reason = str(reason)
-        except Exception as error:  # of a library, on a network that it does not know
+        except Exception as error:  # of a library, while it is measured
             attempt.reason = first_line(error)
+
+    def begin(self, name: str) -> Attempt:
+        """Note that an engine is tried."""
+        self.attempts.append(Attempt(name))
+        return self.attempts[-1]
+
+    def build(self, attempt: Attempt) -> Run:
+        """Build an engine, and compare its outputs with the model's.
+
+        Raises:
+            Refused: with the reason why it does not run the model.
+        """
+        begin = time.perf_counter()
+        try:
+            run = ENGINES[attempt.name].build(self.subject)
+            attempt.build_s = time.perf_counter() - begin
+            attempt.error = self.compare(run)
+        except Refused:
+            raise
+        except Exception as error:  # of a library, on a network that it does not know
+            raise Refused(first_line(error)) from error
+        if not attempt.error <= self.tolerance:
+            raise Refused(f"its outputs differ: {attempt.error:.1e} is more than {self.tolerance:g}")
+        return run
+
+    def optimized(self, chosen: str, seconds: float) -> Optimized:
+        """Return the model with the engine of that name, and the report."""
+        report = Report(
+            chosen=chosen,
+            shape=tuple(self.example.shape),
+            dtype=str(self.example.dtype),
+            device=self.example.device.type,
+            tolerance=self.tolerance,
+            seconds=seconds,
+            machine=fingerprint(self.example.device.type),
+            batches=tuple(sorted({int(probe.shape[0]) for probe in self.inputs})),
+            attempts=self.attempts,
+        )
+        return Optimized(self.model, self.built.get(chosen, self.model), report, self.subject)
 
     def compare(self, run: Run) -> float:
         """Return the largest error over all inputs."""

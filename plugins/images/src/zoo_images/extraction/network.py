@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 KINDS = ("pooled", "pre_logits", "map0", "map-1", "map-1_whole")
 """Examples of what there is; a map has the index that it has in ``feature_info``."""
-AS_GIVEN = "as given"
-"""What zoo-inference calls the network itself, where no engine is faster."""
 _EXAMPLES = 8
 """Images of the batch that engines are measured on."""
 _MAP = re.compile(r"map(-?\d+)(_whole)?")
@@ -123,7 +121,7 @@ class FeatureNetwork:
             MissingExtraError: where it is to be optimised, without zoo-inference.
             ZooError: for a model, a feature, a device or weights that do not exist.
         """
-        optimize = _optimizer() if options.optimize else None
+        inference = _inference() if options.optimize else None
         self.options = options
         self.dtype = _dtype_named(options.dtype)
         self.threads = options.threads or torch.get_num_threads()
@@ -139,13 +137,15 @@ class FeatureNetwork:
             self._taken.eval().requires_grad_(False).to(options.device, self.dtype)
             if options.channels_last:
                 _to_channels_last(self._taken)
-            if optimize:
-                self.optimized = engine
-                if engine != AS_GIVEN:
-                    example = self._images(_zeros(self.cfg).expand(_EXAMPLES, -1, -1, -1))
-                    with _threads(self.threads):
-                        self._taken = optimize(self._taken, example, backends=engine or "auto")
-                    self.optimized = self._taken.report.chosen
+            if inference:
+                example = self._images(_zeros(self.cfg).expand(_EXAMPLES, -1, -1, -1))
+                with _threads(self.threads):
+                    self._taken = (
+                        inference.with_engine(self._taken, example, engine)
+                        if engine
+                        else inference.optimize(self._taken, example)
+                    )
+                self.optimized = self._taken.report.chosen
 
     def __call__(self, pixels: Tensor) -> dict[str, Tensor]:
         """Compute features, each (images, ...), of uint8 (images, height, width, channels).
@@ -216,9 +216,9 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _optimizer() -> Callable[..., nn.Module]:
+def _inference() -> Any:
     try:
-        return import_module("zoo_inference").optimize
+        return import_module("zoo_inference")
     except ModuleNotFoundError as error:
         if error.name != "zoo_inference":
             raise

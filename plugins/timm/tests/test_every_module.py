@@ -101,9 +101,17 @@ def test_on_the_meta_device_shapes_and_feature_maps_are_timms(timm, name):
     assert shapes[0] == shapes[1]
     rows = [list(getattr(net.feature_info, "info", net.feature_info)) for net in (theirs, ours)]
     assert rows[0] == rows[1]
-    # Facts that have not been measured yet are left out of the table, never guessed.
-    facts = manifest().facts.get(name, {})
-    assert facts.get("parameters") in (None, sum(parameter.numel() for parameter in theirs.parameters()))
-    if "channels" in facts:
-        assert facts["channels"] == [row["num_chs"] for row in rows[0]]
-        assert facts["reductions"] == [row["reduction"] for row in rows[0]]
+    facts = manifest().facts[name]
+    assert facts["parameters"] == sum(parameter.numel() for parameter in theirs.parameters())
+    assert facts["channels"] == [row["num_chs"] for row in rows[0]]
+    assert facts["reductions"] == [row["reduction"] for row in rows[0]]
+
+
+@pytest.mark.parametrize("name", marked(manifest().names, smallest(1)[::4]))
+def test_an_encoder_is_known_before_it_is_built(name):
+    """Channels and strides as segmentation_models_pytorch asks for them, after building one."""
+    known = zoo.describe(f"zoo-timm/{name}")
+    maps = tuple(index for index, module in enumerate(known.modules) if module)  # tresnet's stem has none
+    encoder = zoo.create_model(f"zoo-timm/{name}", features_only=True, out_indices=maps, device="meta")
+    assert encoder.feature_info.channels() == [known.channels[index] for index in maps]
+    assert encoder.feature_info.reduction() == [known.reductions[index] for index in maps]

@@ -7,6 +7,7 @@ import sys
 
 import peers
 import pytest
+import zoo_core as zoo
 from zoo_core import registry
 from zoo_core.config import PretrainedCfg
 from zoo_core.discovery import doctor
@@ -68,6 +69,14 @@ def test_old_names_lead_where_timm_leads(timm, manifest):
     assert manifest.aliases == {old: new for old, new in expected.items() if old not in nowhere}
     with pytest.warns(DeprecationWarning, match=r"use 'convnext_tiny.fb_in22k_ft_in1k'"):
         assert registry.find_model("convnext_tiny_in22ft1k").tag == "fb_in22k_ft_in1k"
+
+
+def test_every_architecture_is_known_before_it_is_built(manifest):
+    for name in manifest.names:
+        known = zoo.describe(f"zoo-timm/{name}")
+        assert known.parameters, name
+        assert known.macs, name
+        assert len(known.channels) == len(known.reductions) == len(known.modules) > 0, name
 
 
 def test_a_family_is_a_module_of_timm(timm, manifest):

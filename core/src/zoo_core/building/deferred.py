@@ -58,6 +58,7 @@ class Deferral(TorchFunctionMode):
         super().__init__()
         self._fresh: dict[int, tuple[Tensor, Callable[[Tensor], object] | None]] = {}  # by address: memory, noted draw
         self._taken: set[int] = set()
+        self._seed = torch.empty((), dtype=torch.int64, device="cpu")
         # This moves the default generator, so that setting the caller's seed once more is seen.
         torch.rand((), device="cpu")
         self._states = [_default_state()]  # that we know, the last one first seen or seen again; none once we stopped
@@ -158,8 +159,8 @@ class Deferral(TorchFunctionMode):
             return None  # which is an error
         if not all(type(value) in (int, float) for value in (*values, *named.values())):
             return None
-        method(target.new_empty(0), *values, **named)
-        seed = int(torch.randint(2**62, (), device="cpu"))
+        _check(method, target.dtype, values, tuple(named.items()))
+        seed = int(self._seed.random_())
         self._states.append(_default_state())
         draw = draw_uniform_ if method is Tensor.uniform_ and len(values) == 2 else method
         return lambda tensor: draw(tensor, *values, **named, generator=torch.Generator().manual_seed(seed))
@@ -221,7 +222,13 @@ class Deferral(TorchFunctionMode):
         return bool(self._states)
 
 
-@lru_cache
+@lru_cache(4096)  # of several large networks
+def _check(method: Any, dtype: torch.dtype, values: tuple[float, ...], named: tuple[tuple[str, float], ...]) -> None:
+    """Raise what a draw with these arguments raises."""
+    method(torch.empty(0, dtype=dtype), *values, **dict(named))
+
+
+@lru_cache(4096)  # of several large networks
 def _kaiming_bound(shape: torch.Size, a: float, mode: Any, nonlinearity: Any) -> float:
     """Return the bound that `init.kaiming_uniform_` draws within; errors as there."""
     fan = init._calculate_correct_fan(torch.empty(shape, device="meta"), mode)

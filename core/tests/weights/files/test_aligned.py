@@ -59,6 +59,23 @@ def test_a_misaligned_file_is_mapped_by_its_copy(tmp_path: Path, shift: int) -> 
     assert load_file(copy).keys() == tensors.keys()  # the format that it was
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux says what is mapped")
+def test_tensors_that_odd_ones_move_out_of_place_are_mapped_by_a_copy_in_another_order(tmp_path: Path) -> None:
+    sizes = {"first": 1_000_000, "odd": 3, "second": 1_000_000, "odder": 10, "third": 1_000_000, "none": 0}
+    state = {name: torch.arange(size, dtype=torch.float32) for name, size in sizes.items()}
+    path = tmp_path / "net.safetensors"
+    save_file({**state, "count": torch.tensor(7)}, path)
+    for _ in range(2):
+        tensors = map_aligned(path, tmp_path / "cache")
+        assert all(is_mapped(tensors[name]) for name in ("first", "second", "third"))
+        assert all(tensor.data_ptr() % ALIGNMENT == 0 for tensor in tensors.values())
+        assert {name: tensor.tolist() for name, tensor in tensors.items()} == {
+            name: tensor.tolist() for name, tensor in load_file(path).items()
+        }
+    (copy,) = copies(tmp_path / "cache")
+    assert load_file(copy).keys() == tensors.keys()
+
+
 @pytest.mark.parametrize(("shift", "numbers"), [(0, 1_500_000), (8, 1000)])
 def test_an_aligned_or_small_file_gets_no_copy(tmp_path: Path, shift: int, numbers: int) -> None:
     path = write(tmp_path / "net.safetensors", shift=shift, numbers=numbers)

@@ -58,6 +58,10 @@ _DTYPES = {
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
+Entry = tuple[str, torch.dtype, list[int], int, int]
+"""A tensor in a file: name, dtype, shape, offset in the data, count of numbers."""
+
+
 class Layout(NamedTuple):
     """The offsets of the tensors in a file."""
 
@@ -65,22 +69,35 @@ class Layout(NamedTuple):
     """For messages."""
     start: int
     """Of the data, behind the header."""
-    entries: list[tuple[str, torch.dtype, list[int], int, int]]
-    """Name, dtype, shape, offset in the data, count of numbers; in the order of their offsets."""
+    entries: list[Entry]
+    """In the order of their offsets."""
 
     @property
     def size(self) -> int:
         """Bytes of the data."""
-        return max((begin + count * dtype.itemsize for _, dtype, _, begin, count in self.entries[-1:]), default=0)
+        return max((entry[3] + _bytes(entry) for entry in self.entries[-1:]), default=0)
 
     def misaligned(self, shift: int = 0) -> int:
         """Return the bytes of tensors that lie misaligned with the data moved by `shift` bytes."""
         start = self.start + shift
-        return sum(count * dtype.itemsize for _, dtype, _, begin, count in self.entries if (start + begin) % ALIGNMENT)
+        return sum(_bytes(entry) for entry in self.entries if (start + entry[3]) % ALIGNMENT)
 
     def best_shift(self) -> int:
         """Return by how many bytes to move the data so that the fewest lie misaligned."""
         return min(range(0, ALIGNMENT, 4), key=self.misaligned)
+
+    def rearranged(self) -> tuple[bytes, Layout]:
+        """Return another layout of the same tensors, of which most lie aligned, and its header.
+
+        Those of a multiple of `ALIGNMENT` bytes come first, so that only the others, mostly small
+        ones, move each other out of place.
+        """
+        entries, end = [], 0
+        for name, dtype, shape, _, count in sorted(self.entries, key=lambda entry: _bytes(entry) % ALIGNMENT > 0):
+            entries.append((name, dtype, shape, end, count))
+            end += count * dtype.itemsize
+        head = _head_of(entries)
+        return head, Layout(self.path, len(head), entries)
 
     def tensors(self, buffer: Buffer) -> dict[str, Tensor]:
         """Return the tensors of a file that is in `buffer`.
@@ -167,17 +184,30 @@ def tensorfile_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | N
     Raises:
         WeightsError: for a dtype that the format does not have.
     """
-    entries: dict[str, object] = {"__metadata__": dict(metadata or {"format": "pt"})}
+    entries: list[Entry] = []
     parts: list[bytes] = []
     end = 0
     # Wide numbers first, as safetensors does it, so that each begins at a multiple of its size.
     for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])):
-        if (dtype := _NAMES.get(tensor.dtype)) is None:
+        if tensor.dtype not in _NAMES:
             raise WeightsError(f"{name} is of {tensor.dtype}, which safetensors does not have")
         on_cpu = tensor.detach().cpu().contiguous()
         parts.append(ctypes.string_at(on_cpu.data_ptr(), on_cpu.nbytes))
-        entries[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [end, end + on_cpu.nbytes]}
+        entries.append((name, tensor.dtype, list(tensor.shape), end, tensor.numel()))
         end += on_cpu.nbytes
-    header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
-    header += b" " * (-(8 + len(header)) % ALIGNMENT)
-    return b"".join([len(header).to_bytes(8, "little"), header, *parts])
+    return b"".join([_head_of(entries, metadata), *parts])
+
+
+def _head_of(entries: list[Entry], metadata: Mapping[str, str] | None = None) -> bytes:
+    """Return what is before the data, which begin at a multiple of `ALIGNMENT` bytes."""
+    header: dict[str, object] = {"__metadata__": dict(metadata or {"format": "pt"})}
+    for entry in entries:
+        name, dtype, shape, begin, _ = entry
+        header[name] = {"dtype": _NAMES[dtype], "shape": shape, "data_offsets": [begin, begin + _bytes(entry)]}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-(8 + len(text)) % ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _bytes(entry: Entry) -> int:
+    return entry[4] * entry[1].itemsize

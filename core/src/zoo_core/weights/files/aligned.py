@@ -143,7 +143,7 @@ class _Part:
         self._file, self._left = file, size
         file.seek(begin)
 
-    def read(self, length: int) -> bytes:
+    def read(self, length: int = 1 << 20, /) -> bytes:
         found = self._file.read(min(length, self._left))
         self._left -= len(found)
         return found

@@ -83,7 +83,8 @@ def list_models(
 
     Args:
         filter: shell pattern(s), such as ``"resnet*"``, of which one must match. One without a tag
-            matches every tag.
+            matches every tag; one with a slash matches the qualified names of every model, also of
+            those whose names mean another plugin's: ``"zoo-timm/*"``.
         family: only these families.
         module: only constructors in these modules or packages.
         pretrained: only models with weights.

@@ -150,6 +150,20 @@ def test_a_bridge_yields_to_a_family(site: Site) -> None:
     assert doctor.examine(registry.current_index()) == []
 
 
+def test_what_yields_is_listed_by_its_qualified_name(site: Site) -> None:
+    bridge(site)
+    library(site, "2.1")
+    site.plugin("zoo-net", {"net18": ["a", "own"]})
+    assert registry.list_models("zoo-lib/*") == ["zoo-lib/net18", "zoo-lib/net34", "zoo-lib/net50"]
+    assert registry.list_models("*/net18") == ["zoo-lib/net18", "zoo-net/net18"]
+    assert registry.list_models(["net18", "zoo-lib/net18"]) == ["net18", "zoo-lib/net18"]
+    assert registry.list_models("zoo-lib/net*", pretrained=True, exclude_filters="zoo-lib/*.b") == [
+        "zoo-lib/net18.a",
+        "zoo-lib/net34.a",
+    ]
+    assert registry.list_models("zoo-l*") == []
+
+
 def test_two_families_conflict_beside_a_bridge(site: Site) -> None:
     for name in ("zoo-one", "zoo-two"):
         site.plugin(name, ["net18"])

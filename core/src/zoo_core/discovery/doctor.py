@@ -155,7 +155,8 @@ def _conflicts(index: Index) -> Iterator[Problem]:
 def _plugin(plugin: Plugin) -> Iterator[tuple[str, str]]:
     """Faults of one plugin's manifest, its default configs, and the modules of its constructors."""
     entry, manifest = plugin.entry_point, plugin.manifest
-    reinstall, report = _reinstall(entry.distribution), _report(entry)
+    reinstall = _reinstall(entry.distribution)
+    report = _report(entry, "write its tables anew") if manifest.bridge else _report(entry)
     rows = manifest.architectures  # parsed before the problem is read: they may prove broken
     if plugin.problem:
         remedies = {"incompatible": f"pip install --upgrade {entry.distribution} zoo-core"}
@@ -244,5 +245,5 @@ def _reinstall(distribution: str) -> str:
     return f"pip install --force-reinstall {distribution}"
 
 
-def _report(entry: EntryPoint) -> str:
-    return f"tell the authors of {entry.distribution} to run `zoo manifest`, or upgrade it"
+def _report(entry: EntryPoint, remedy: str = "run `zoo manifest`") -> str:
+    return f"tell the authors of {entry.distribution} to {remedy}, or upgrade it"

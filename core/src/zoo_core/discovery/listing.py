@@ -30,9 +30,10 @@ def names(
     families, modules = _strings(family), _strings(module)
     if not (with_tags or wanted or unwanted or families or modules or pretrained or name_matches_cfg or index.claims):
         return natural_merge(_owned(index, plugin) for plugin in index.plugins)
-    matches, rejects = _matcher(wanted), _matcher(unwanted)
-    listed = []
-    for name, manifest, qualifier in _architectures(index):
+    matches = {slash: _matcher([one for one in wanted if ("/" in one) is slash]) for slash in (False, True)}
+    rejects = _matcher(unwanted)
+    listed: dict[str, None] = {}
+    for name, manifest, qualifier, asked in _architectures(index, wanted):
         if families and manifest.family_of(name) not in families:
             continue
         if modules and not in_modules(manifest.constructor(name), modules):
@@ -43,13 +44,16 @@ def names(
         full = [f"{name}.{tag}" for tag in tags] if with_tags and tags else [name]
         if name_matches_cfg:
             full = [one for one in full if one in manifest.configured or (one == name and tags)]
-        listed += [qualifier + one for one in full if (not wanted or matches(one)) and not (unwanted and rejects(one))]
+        for one in full:
+            shown = qualifier + one
+            if (not wanted or matches["/" in asked](asked + one)) and not (rejects(one) or rejects(shown)):
+                listed[shown] = None
     return natural_sort(listed)
 
 
 def families(index: Index) -> list[str]:
     """The families with at least one architecture."""
-    return natural_sort({manifest.family_of(name) for name, manifest, _ in _architectures(index)})
+    return natural_sort({manifest.family_of(name) for name, manifest, *_ in _architectures(index)})
 
 
 def in_modules(constructor: str, modules: Iterable[str]) -> bool:
@@ -58,12 +62,20 @@ def in_modules(constructor: str, modules: Iterable[str]) -> bool:
     return any(module.startswith(name + ".") for name in modules)
 
 
-def _architectures(index: Index) -> Iterator[tuple[str, Manifest, str]]:
-    """Yield (architecture, manifest, qualifier); a claimed name comes once for each claimant."""
+def _architectures(index: Index, wanted: Sequence[str] = ()) -> Iterator[tuple[str, Manifest, str, str]]:
+    """Yield (architecture, manifest, qualifier, the same for patterns).
+
+    A claimed name comes once for each claimant; where a wanted pattern has a slash, every name of
+    every plugin comes too, for such patterns alone.
+    """
     for name, owner in list(index.owners.items()):
         rivals = index.claims.get(name, ())
         for plugin in rivals or (owner,):
-            yield name, plugin.manifest, f"{plugin.distribution}/" if rivals else ""
+            yield name, plugin.manifest, f"{plugin.distribution}/" if rivals else "", ""
+    if any("/" in pattern for pattern in wanted):
+        for plugin in index.plugins:
+            for name in plugin.manifest.names:
+                yield name, plugin.manifest, f"{plugin.distribution}/", f"{plugin.distribution}/"
 
 
 def _owned(index: Index, plugin: Plugin) -> list[str]:
@@ -83,7 +95,8 @@ def _strings(given: str | Sequence[str]) -> list[str]:
 
 
 def _matcher(patterns: list[str]) -> Callable[[str], Match[str] | None]:
+    """Match one of the patterns; nothing if there is none."""
     import re
     from fnmatch import translate
 
-    return re.compile("|".join(translate(pattern) for pattern in patterns)).match
+    return re.compile("|".join(map(translate, patterns)) or "(?!)").match

@@ -26,10 +26,13 @@ def add_parser(subparsers: Any) -> None:
             "zoo list --pretrained --family densenet --family xception",
             "zoo list --long --sort top1 --max-params 30M --license permissive",
             "zoo list --min-top1 80 --plot accuracy.png",
+            "zoo list 'zoo-timm/resnet*'",
             "zoo list --families",
         ),
     )
-    parser.add_argument("patterns", metavar="PATTERN", nargs="*", help="shell patterns, in quotes; default: all")
+    parser.add_argument(
+        "patterns", metavar="PATTERN", nargs="*", help="shell patterns, in quotes, such as 'resnet*' or 'zoo-timm/*'"
+    )
     parser.add_argument("--exclude", action="append", default=[], metavar="PATTERN", help="leave these out; repeatable")
     parser.add_argument("--family", action="append", default=[], metavar="FAMILY", help="only this family; repeatable")
     parser.add_argument("--module", action="append", default=[], metavar="MODULE", help="only this module; repeatable")

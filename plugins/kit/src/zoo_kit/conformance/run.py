@@ -102,7 +102,7 @@ class Run:
         if check.scope == "plugin":
             yield from self._found(check.find, self.subject)
         elif not self.subject.models:
-            raise NotApplicable("it offers no models")
+            raise NotApplicable(self.subject.why_no_models)
         else:
             for name in getattr(self.subject, check.scope):
                 yield from (f"{name}: {text}" for text in self._found(check.find, self.subject, name))

@@ -87,9 +87,21 @@ class Subject:
 
     @cached_property
     def models(self) -> dict[str, FoundModel]:
-        """The architectures by name, looked up by qualified name: other plugins do not matter."""
-        names = [name for plugin in self.plugins if plugin.manifest for name in plugin.manifest.names]
+        """The architectures by name, looked up by qualified name: other plugins do not matter.
+
+        Without those of bridges, whose networks are another library's.
+        """
+        own = [plugin.manifest for plugin in self.plugins if not plugin.manifest.bridge]
+        names = [name for manifest in own for name in manifest.names]
         return {name: find_model(f"{self.distribution}/{name}") for name in names}
+
+    @property
+    def why_no_models(self) -> str:
+        """The reason why `models` is empty, as the end of a sentence."""
+        libraries = [plugin.manifest.bridge.distribution for plugin in self.plugins if plugin.manifest.bridge]
+        if not libraries:
+            return "it offers no models"
+        return f"its networks are those of {' and '.join(libraries)}, with which its own tests compare them"
 
     def family(self, name: str) -> Family | None:
         """Return the `Family` that offers an architecture; None if its plugin has none."""

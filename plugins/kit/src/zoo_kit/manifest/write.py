@@ -21,6 +21,7 @@ from zoo_core.discovery.natural_order import natural_sort
 from zoo_core.errors import PluginError
 from zoo_core.family import Family
 from zoo_core.names import is_architecture
+from zoo_core.registry import plugins
 
 from zoo_kit.manifest.type_stub import constructor_stub
 
@@ -45,6 +46,10 @@ def families_of(package: str) -> list[Family]:
     Raises:
         PluginError: if it cannot be imported, declares none, or two that would share their files.
     """
+    for plugin in plugins():
+        if plugin.entry_point.module == package and (bridge := plugin.manifest.bridge):
+            what = f"{package!r} is a bridge to {bridge.distribution}, whose tables `zoo manifest` cannot ask for"
+            raise PluginError(f"{what}: run the plugin's own script, which calls zoo_kit.manifest.bridge.bridge_texts")
     try:
         module: ModuleType = import_module(package)
     except (Exception, SystemExit) as error:

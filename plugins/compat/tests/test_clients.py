@@ -24,7 +24,7 @@ def test_the_page_reports_on_each() -> None:
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What each job gave with timm and with Zoo, the libraries beside this environment's packages."""
+    """What each job gave with timm and with Zoo. The libraries lie beside this environment."""
     folder = tmp_path_factory.mktemp("clients")
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"

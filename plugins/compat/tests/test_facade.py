@@ -88,7 +88,7 @@ from timm.scheduler import CosineLRScheduler
 from timm.loss import LabelSmoothingCrossEntropy
 import zoo_resnet.model
 model = create_model("resnet10t", pretrained=False, scriptable=True, exportable=True, no_jit=True, checkpoint_path="")
-assert isinstance(model, ResNet) and ResNet is zoo_resnet.model.ResNet
+assert type(model) is zoo_resnet.model.ResNet and isinstance(model, ResNet) and issubclass(type(model), ResNet)
 optimizer = create_optimizer_v2(model, opt="adamw", lr=1e-3, weight_decay=0.05)
 assert sum(len(group["params"]) for group in optimizer.param_groups) == len([*model.parameters()])
 zoo_compat.uninstall()
@@ -96,6 +96,37 @@ import timm
 print(type(timm).__name__ == "module" and timm.create_model.__module__ == "timm.models._factory")
 """
     assert program(source).split() == ["True"]
+
+
+@pytest.mark.peers
+def test_who_builds_or_derives_a_class_gets_timms(program: Program) -> None:
+    source = """
+import zoo_compat
+zoo_compat.install()
+import timm
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+from timm.models.sknet import SelectiveKernelBasic
+class Mine(ResNet):
+    def __init__(self):
+        super().__init__(block=SelectiveKernelBasic, layers=[1, 1, 1, 1], num_classes=4)
+for model in (ResNet(BasicBlock, [1, 1, 1, 1], num_classes=4), Mine()):
+    assert isinstance(model, ResNet) and isinstance(model, timm.models.ResNet)
+    print(model(torch.ones(2, 3, 32, 32)).shape[1], isinstance(model.layer1[0], BasicBlock), isinstance(model, Mine))
+net = timm.create_model("resnet10t")
+print(isinstance(net, Mine), isinstance(net.layer1[0], BasicBlock), isinstance(net.layer1[0], Bottleneck))
+print(Bottleneck.expansion, issubclass(Mine, ResNet), issubclass(torch.nn.Conv2d, ResNet))
+"""
+    assert program(source).splitlines() == ["4 True False", "4 False True", "False True False", "4 True False"]
+    source = """
+import zoo_core.compat.timm as timm
+from zoo_core.compat.timm.models.resnet import BasicBlock, ResNet
+assert isinstance(timm.create_model("resnet10t"), ResNet)
+try:
+    ResNet(BasicBlock, [1, 1, 1, 1])
+except TypeError as error:
+    print(error)
+"""
+    assert "needs timm's own class: pip install timm" in program(source, timm=False)
 
 
 @pytest.mark.peers

@@ -48,7 +48,7 @@ class Keyed(nn.Module):
 
 def write_timms_keys(extractor: Keyed) -> None:
     """Let an extractor's ``state_dict()`` have the keys of timm's wrapper of the same kind."""
-    extractor.register_state_dict_post_hook(_rename)  # type: ignore[no-untyped-call]
+    extractor.register_state_dict_post_hook(_rename)  # type: ignore[no-untyped-call] # torch has no types for it
 
 
 def _rename(extractor: Keyed, state_dict: dict[str, Any], prefix: str, _: Any) -> None:

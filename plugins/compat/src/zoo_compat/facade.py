@@ -9,7 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from zoo_compat.paths import PREFIX, PROVIDERS, canonical
+from zoo_compat.classes import stand_in
+from zoo_compat.paths import NETWORKS, PREFIX, PROVIDERS, canonical
 from zoo_compat.real import file_of, is_importing, real_module
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Facade(ModuleType):
                 continue
             if name in getattr(module, "__all__", ()) or (hasattr(module, name) and not name.startswith("_")):
                 value = getattr(module, name)
+                if self.zoo_path in NETWORKS and isinstance(value, type):
+                    value = stand_in(value, self.zoo_path, _is_facade)
                 setattr(self, name, value)
                 return value
         if part := canonical(f"{self.zoo_path}.{name}"):

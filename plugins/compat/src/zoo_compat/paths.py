@@ -5,17 +5,22 @@ from __future__ import annotations
 PREFIX = "zoo_core.compat.timm"
 """The name under which users import the facade."""
 
+NETWORKS: dict[str, tuple[str, ...]] = {
+    "timm.models.resnet": ("zoo_resnet", "zoo_resnet.model", "zoo_resnet.blocks"),
+    "timm.models.densenet": ("zoo_densenet", "zoo_densenet.model", "zoo_densenet.blocks"),
+    "timm.models.xception": ("zoo_xception", "zoo_xception.legacy"),
+    "timm.models.xception_aligned": ("zoo_xception", "zoo_xception.model"),
+    "timm.models.cspnet": ("zoo_cspnet", "zoo_cspnet.model", "zoo_cspnet.blocks"),
+}
+"""Modules of timm with networks, to the modules that have their names."""
+
 PROVIDERS: dict[str, tuple[str, ...]] = {
     "timm": ("zoo_compat.names.top",),
     "timm.models": ("zoo_compat.names.models", "zoo_compat.names.networks"),
     "timm.layers": ("zoo_compat.names.layers",),
     "timm.data": ("zoo_compat.names.data",),
     "timm.utils": ("zoo_compat.names.utils",),
-    "timm.models.resnet": ("zoo_resnet", "zoo_resnet.model", "zoo_resnet.blocks"),
-    "timm.models.densenet": ("zoo_densenet", "zoo_densenet.model", "zoo_densenet.blocks"),
-    "timm.models.xception": ("zoo_xception", "zoo_xception.legacy"),
-    "timm.models.xception_aligned": ("zoo_xception", "zoo_xception.model"),
-    "timm.models.cspnet": ("zoo_cspnet", "zoo_cspnet.model", "zoo_cspnet.blocks"),
+    **NETWORKS,
 }
 """Module of timm to the modules that have its names. A missing family's are timm's own."""
 

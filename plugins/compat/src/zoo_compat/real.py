@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager
 from importlib.machinery import PathFinder
 from pathlib import Path
 from threading import RLock
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import ModuleType
+    from collections.abc import Iterator
 
+NotTimm = Callable[[ModuleType], bool]
 _lock = RLock()
 _real: dict[str, ModuleType] = {}  # those of timm's own modules that facades hide
 _importing = False
 
 
-def real_module(path: str, is_facade: Callable[[ModuleType], bool]) -> ModuleType | None:
+def real_module(path: str, is_facade: NotTimm) -> ModuleType | None:
     """Import a module of the installed timm under its own name.
 
     Facades step aside meanwhile, for timm's modules import one another. A module that does so
@@ -56,7 +58,7 @@ def is_importing() -> bool:
 
 
 @contextmanager
-def _facades_aside(is_facade: Callable[[ModuleType], bool]) -> Iterator[None]:
+def _facades_aside(is_facade: NotTimm) -> Iterator[None]:
     global _importing
     before, was_importing = _of_timm(), _importing
     facades = {name: module for name, module in before.items() if is_facade(module)}

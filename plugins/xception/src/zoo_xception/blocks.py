@@ -52,7 +52,8 @@ class AlignedBlock(TappedBlock):
         self.shortcut: nn.Module | None = None
         if skip and (out_channels != in_channels or stride != 1):
             conv = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
-            named = OrderedDict(conv=conv, bn=style.norm(out_channels))
+            # The class of the other norms, so that tools that count by class count as in timm.
+            named = OrderedDict(conv=conv, bn=style.norm_act(out_channels, apply_act=False))
             self.shortcut = conv if preact else nn.Sequential(named)
         self.norm = style.norm_act(in_channels) if preact else nn.Identity()
         self.stack = nn.Sequential()

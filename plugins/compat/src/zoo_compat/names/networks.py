@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
+from zoo_compat.facade import facade
+
 _NETWORKS = {
-    "ResNet": "zoo_resnet",
-    "DenseNet": "zoo_densenet",
-    "Xception": "zoo_xception",
-    "XceptionAligned": "zoo_xception",
-    "CspNet": "zoo_cspnet",
+    "ResNet": "resnet",
+    "DenseNet": "densenet",
+    "Xception": "xception",
+    "XceptionAligned": "xception_aligned",
+    "CspNet": "cspnet",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Return a network's class, or an architecture's constructor."""
     if name in _NETWORKS:
-        try:
-            return getattr(import_module(_NETWORKS[name]), name)
-        except ModuleNotFoundError as error:
-            raise AttributeError(name) from error
+        return getattr(facade(f"timm.models.{_NETWORKS[name]}"), name)
     from zoo_core.registry import is_model, model_entrypoint
 
     if is_model(name):

@@ -122,3 +122,12 @@ def test_a_config_is_made_or_refused_by_a_config_error(values: dict[str, Any]) -
     except ConfigError:
         return
     assert PretrainedCfg.from_dict(json.loads(json.dumps(cfg.to_json()))) == cfg
+
+
+def test_it_is_shown_by_what_is_set_and_no_longer_than_a_paragraph():
+    cfg = PretrainedCfg(architecture="a", tag="b", num_classes=1000, label_names=tuple(map(str, range(1000))))
+    assert repr(cfg) == "PretrainedCfg(architecture='a', tag='b', label_names=('0', '1', '2', '3', '4', '5', ...))"
+    assert eval(repr(PretrainedCfg(url="file:a", crop_pct=1.0))) == PretrainedCfg(url="file:a", crop_pct=1.0)
+    table = PretrainedCfg(architecture="a", description="<script>")._repr_html_()
+    assert "<th>architecture</th><td>&#x27;a&#x27;</td>" in table
+    assert "<script>" not in table

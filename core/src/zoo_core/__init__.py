@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from zoo_core.errors import look_up as look_up
     from zoo_core.family import Family as Family
     from zoo_core.features.extract import create_feature_extractor as create_feature_extractor
+    from zoo_core.features.extractor import FeatureExtractor as FeatureExtractor
     from zoo_core.features.getter import FeatureGetterNet as FeatureGetterNet
     from zoo_core.features.graph import FeatureGraphNet as FeatureGraphNet
     from zoo_core.features.hook import FeatureHookNet as FeatureHookNet
@@ -103,6 +104,7 @@ _EXPORTS = {
     "adapt_model_to_state_dict": "building.narrow",
     "adapt_model_from_string": "building.narrow",
     "adapt_model_from_file": "building.narrow",
+    "FeatureExtractor": "features.extractor",
     "FeatureInfo": "features.info",
     "FeatureListNet": "features.stages",
     "FeatureDictNet": "features.stages",

@@ -20,7 +20,7 @@ INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
 """Names of the filters that resize an image, as Pillow calls them."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class PretrainedCfg(Mapping[str, Any]):
     """A set of published weights, or, without a source, what an architecture expects as input.
 
@@ -101,6 +101,21 @@ class PretrainedCfg(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(_DEFAULTS)
+
+    def __repr__(self) -> str:
+        """The fields that differ from their default, long values cut."""
+        return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in self._shown())})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in self._shown())
+        return f"<table><caption>{escape(self.model_name)}</caption><tbody>{rows}</tbody></table>"
+
+    def _shown(self) -> Iterator[tuple[str, str]]:
+        for name, default in _DEFAULTS.items():
+            if (value := getattr(self, name)) != default:
+                yield name, shortened(value, 200)
 
     @property
     def has_weights(self) -> bool:

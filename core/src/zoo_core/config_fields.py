@@ -35,12 +35,12 @@ def check_fields(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None
                 raise ConfigError(f"default config field {name!r} must be {expected}, not {shortened(value)}")
 
 
-def shortened(value: object) -> str:
-    """The repr of a value from outside, cut to what fits a line."""
+def shortened(value: object, most: int = 60) -> str:
+    """The repr of a value from outside, cut to what fits a line: a text to `most` characters."""
     import reprlib
 
     brief = reprlib.Repr()
-    brief.maxstring = brief.maxother = brief.maxlong = 60
+    brief.maxstring = brief.maxother = brief.maxlong = most
     return brief.repr(value)
 
 

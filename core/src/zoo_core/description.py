@@ -6,7 +6,8 @@ All of it is read off manifests and the files beside them: no plugin runs, torch
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Iterable
+from typing import Any, overload
 
 from zoo_core.config import PretrainedCfg
 from zoo_core.discovery.facts import Facts, Result, find_facts, find_results
@@ -14,9 +15,6 @@ from zoo_core.errors import OptionError, did_you_mean
 from zoo_core.names import ModelName, parse_model_name
 from zoo_core.registry import find_model, find_pretrained_cfg
 from zoo_core.weights.licence import allowed_licences, group_of, is_allowed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 COLUMNS = ("model", "params", "macs", "top-1", "licence")
 
@@ -177,7 +175,7 @@ def describe(model_name: str | Iterable[str]) -> Description | Descriptions:
     Raises:
         ZooError: for a name or a plugin that cannot be used, see `zoo_core.registry.find_model`.
     """
-    if not isinstance(model_name, str):
+    if isinstance(model_name, Iterable) and not isinstance(model_name, str):
         return Descriptions(map(describe, model_name))
     name = parse_model_name(model_name)
     found = find_model(name)

@@ -12,7 +12,7 @@ from tiny import TinyNet
 from torch import nn
 from zoo_core.building.build import build_model_with_cfg
 from zoo_core.config import PretrainedCfg
-from zoo_core.errors import OptionError
+from zoo_core.errors import ModelNameError, OptionError
 
 
 def build(**options: object) -> nn.Module:
@@ -85,3 +85,33 @@ def test_a_model_s_config_reads_both_ways() -> None:
         cfg["no_such_field"]
     assert copy.deepcopy(cfg) == pickle.loads(pickle.dumps(cfg)) == PretrainedCfg.from_dict(cfg) == cfg
     assert torch.jit.script(net)(torch.zeros(1, 3, 16, 16)).shape == (1, 4)
+
+
+WRONG = {
+    "device": ["gpu", 3.5],
+    "features_only": ["yes", 2],
+    "feature_cls": [3],
+    "global_pool": [3, ["avg"]],
+    "drop_rate": ["0.1", [0.1]],
+    "drop_path_rate": ["0.1"],
+    "checkpoint_path": [3],
+    "cache_dir": [3],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+def test_a_value_of_a_wrong_type_is_one_line_that_names_it(name: str, value: object) -> None:
+    options = {"features_only": True, name: value}
+    with pytest.raises(OptionError) as raised:
+        zoo_core.create_model("test_resnet", **options)
+    assert str(raised.value).startswith(f"{name} ")
+    assert repr(value) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [3, None, Path("resnet*"), [3]])
+def test_a_pattern_that_is_no_text_is_said(value: object) -> None:
+    with pytest.raises(OptionError, match="text, one or several, not "):
+        zoo_core.list_models(value)
+    with pytest.raises(ModelNameError, match="model name must be a str"):
+        zoo_core.describe(value)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from zoo_core.building.deferred import Deferral
+from zoo_core.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,4 +60,10 @@ def complete(
 
 
 def _place(device: torch.device | str | None) -> torch.device:
-    return torch.get_default_device() if device is None else torch.device(device)
+    if device is None:
+        return torch.get_default_device()
+    try:
+        return torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        what = f"device is a torch.device or the name of one, such as 'cuda:0', not {device!r}"
+        raise OptionError(what) from error

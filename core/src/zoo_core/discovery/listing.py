@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from zoo_core.discovery.natural_order import natural_merge, natural_sort
+from zoo_core.errors import OptionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from re import Match
+    from typing import Any
 
     from zoo_core.discovery.index import Index, Plugin
     from zoo_core.discovery.manifest import Manifest
@@ -90,8 +92,17 @@ def _patterns(patterns: str | Sequence[str], with_tags: bool) -> list[str]:
     return given + [f"{pattern}.*" for pattern in given if with_tags and "." not in pattern]
 
 
-def _strings(given: str | Sequence[str]) -> list[str]:
-    return ([given] if given else []) if isinstance(given, str) else list(given)
+def _strings(given: Any) -> list[str]:
+    if isinstance(given, str):
+        return [given] if given else []
+    try:
+        strings = list(given)
+    except TypeError:  # no sequence at all
+        strings = [given]
+    for each in strings:
+        if not isinstance(each, str):
+            raise OptionError(f"patterns, families and modules are text, one or several, not {each!r}")
+    return strings
 
 
 def _matcher(patterns: list[str]) -> Callable[[str], Match[str] | None]:

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from zoo_core.errors import FeatureError, OptionError
+from zoo_core.features.extractor import FeatureExtractor
 from zoo_core.features.wrap import WRAPPERS
 
 
 def create_feature_extractor(
     module: nn.Module, return_nodes: Mapping[str, str] | Sequence[str], *, feature_cls: str = "hook"
-) -> nn.Module:
+) -> FeatureExtractor:
     """Make an extractor that returns a dict of the outputs of some modules.
 
     Examples:

@@ -46,7 +46,7 @@ class FeatureGetterNet(Adopting):
             # Pruning may renumber the maps: use the indices that it returns.
             wanted = list(net.prune_intermediate_layers(wanted, prune_norm=True) or wanted)  # type: ignore[operator]
         super().__init__(net)
-        self.feature_info: Any = info
+        self.feature_info = info
         self.feature_wanted = wanted
         self.feature_keys = map_names(info, out_map)
         self.feature_return_dict, self.feature_norm = return_dict, norm

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import Tensor, fx, nn
 
 from zoo_core.features.capture import find_modules, joined
+from zoo_core.features.extractor import FeatureExtractor
 from zoo_core.features.indices import Indices
 from zoo_core.features.info import FeatureInfo, feature_table, has_walk, map_names
-from zoo_core.features.keys import Keyed
 from zoo_core.features.layout import Conversion, convert_map
 from zoo_core.features.trace import kept_modes, trace_maps
 
 
-class FeatureGraphNet(Keyed):
+class FeatureGraphNet(FeatureExtractor):
     """A module that returns the outputs of a network's modules, by a graph of nothing else.
 
     Modules keep their names, so the keys of the state dict are the network's. Train and eval mode

@@ -52,7 +52,7 @@ class FeatureHookNet(Adopting):
         names: list[str] = info.module_name()
         find_modules(net, names)
         super().__init__(net)
-        self.feature_info: Any = info
+        self.feature_info = info
         self.feature_module_names = names
         self.feature_conversions = info.conversions(net)
         self.feature_return_dict, self.feature_concat = return_dict, feature_concat

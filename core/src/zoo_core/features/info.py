@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from zoo_core.errors import FeatureError
 from zoo_core.features.indices import Indices, feature_indices
@@ -53,6 +53,12 @@ class FeatureInfo:
             return self.info[idx][key]
         return [self.info[index][key] for index in (self.out_indices if idx is None else idx)]
 
+    @overload
+    def get_dicts(self, keys: Sequence[str] | None = ..., idx: Sequence[int] | None = ...) -> list[dict[str, Any]]: ...
+    @overload
+    def get_dicts(self, keys: Sequence[str] | None, idx: int) -> dict[str, Any]: ...
+    @overload
+    def get_dicts(self, keys: Sequence[str] | None = ..., *, idx: int) -> dict[str, Any]: ...
     def get_dicts(
         self, keys: Sequence[str] | None = None, idx: int | Sequence[int] | None = None
     ) -> dict[str, Any] | list[dict[str, Any]]:

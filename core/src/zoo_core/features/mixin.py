@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from torch import nn
 
-from zoo_core.features.keys import Keyed
+from zoo_core.features.extractor import FeatureExtractor
 from zoo_core.features.prune import HOOKS, REGISTRIES
 
 OF_THE_HEAD = ("get_classifier", "reset_classifier", "forward_head")
@@ -24,7 +24,7 @@ OF_THE_WHOLE = (*OF_THE_HEAD, "forward_intermediates", "prune_intermediate_layer
 """Methods of a network that need every stage or the head."""
 
 
-class Adopting(Keyed):
+class Adopting(FeatureExtractor):
     """Base of wrappers. ``Wrapper(net)`` is an instance of both `Wrapper` and ``type(net)``."""
 
     if TYPE_CHECKING:  # TorchScript would read the annotation, and cannot

@@ -1,7 +1,7 @@
 """The wrappers that run a network's own walk: maps as a list or as a dict."""
 
 # TorchScript compiles these annotations and knows `typing`'s names only.
-from typing import TYPE_CHECKING, Any, Dict, List, Tuple  # noqa: UP035
+from typing import TYPE_CHECKING, Dict, List, Tuple  # noqa: UP035
 
 from torch import Tensor, nn
 
@@ -36,7 +36,7 @@ class StageFeatures(Adopting):
                 f"{type(net).__name__} has no forward_stages: wrap it with FeatureHookNet or create_feature_extractor"
             )
         super().__init__(net)
-        self.feature_info: Any = FeatureInfo(feature_table(net), out_indices, output_fmt)
+        self.feature_info = FeatureInfo(feature_table(net), out_indices, output_fmt)
         wanted = list(self.feature_info.out_indices)
         self.feature_taps = sorted(wanted)
         self.feature_order = [self.feature_taps.index(index) for index in wanted]

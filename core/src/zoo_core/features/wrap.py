@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from zoo_core.errors import FeatureError, OptionError, did_you_mean
+from zoo_core.features.extractor import FeatureExtractor
 from zoo_core.features.getter import FeatureGetterNet
 from zoo_core.features.graph import FeatureGraphNet
 from zoo_core.features.hook import FeatureHookNet
@@ -16,7 +17,7 @@ from zoo_core.features.info import feature_table, has_walk
 from zoo_core.features.keys import Keyed, write_timms_keys
 from zoo_core.features.stages import FeatureDictNet, FeatureListNet
 
-WRAPPERS: dict[str, type[nn.Module]] = {
+WRAPPERS: dict[str, type[FeatureExtractor]] = {
     "list": FeatureListNet,
     "dict": FeatureDictNet,
     "hook": FeatureHookNet,

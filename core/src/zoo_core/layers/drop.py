@@ -45,10 +45,14 @@ def drop_path_rates(rate: float, depths: Sequence[int]) -> list[list[float]]:
 
 
 def check_rate(name: str, rate: float) -> None:
-    """Refuse a drop rate outside 0 <= rate < 1.
+    """Refuse a drop rate outside 0 <= rate < 1, and what is no number.
 
     Raises:
         OptionError: with the name of the option and the value.
     """
-    if not 0.0 <= rate < 1.0:
+    try:
+        fits = 0.0 <= rate < 1.0
+    except TypeError:
+        fits = False
+    if not fits:
         raise OptionError(f"{name} {rate!r}: a drop rate is at least 0 and below 1")

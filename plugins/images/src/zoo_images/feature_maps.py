@@ -97,6 +97,6 @@ def extract_maps(
         weights="random" if random else cfg.tag or "pretrained",
         images=list(images),
         inputs=inputs,
-        info=net.feature_info.get_dicts(),  # type: ignore[operator,union-attr] # a wrapper's FeatureInfo
+        info=net.feature_info.get_dicts(),
         maps=[torch.cat(each) for each in zip(*maps, strict=True)],
     )

@@ -55,7 +55,7 @@ def create_sharded(
     if options.get("features_only"):
         raise OptionError("create_sharded makes whole networks; use their forward_intermediates")
     net = zoo_core.create_model(model_name, device="meta", **options)
-    file = path or fetch_weights(PretrainedCfg.from_dict(net.pretrained_cfg))  # type: ignore[arg-type]
+    file = path or fetch_weights(PretrainedCfg.from_dict(net.pretrained_cfg))
     if not str(file).endswith(".safetensors"):
         raise WeightsError(f"{file} is no safetensors file, the one format that can be read in parts")
     for stage in stages_of(net):

@@ -166,7 +166,7 @@ def build(name: str, cfg: PretrainedCfg | None, input_size: tuple[int, int] | No
             network["feature_maps"] = [
                 {"module": info["module"], "channels": info["num_chs"], "reduction": info["reduction"]}
                 | _sides(map_.shape, info["num_chs"])
-                for info, map_ in zip(extractor.feature_info.get_dicts(), values, strict=True)  # type: ignore[operator,union-attr] # a FeatureInfo
+                for info, map_ in zip(extractor.feature_info.get_dicts(), values, strict=True)
             ]
     return network
 

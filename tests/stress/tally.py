@@ -33,10 +33,10 @@ class Tally:
         if failure:
             self.failures.append(f"{outcome}: {failure}")
 
-    def attempt(self, what: object, act: Callable[[], object]) -> object:
-        """Act: an error of Zoo in one line is an outcome, any other error a failure."""
+    def attempt(self, what: object, act: Callable[..., object], *arguments: object) -> object:
+        """Call `act`: an error of Zoo in one line is an outcome, any other error a failure."""
         try:
-            result = act()
+            result = act(*arguments)
         except ZooError as error:
             text = str(error)
             blames_us = "hook plugin zoo_core" in text or not text

@@ -83,7 +83,7 @@ FAULTS: Faults = {
 
 
 class _Changing(Resource):
-    """A file that becomes another one after its first answer, which is cut, whatever If-Range is."""
+    """A file that is another one after its first answer, which is cut; If-Range is not minded."""
 
     def __init__(self, content: bytes, draw: random.Random) -> None:
         super().__init__(content, etag='"1"', cuts=[cut(content, draw)], minds_if_range=False)

@@ -12,7 +12,7 @@ EDITABLE := $(foreach package,$(PACKAGES),--editable $(if $(filter core,$(packag
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test heavy exhaustive lint types manifests docs release clean
+.PHONY: help demo test heavy exhaustive stress lint types manifests docs release clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,10 @@ heavy: $(VENV)/.dev  ## Run the tests that take minutes, such as full parity wit
 
 exhaustive: $(VENV)/.dev  ## Run the tests that take half an hour: every architecture of the bridged libraries, and timm's own tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m exhaustive
+
+stress: $(VENV)/.dev  ## Try hostile files, names, commands and servers at random, and write docs/security.md (an hour)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests:core/tests $(BIN)/python -m stress --files 100000 --names 2000 --commands 1000 \
+		--transfers 875 --rounds 10000 --write
 
 lint: $(VENV)/.dev  ## Check style and formatting
 	$(BIN)/ruff check .

@@ -228,6 +228,17 @@ def test_a_damaged_zip_is_one_line(tmp_path: Path, change: Any, mapped: bool) ->
     assert "delete" not in str(e.value)
 
 
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_record_that_says_to_be_longer_than_the_file_takes_no_memory(tmp_path: Path, mapped: bool) -> None:
+    path = saved(tmp_path / "net.pth", {"weight": torch.ones(4)})
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\x01\x02") + 20  # the first record's compressed size, in the table of contents
+    content[at : at + 4] = (2**32 - 2).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="a record is longer than the archive"):
+        read_file(path, mapped=mapped)
+
+
 def test_a_big_endian_zip_is_read_whether_mapped_or_not(tmp_path: Path) -> None:
     def swapped(name: str, content: bytes) -> bytes:
         if name.endswith("byteorder"):

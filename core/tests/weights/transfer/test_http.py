@@ -1,6 +1,7 @@
 """Requests that are repeated, given up, refused, or go through a proxy."""
 
 import base64
+import gzip
 import subprocess
 import time
 from email.utils import formatdate
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from fetching import named
+from hub_repositories import REPO, cdn
 from weight_server import Server
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import WeightsError
 from zoo_core.weights.fetch import fetch_weights
+from zoo_core.weights.hub import client
 from zoo_core.weights.transfer import http
 
 
@@ -89,6 +92,24 @@ def test_a_byte_a_second_ends_in_an_error(
     with pytest.raises(WeightsError, match=r"too slow|did not answer within"):
         fetch_weights(PretrainedCfg(url=url))
     assert time.monotonic() < end, "it gives up"
+
+
+def test_a_byte_a_second_from_the_hub_ends_in_an_error(
+    hub: Server, weights: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the Hub's client, which by itself waits for ever."""
+    monkeypatch.setattr(client, "LONGEST_SILENCE_S", 0.3)
+    hub.resources[cdn(weights)].drip_s = 0.02
+    with pytest.raises(WeightsError, match="the transfer is too slow"):
+        fetch_weights(PretrainedCfg(hf_hub_id=REPO))
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_an_encoding_that_was_not_asked_for_is_seen_through(server: Server, weights: bytes, encoded: bool) -> None:
+    """Whether the file has it or not."""
+    content = gzip.compress(weights) if encoded else weights
+    url = server.add(named(weights), content, headers={"Content-Encoding": "gzip"})
+    assert fetch_weights(PretrainedCfg(url=url)).read_bytes() == weights
 
 
 def test_a_redirect_whose_body_never_ends_is_followed(server: Server, weights: bytes) -> None:

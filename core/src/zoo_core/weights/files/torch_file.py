@@ -73,6 +73,8 @@ def whole_records(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     if any(record.compress_type not in _METHODS for record in records):
         raise zipfile.BadZipFile("a record is compressed in a way that torch cannot read")
     size = archive.fp.seek(0, os.SEEK_END) if archive.fp else 0
+    if any(record.header_offset + record.compress_size > size for record in records):
+        raise zipfile.BadZipFile("a record is longer than the archive")  # reading it would take its memory first
     if sum(record.file_size for record in records) > limit_of(size):
         raise TooMuch
     return records

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo_core.errors import WeightsError
 from zoo_core.weights.hub.locations import endpoint
 from zoo_core.weights.transfer.request import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from huggingface_hub import HfApi
+
+LONGEST_SILENCE_S = 1200.0
+"""Seconds in which the client must have received some more, which it does by ten megabytes."""
 
 
 def download_file(repo: str, revision: str, filename: str, *, cache: Path, name: str, progress: bool = True) -> Path:
@@ -21,7 +28,8 @@ def download_file(repo: str, revision: str, filename: str, *, cache: Path, name:
 
     Raises:
         NotFoundError: when the repository has no such file.
-        UnavailableError: when the Hub cannot be reached, or has no such repository for this user.
+        UnavailableError: when the Hub cannot be reached, has no such repository for this user, or
+            sends nothing for `LONGEST_SILENCE_S`.
         WeightsError: when the cache is full or cannot be written.
     """
     from huggingface_hub import hf_hub_download
@@ -29,9 +37,11 @@ def download_file(repo: str, revision: str, filename: str, *, cache: Path, name:
     from zoo_core._version import __version__
 
     with _errors_as_ours(name, f"{filename} of {repo}@{revision}", cache), _bars(progress):
-        path = hf_hub_download(
-            repo,
-            filename,
+        path = _watched(
+            hf_hub_download,
+            cache / f"models--{repo.replace('/', '--')}" / "blobs",
+            repo_id=repo,
+            filename=filename,
             revision=revision,
             cache_dir=cache,
             endpoint=endpoint(),
@@ -39,6 +49,54 @@ def download_file(repo: str, revision: str, filename: str, *, cache: Path, name:
             library_version=__version__,
         )
     return Path(path)
+
+
+def _watched(download: Callable[..., str], blobs: Path, **options: Any) -> str:
+    """Run a download of the client, which limits the time between two bytes, not that of all.
+
+    So another thread runs it, and is left if need be. What comes is seen by the client's bar, and,
+    where another process transfers the same file, by the size of what that writes.
+    """
+    from huggingface_hub.utils import tqdm
+
+    outcome: Future[str] = Future()
+    left, updates = threading.Event(), [0]
+
+    class Bar(tqdm):  # type: ignore[misc,type-arg] # untyped
+        def update(self, n: float | None = 1) -> bool | None:
+            if left.is_set():
+                raise InterruptedError("nobody waits for this download")
+            updates[0] += 1
+            return super().update(n)  # type: ignore[no-any-return]
+
+    if "tqdm_class" in signature(download).parameters:  # older clients have none
+        options["tqdm_class"] = Bar
+
+    def run() -> None:
+        try:
+            outcome.set_result(download(**options))
+        except BaseException as error:  # for the thread that waits
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    before, since = None, time.monotonic()
+    try:
+        while not wait([outcome], timeout=min(1.0, LONGEST_SILENCE_S / 4)).done:
+            now = updates[0], _sizes(blobs)
+            if now != before:
+                before, since = now, time.monotonic()
+            elif time.monotonic() - since > LONGEST_SILENCE_S:
+                raise TimeoutError(f"the transfer is too slow: nothing more has come in {LONGEST_SILENCE_S:.0f} s")
+        return outcome.result()
+    finally:
+        left.set()
+
+
+def _sizes(blobs: Path) -> list[int]:
+    try:
+        return [path.stat().st_size for path in sorted(blobs.glob("*.incomplete"))]
+    except OSError:  # one of them was completed meanwhile
+        return []
 
 
 def upload_folder(repo: str, folder: Path, *, token: str | None, private: bool | None, message: str) -> str:

@@ -15,11 +15,11 @@ from zoo_core.weights.cache.address import parse_url
 from zoo_core.weights.cache.entry import NO_SPACE, Entry, Receipt, no_space, unwritable, verified
 from zoo_core.weights.cache.verify import Expected, is_commit, is_sha256
 from zoo_core.weights.files import detect
-from zoo_core.weights.transfer.http import PassingError, open_url, read_body, retried
+from zoo_core.weights.transfer.http import EncodingError, PassingError, open_url, read_body, retried
 from zoo_core.weights.transfer.request import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from hashlib import _Hash
     from io import BufferedRandom
     from pathlib import Path
@@ -106,6 +106,8 @@ class _Transfer:
     name: str
     headers: Mapping[str, str]
     progress: bool
+    decoded: bool = True
+    """False once the server has named an encoding that its file does not have."""
 
     def attempt(self) -> Path:
         """Transfer what is missing, verify the whole, and put it in place.
@@ -181,7 +183,7 @@ class _Transfer:
             disable=None if self.progress else True,  # None: unless it is a terminal
         )
         with bar:
-            for packet in read_body(response):
+            for packet in self._packets(response):
                 small = file.tell() < detect.HEAD_BYTES
                 file.write(packet)
                 digest.update(packet)
@@ -193,6 +195,14 @@ class _Transfer:
         if total is not None and file.tell() != total:
             raise PassingError(f"the connection was cut at {file.tell():,} of {total:,} bytes")
         self._check_head(file)
+
+    def _packets(self, response: Response) -> Iterator[bytes]:
+        try:
+            yield from read_body(response, decoded=self.decoded)
+        except EncodingError:
+            self.entry.part_path.unlink(missing_ok=True)
+            self.decoded = False
+            raise
 
     def _check_head(self, file: BufferedRandom) -> None:
         """Refuse what is no weights early; with an expected hash, only the certain cases."""

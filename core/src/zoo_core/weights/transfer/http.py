@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import requests
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import DecodeError, HTTPError
 
 from zoo_core.weights.cache.address import parse_url
 from zoo_core.weights.transfer.request import NotFoundError, UnavailableError
@@ -127,10 +127,19 @@ def _answer(session: requests.Session, url: str, headers: Mapping[str, str]) -> 
         raise PassingError(f"the server did not answer within {ANSWER_S:.0f} s") from None
 
 
-def read_body(response: Response) -> Iterator[bytes]:
+class EncodingError(PassingError):
+    """A body that is not encoded as its headers say."""
+
+
+def read_body(response: Response, *, decoded: bool = True) -> Iterator[bytes]:
     """Yield the answer's body in packets of at most `PACKET_BYTES`, each as soon as it has come.
 
+    Args:
+        response: of `open_url`.
+        decoded: False for the bytes as they come, whatever encoding the headers name.
+
     Raises:
+        EncodingError: for a body that cannot be decoded.
         PassingError: for a transfer that is slower than `LEAST_PROGRESS`.
     """
     least, seconds = LEAST_PROGRESS
@@ -147,9 +156,11 @@ def read_body(response: Response) -> Iterator[bytes]:
 
     threading.Thread(target=watch, daemon=True).start()
     try:
-        while packet := response.raw.read1(PACKET_BYTES, decode_content=True):
+        while packet := response.raw.read1(PACKET_BYTES, decode_content=decoded):
             received += len(packet)
             yield packet
+    except DecodeError as error:
+        raise EncodingError(str(error.args[0]), wait_s=0) from error
     except Exception:  # whatever a reader stumbles over whose socket was shut
         if not stalled.is_set():
             raise

@@ -1,0 +1,89 @@
+"""Run every kind of trial, and write what came of it into docs/security.md.
+
+::
+
+    python -m stress --files 100000 --names 2000 --transfers 875 --commands 1000 --rounds 10000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from stress.tally import Tally
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
+BEGIN, END = "<!-- written by `make stress` -->", "<!-- end -->"
+KINDS = ("files", "names", "commands", "transfers", "rounds")
+
+
+def trials(kind: str, count: int, seed: int) -> tuple[list[Tally], list[str]]:
+    """Run one kind; return its tallies, and for transfers the matrix."""
+    with tempfile.TemporaryDirectory() as folder:
+        if kind == "transfers":
+            from stress import transfers
+
+            tallies, table = transfers.run(count, seed)
+            return tallies, transfers.matrix(table)
+        if kind == "rounds":
+            from stress import load
+
+            return load.run(count), []
+        if kind == "files":
+            from stress import files as module
+        elif kind == "names":
+            from stress import names as module  # type: ignore[no-redef]
+        else:
+            from stress import commands as module  # type: ignore[no-redef]
+        return module.run(count, Path(folder), seed), []
+
+
+def main() -> int:
+    """Returns 1 if anything failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for kind in KINDS:
+        parser.add_argument(f"--{kind}", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", action="store_true", help="into docs/security.md")
+    parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.into:  # in a process of its own, as each kind limits, watches and patches its process
+        (kind,) = (kind for kind in KINDS if getattr(args, kind))
+        tallies, lines = trials(kind, getattr(args, kind), args.seed)
+        rows = [[each.promise, each.unit, each.outcomes, each.failures] for each in tallies]
+        args.into.write_text(json.dumps([rows, lines]))
+        return 0
+    tallies, matrix = [], []
+    for kind in KINDS:
+        if count := getattr(args, kind):
+            with tempfile.NamedTemporaryFile() as answer:
+                command = [sys.executable, "-W", "ignore", "-m", "stress", f"--{kind}", str(count)]
+                subprocess.run([*command, "--seed", str(args.seed), "--into", answer.name], check=True)
+                rows, lines = json.loads(Path(answer.name).read_text())
+            found = [Tally(promise, unit, Counter(outcomes), failures) for promise, unit, outcomes, failures in rows]
+            for each in found:
+                each.show()
+            tallies += found
+            matrix += lines
+            if args.write:
+                write(tallies, matrix)
+    print("\n".join(matrix))
+    return int(any(each.failures for each in tallies))
+
+
+def write(tallies: list[Tally], matrix: list[str]) -> None:
+    """Replace what the last run wrote."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    table = ["| promise | tried | survived | how they ended |", "|---|---|---|---|", *(each.row() for each in tallies)]
+    lines = [BEGIN, "", *table, *(["", *matrix] if matrix else []), "", END]
+    DOCUMENT.write_text(f"{before}{chr(10).join(lines)}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""A bounded part of `make stress`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDERS = os.pathsep.join(str(Path(__file__).parents[2] / each) for each in ("tests", "core/tests"))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("kind", "count"), [("files", 3500), ("names", 300), ("commands", 100), ("transfers", 70), ("rounds", 60)]
+)
+def test_what_is_hostile_does_no_harm(kind: str, count: int, tmp_path: Path) -> None:
+    seed = str(int.from_bytes(os.urandom(4), "big"))
+    command = [sys.executable, "-m", "stress", f"--{kind}", str(count), "--seed", seed]
+    environment = {**os.environ, "PYTHONPATH": FOLDERS, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, f"seed {seed}\n{done.stdout}{done.stderr}"

@@ -41,13 +41,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("file", type=Path)
     parser.add_argument("--models", nargs="*", help="architectures; all where none is named")
+    parser.add_argument("--tests", default="", help="of these names alone, as pytest's -k takes them")
     parser.add_argument("--source", type=Path, help="timm's source, unpacked; fetched where it is not given")
     args = parser.parse_args()
     file: Path = args.file
     done = read(file)
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.source or fetched(Path(temporary))
-        run(folder, Suite(args.models or architectures(), done, file))
+        run(folder, Suite(args.models or architectures(), done, file), args.tests)
     outcomes = read(file)
     counts = Counter(outcome["outcome"] for outcome in outcomes.values())
     print("\n".join(f"{counts[name]:6} {name}" for name in NAMED))
@@ -117,12 +118,24 @@ class Suite:
             file.write(json.dumps(line) + "\n")
 
 
-def run(folder: Path, suite: Suite) -> None:
+def run(folder: Path, suite: Suite, tests: str = "") -> None:
     """Run the tests in `folder`; every import of timm in this process is Zoo's."""
     torch.set_num_threads(1)
     declare_operators()
     zoo_compat.install()
-    options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-c", "/dev/null", "--tb=no", "-W", "ignore"]
+    options = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--import-mode=importlib",
+        "-c",
+        "/dev/null",
+        "--tb=no",
+        "-W",
+        "ignore",
+        "-k",
+        tests,
+    ]
     warnings.simplefilter("ignore")
     pytest.main([*options, "--rootdir", str(folder), str(folder / "tests" / "test_models.py")], plugins=[suite])
 

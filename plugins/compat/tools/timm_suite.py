@@ -65,10 +65,18 @@ def architectures() -> list[str]:
     return [each.architecture for each in sorted(ours, key=lambda each: each.macs or 0)]
 
 
+class DownloadError(Exception):
+    """timm's source cannot be had."""
+
+
 def fetched(folder: Path) -> Path:
     """Fetch timm's source, which alone has its tests."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
-    subprocess.run([*command, "--dest", str(folder), f"timm=={TIMM}"], check=True, timeout=300)
+    done = subprocess.run(
+        [*command, "--dest", str(folder), f"timm=={TIMM}"], capture_output=True, text=True, timeout=300, check=False
+    )
+    if done.returncode:
+        raise DownloadError(f"the source of timm {TIMM} cannot be had: {done.stderr.strip().splitlines()[-1][:200]}")
     with tarfile.open(folder / f"timm-{TIMM}.tar.gz") as archive:
         archive.extractall(folder, filter="data")
     return folder / f"timm-{TIMM}"

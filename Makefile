@@ -26,7 +26,7 @@ test: $(VENV)/.dev  ## Run the tests of every package and across packages
 heavy: $(VENV)/.dev  ## Run the tests that take minutes, such as full parity with timm and torchvision
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m heavy
 
-exhaustive: $(VENV)/.dev  ## Run the tests that take half an hour: every architecture of the bridged libraries, and timm's own tests
+exhaustive: $(VENV)/.dev  ## Run the tests that take half an hour: every architecture of the bridged libraries, timm's own tests, and libraries that use timm
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m exhaustive
 
 stress: $(VENV)/.dev  ## Try hostile files, names, commands and servers at random, and write docs/security.md (an hour)

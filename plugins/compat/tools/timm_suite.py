@@ -41,13 +41,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("file", type=Path)
     parser.add_argument("--models", nargs="*", help="architectures; all where none is named")
+    parser.add_argument("--tests", default="", help="of these names alone, as pytest's -k takes them")
     parser.add_argument("--source", type=Path, help="timm's source, unpacked; fetched where it is not given")
     args = parser.parse_args()
     file: Path = args.file
     done = read(file)
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.source or fetched(Path(temporary))
-        run(folder, Suite(args.models or architectures(), done, file))
+        run(folder, Suite(args.models or architectures(), done, file), args.tests)
     outcomes = read(file)
     counts = Counter(outcome["outcome"] for outcome in outcomes.values())
     print("\n".join(f"{counts[name]:6} {name}" for name in NAMED))
@@ -64,10 +65,18 @@ def architectures() -> list[str]:
     return [each.architecture for each in sorted(ours, key=lambda each: each.macs or 0)]
 
 
+class DownloadError(Exception):
+    """timm's source cannot be had."""
+
+
 def fetched(folder: Path) -> Path:
     """Fetch timm's source, which alone has its tests."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
-    subprocess.run([*command, "--dest", str(folder), f"timm=={TIMM}"], check=True, timeout=300)
+    done = subprocess.run(
+        [*command, "--dest", str(folder), f"timm=={TIMM}"], capture_output=True, text=True, timeout=300, check=False
+    )
+    if done.returncode:
+        raise DownloadError(f"the source of timm {TIMM} cannot be had: {done.stderr.strip().splitlines()[-1][:200]}")
     with tarfile.open(folder / f"timm-{TIMM}.tar.gz") as archive:
         archive.extractall(folder, filter="data")
     return folder / f"timm-{TIMM}"
@@ -117,12 +126,24 @@ class Suite:
             file.write(json.dumps(line) + "\n")
 
 
-def run(folder: Path, suite: Suite) -> None:
+def run(folder: Path, suite: Suite, tests: str = "") -> None:
     """Run the tests in `folder`; every import of timm in this process is Zoo's."""
     torch.set_num_threads(1)
     declare_operators()
     zoo_compat.install()
-    options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-c", "/dev/null", "--tb=no", "-W", "ignore"]
+    options = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--import-mode=importlib",
+        "-c",
+        "/dev/null",
+        "--tb=no",
+        "-W",
+        "ignore",
+        "-k",
+        tests,
+    ]
     warnings.simplefilter("ignore")
     pytest.main([*options, "--rootdir", str(folder), str(folder / "tests" / "test_models.py")], plugins=[suite])
 

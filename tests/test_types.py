@@ -14,15 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TYPES = """
-from typing import Any, assert_type
+from typing import assert_type
 from torch import nn
 
 
-def check(flag: bool, options: dict[str, Any]) -> None:
+def check(flag: bool) -> None:
     assert_type(zoo.create_model("a"), nn.Module)
     assert_type(zoo.create_model("a", True, num_classes=3, features_only=False), nn.Module)
     assert_type(zoo.create_model("a", features_only=flag), nn.Module)
-    assert_type(zoo.create_model("a", **options), nn.Module)
     assert_type(zoo.create_model("a", features_only=True, in_chans=1), zoo.FeatureExtractor)
     assert_type(zoo.create_feature_extractor(nn.ReLU(), ["a"]), zoo.FeatureExtractor)
 """

@@ -46,6 +46,18 @@ def test_each_command_has_help_with_examples(command: str, capsys: pytest.Captur
     assert f"zoo {command}" in capsys.readouterr().out.partition("examples:")[2]
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_wraps_on_a_narrow_terminal(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    with pytest.raises(SystemExit):
+        build_parser().parse_args([command, "--help"])
+    text = capsys.readouterr().out.partition("\n\n")[2].partition("examples:")[0]
+    # An option with its values is one word, and stands alone on its line.
+    assert [line for line in text.splitlines() if len(line) > 40 and "{" not in line] == []
+
+
 @pytest.mark.parametrize("argv", [["--help"], ["--version"], ["list"], ["info", "tinynet"], ["plugins"]])
 def test_what_needs_no_torch_loads_neither_torch_nor_a_plugin(environment: dict[str, str], argv: list[str]) -> None:
     program = (

@@ -4,6 +4,7 @@ installed."""
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -29,12 +30,12 @@ def test_fields_without_a_value_are_left_out(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == "tag      digits\nclasses  0\n"
 
 
-def on_a_terminal(program: str, environment: dict[str, str]) -> str:
-    """What a Python program prints on a terminal of 60 columns."""
+def on_a_terminal(program: str, environment: dict[str, str], columns: int = 60) -> str:
+    """What a Python program prints on a terminal."""
     pty = pytest.importorskip("pty", reason="no pseudo-terminals on this platform")
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=theirs, env={**environment, "COLUMNS": "60", "TERM": "xterm"}
+        [sys.executable, "-c", program], stdout=theirs, env={**environment, "COLUMNS": str(columns), "TERM": "xterm"}
     )
     os.close(theirs)
     printed = b""
@@ -66,3 +67,38 @@ def test_a_terminal_without_rich_gets_plain_columns(environment: dict[str, str])
     printed = on_a_terminal("import sys; sys.modules['rich'] = sys.modules['rich.box'] = None\n" + PROGRAM, environment)
     assert "\x1b" not in printed
     assert f"{LONG}  2" in printed
+
+
+ROWS = [("resnet50d.ra4_e3600_r224_in1k", "25.6M", "4.33G", "81.84", "apache-2.0 " * 9), ("b", "1M", "", "7", "mit")]
+NARROW = (
+    "from zoo_core.cli.output import print_table\n"
+    f"print_table(('name', 'params', 'macs', 'top-1', 'note'), {ROWS}, drop=('macs', 'params', 'top-1'))"
+)
+
+
+@pytest.mark.parametrize("hidden", ["", "import sys; sys.modules['rich'] = sys.modules['rich.box'] = None\n"])
+@pytest.mark.parametrize(
+    ("columns", "shown", "left_out"),
+    [
+        (80, ["params", "macs", "top-1"], ""),
+        (62, ["params", "top-1"], "macs"),
+        (54, ["top-1"], "params, macs"),
+        (40, [], "params, macs, top-1"),
+    ],
+)
+def test_a_narrow_terminal_goes_without_what_matters_least(
+    environment: dict[str, str], hidden: str, columns: int, shown: list[str], left_out: str
+) -> None:
+    printed = re.sub(r"\x1b\[[0-9;]*m", "", on_a_terminal(hidden + NARROW, environment, columns))
+    heading = next(line for line in printed.splitlines() if line.startswith("name"))
+    assert heading.split() == ["name", *shown, "note"]
+    assert ROWS[0][0] in printed
+    assert ("A wider terminal shows" in printed) == bool(left_out)
+    if left_out:
+        assert f"A wider terminal shows {left_out} too." in printed
+    if not hidden:
+        assert max(map(len, printed.splitlines())) <= max(columns, len(ROWS[0][0]) + 18)
+
+
+def test_names_wider_than_the_terminal_stay_whole(environment: dict[str, str]) -> None:
+    assert LONG in on_a_terminal(PROGRAM, environment, 40)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.cli.terminal import Guarded, escaped, escaped_json, output
@@ -27,13 +28,29 @@ def print_json(value: Any) -> None:
     print(text, file=output())
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
-    """Print rows under their headings: numbers right-aligned, None empty."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None, drop: Sequence[str] = ()
+) -> None:
+    """Print rows under their headings: numbers right-aligned, None empty.
+
+    On a terminal the first column, which has the names, never wraps, so that a name can be copied.
+    `drop` has the columns that a narrow one goes without, the least important first.
+    """
     cells = [[_cell(value) for value in row] for row in rows]
     right = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(columns))]
     title = escaped(title, one_line=True) if title else None
-    if not (sys.stdout.isatty() and _print_rich(columns, cells, right, title)):
+    if not sys.stdout.isatty():
         _print_plain(columns, cells, right, title)
+        return
+    room = get_terminal_size().columns
+    kept = _columns_that_fit(columns, cells, drop, room)
+    shown, right = [columns[i] for i in kept], [right[i] for i in kept]
+    cells = [[row[i] for i in kept] for row in cells]
+    widths = _least_widths(shown, cells, whole={0}).values()
+    if not _print_rich(shown, cells, right, title, max(room, sum(widths) + _GAP * (len(shown) - 1))):
+        _print_plain(shown, cells, right, title)
+    if left_out := [name for name in columns if name not in shown]:
+        print(f"A wider terminal shows {', '.join(left_out)} too.")
 
 
 def print_fields(fields: Sequence[tuple[str, object]], *, title: str | None = None) -> None:
@@ -48,6 +65,28 @@ def format_bytes(count: float) -> str:
     while count >= 1000 and len(units) > 1:
         count, units = count / 1000, units[1:]
     return f"{count:.0f} B" if units[0] == "B" else f"{count:.1f} {units[0]}"
+
+
+_GAP = 2
+"""Between two columns."""
+_FOLDED = 16
+"""The width to which a column may be wrapped that is not to be dropped."""
+
+
+def _columns_that_fit(columns: Sequence[str], rows: list[list[str]], drop: Sequence[str], room: int) -> list[int]:
+    """The indices of the columns to show; what stays may need more than the room."""
+    widths = _least_widths(columns, rows, whole={0, *map(columns.index, drop)})
+    for name in drop:
+        if sum(widths.values()) + _GAP * (len(widths) - 1) <= room:
+            break
+        del widths[columns.index(name)]
+    return list(widths)
+
+
+def _least_widths(columns: Sequence[str], rows: list[list[str]], whole: set[int]) -> dict[int, int]:
+    """Index to width of each column: of `whole` ones their own, of others what wrapping leaves."""
+    widths = {i: max([len(name), *(len(row[i]) for row in rows)]) for i, name in enumerate(columns)}
+    return {i: width if i in whole else min(width, _FOLDED) for i, width in widths.items()}
 
 
 def _finite(value: Any) -> Any:
@@ -68,7 +107,9 @@ def _cell(value: object) -> str:
     return escaped(str(value), one_line=True)
 
 
-def _print_rich(columns: Sequence[str], rows: list[list[str]], right: list[bool], title: str | None) -> bool:
+def _print_rich(
+    columns: Sequence[str], rows: list[list[str]], right: list[bool], title: str | None, width: int
+) -> bool:
     """Print with rich. Returns False if it is not installed."""
     try:
         from rich.box import SIMPLE_HEAD
@@ -80,12 +121,12 @@ def _print_rich(columns: Sequence[str], rows: list[list[str]], right: list[bool]
     headed = any(columns)
     # A `Text` is printed as it is: rich would read brackets in names and paths as markup.
     table = Table(title=Text(title) if title else None, title_justify="left", box=SIMPLE_HEAD if headed else None)
-    table.show_header = headed
-    for name, is_right in zip(columns, right, strict=True):
-        table.add_column(name, justify="right" if is_right else "left", overflow="fold")
+    table.show_header, table.show_edge, table.pad_edge, table.collapse_padding = headed, False, False, headed
+    for i, (name, is_right) in enumerate(zip(columns, right, strict=True)):
+        table.add_column(name, justify="right" if is_right else "left", overflow="fold", no_wrap=i == 0)
     for row in rows:
         table.add_row(*(Text(cell, style="bold") if i == 0 else Text(cell) for i, cell in enumerate(row)))
-    console = Console()
+    console = Console(width=width)
     with console.capture() as captured:
         console.print(table)
     if isinstance(sys.stdout, Guarded):

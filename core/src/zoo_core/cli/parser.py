@@ -21,11 +21,20 @@ MISTAKE = 2
 _LONGEST = 4000
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help that wraps paragraphs, and leaves lines of examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return super()._fill_text(text, width, indent)
+        return argparse.HelpFormatter._fill_text(self, text, width, indent)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one ``zoo: error:`` line with the nearest valid word."""
 
     def __init__(self, **options: Any) -> None:
-        formatter = partial(argparse.RawDescriptionHelpFormatter, max_help_position=28, width=_columns() - 2)
+        formatter = partial(_Help, max_help_position=28, width=_columns() - 2)
         options.setdefault("formatter_class", formatter)
         # An abbreviation that works today would be ambiguous after a new option.
         super().__init__(**{**options, "allow_abbrev": False})

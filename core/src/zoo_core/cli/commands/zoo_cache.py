@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         print_json([_described(item) for item in items])
     else:
         rows = [(item.entry.key, format_bytes(item.size), item.state, item.verified_by) for item in items]
-        print_table(("file", "size", "state", "verified by"), rows)
+        print_table(("file", "size", "state", "verified by"), rows, drop=("verified by", "size", "state"))
         print(f"{len(items)} files, {format_bytes(sum(item.size for item in items))} {what}")
     return 0
 

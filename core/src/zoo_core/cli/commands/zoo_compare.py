@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
         best = row.best
         results = (in_percent(best.top1), in_percent(best.top5), best.image_size) if best else ("", "", None)
         cells.append((row.name, *counts, *results, row.license or "not stated"))
-    print_table(("model", "params", "macs", "acts", "top-1", "top-5", "at", "licence"), cells)
+    columns = ("model", "params", "macs", "acts", "top-1", "top-5", "at", "licence")
+    print_table(columns, cells, drop=("acts", "top-5", "at", "licence", "macs", "params", "top-1"))
     print()
     print_table(("model", "channels/stride of each feature map"), [(row.name, row.shown_maps) for row in rows])
     return 0

@@ -139,7 +139,8 @@ def print_long(rows: Descriptions, *, as_json: bool) -> None:
         size = None if file["bytes"] is None else format_bytes(file["bytes"])
         disk = "yes" if file["on_disk"] else "no"
         cells.append((row.name, short(row.parameters), short(row.macs), in_percent(row.top1), size, disk, row.license))
-    print_table(("weights", "params", "macs", "top-1", "size", "disk", "licence"), cells)
+    columns = ("weights", "params", "macs", "top-1", "size", "disk", "licence")
+    print_table(columns, cells, drop=("disk", "size", "macs", "licence", "params", "top-1"))
 
 
 def on_disk(row: Description) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         print_json(rows)
     elif rows:
         columns = ("distribution", "version", "offers", "models", "state", "path")
-        print_table(columns, [_cells(row) for row in rows])
+        print_table(columns, [_cells(row) for row in rows], drop=("path", "models", "version", "offers"))
     else:
         print("no plugins are installed; try: pip install zoo-resnet")
     return 0

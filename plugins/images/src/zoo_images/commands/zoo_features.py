@@ -81,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
             for row in rows
         ],
         title=result.title(),
+        drop=("std", "mean", "reduction"),
     )
     for path in filter(None, (args.save, args.output)):
         print(f"wrote {path}")

@@ -38,10 +38,10 @@ MAY_IMPORT = {
     "weights/cache": "errors",
     "weights/files": "errors weights/cache",
     "weights/transfer": "_version errors weights/cache weights/files",
-    "weights/hub": "_version config errors names network weights/cache weights/files weights/transfer",
+    "weights/lock": "errors weights/cache weights/transfer",
+    "weights/hub": "_version config errors names network weights/cache weights/files weights/lock weights/transfer",
     "weights/sources": "errors hooks weights/cache weights/hub weights/transfer",
     "weights/licence": "errors weights/cache",
-    "weights/lock": "errors weights/cache weights/transfer",
     "description": "config discovery errors names registry weights/licence",
     "weights/fetch": "errors hooks weights/cache weights/licence weights/lock weights/sources weights/transfer",
     "weights/loading": "config errors hooks network weights/cache weights/fetch weights/files weights/sources"

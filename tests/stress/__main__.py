@@ -19,7 +19,9 @@ from stress.tally import Tally
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
 BEGIN, END = "<!-- written by `make stress` -->", "<!-- end -->"
-KINDS = ("files", "names", "commands", "transfers", "rounds")
+KINDS = ("names", "commands", "transfers", "rounds", "files")
+AT_ONCE = 10_000
+"""Trials of one process; what a run that is broken off has done is in the document."""
 
 
 def trials(kind: str, count: int, seed: int) -> tuple[list[Tally], list[str]]:
@@ -58,22 +60,25 @@ def main() -> int:
         rows = [[each.promise, each.unit, each.outcomes, each.failures] for each in tallies]
         args.into.write_text(json.dumps([rows, lines]))
         return 0
-    tallies, matrix = [], []
+    tallies: dict[str, Tally] = {}
+    matrix: list[str] = []
     for kind in KINDS:
-        if count := getattr(args, kind):
+        for done in range(0, getattr(args, kind), AT_ONCE):
+            count, seed = min(AT_ONCE, getattr(args, kind) - done), args.seed + done
             with tempfile.NamedTemporaryFile() as answer:
                 command = [sys.executable, "-W", "ignore", "-m", "stress", f"--{kind}", str(count)]
-                subprocess.run([*command, "--seed", str(args.seed), "--into", answer.name], check=True)
+                subprocess.run([*command, "--seed", str(seed), "--into", answer.name], check=True)
                 rows, lines = json.loads(Path(answer.name).read_text())
-            found = [Tally(promise, unit, Counter(outcomes), failures) for promise, unit, outcomes, failures in rows]
-            for each in found:
-                each.show()
-            tallies += found
+            for promise, unit, outcomes, failures in rows:
+                tally = tallies.setdefault(promise, Tally(promise, unit))
+                tally.outcomes += Counter(outcomes)
+                tally.failures += failures
+                tally.show()
             matrix += lines
             if args.write:
-                write(tallies, matrix)
+                write([*tallies.values()], matrix)
     print("\n".join(matrix))
-    return int(any(each.failures for each in tallies))
+    return int(any(each.failures for each in tallies.values()))
 
 
 def write(tallies: list[Tally], matrix: list[str]) -> None:

@@ -133,8 +133,9 @@ def run(count: int, seed: int = 0) -> tuple[list[Tally], dict[str, dict[str, Cou
     table: dict[str, dict[str, Counter[str]]] = {fault: {tool: Counter() for tool in TOOLS} for fault in FAULTS}
     tallies = {tool: Tally(f"A server's fault ends well: {tool}", "transfers") for tool in TOOLS if "Zoo" in tool}
     cells = [(fault, tool) for fault in FAULTS for tool in TOOLS]
+    start = draw.randrange(len(cells))  # a few transfers are others each time
     with _impatient():
-        for number in range(count):
+        for number in range(start, start + count):
             fault, tool = cells[number % len(cells)]
             outcome, detail = transfer(fault, tool, draw)
             table[fault][tool][outcome] += 1

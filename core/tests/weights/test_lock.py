@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
-from hub_repositories import COMMIT, REPO
+from hub_repositories import COMMIT, EVIL, GOOD, REPO
+from safetensors.torch import save
 from weight_server import Server
 from zoo_core import registry
 from zoo_core.cli.main import main
@@ -82,6 +83,17 @@ def test_a_repository_that_moved_on_serves_what_was_locked(
     assert fetch_weights(PretrainedCfg(hf_hub_id=REPO), cache_dir=tmp_path / "new").read_bytes() == weights
 
 
+def test_a_locked_repository_is_read_at_its_commit(
+    trusted_hub: Server, lock: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["lock", "hf-hub:org/good"]) == 0
+    trusted_hub.add_repository("org/good", {"config.json": b"{}", "model.safetensors": save(EVIL)}, commit="d" * 40)
+    capsys.readouterr()
+    assert main(["download", "--frozen", "--json", "--cache-dir", str(tmp_path / "new")]) == 0
+    (path,) = json.loads(capsys.readouterr().out).values()
+    assert Path(path).read_bytes() == save(GOOD)
+
+
 @pytest.mark.parametrize("where", ["server", "cache"])
 def test_other_bytes_are_an_error_that_names_the_lock(
     locked: Path, hub: Server, weights: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
@@ -137,7 +149,7 @@ def test_what_is_no_lock_refuses_everything(lock: Path, content: str, monkeypatc
 
 def test_a_lock_that_is_not_there_refuses_everything(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOO_LOCK", str(lock))
-    with pytest.raises(ConfigError, match=r"zoo\.lock cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"zoo\.lock cannot be read \(No such file.*zoo lock NAME"):
         fetch_weights(PretrainedCfg(url="https://weights.example/x.safetensors"))
     assert main(["download", "--frozen"]) == 2
     assert main(["download"]) == 2, "nothing is named"

@@ -138,6 +138,8 @@ def _noted(cfg: PretrainedCfg, request: FetchRequest, path: Path) -> Path:
     if path not in _built_in_paths(request):
         if not is_file(path):
             raise WeightsError(f"{request.name}: its source of weights names {path}, where there is no file")
+        if not os.access(path, os.R_OK):
+            raise WeightsError(f"{request.name}: {path} cannot be read (Permission denied)")
         expected = Expected(request.sha256, "config") if request.sha256 else None
         if not verified(_elsewhere(request), path, expected, url=request.source):
             raise WeightsError(f"{request.name}: {path} has not the SHA-256 of its config, {request.sha256}")

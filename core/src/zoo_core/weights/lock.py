@@ -87,7 +87,9 @@ def read_lock(path: str | os.PathLike[str]) -> list[Locked]:
             raise ValueError(f"it is not of version {_VERSION}")
         return [Locked(**row) for row in values["weights"]]
     except OSError as error:
-        raise ConfigError(f"the lock {path} cannot be read: {error.strerror or error}") from error
+        raise ConfigError(
+            f"the lock {path} cannot be read ({error.strerror or error}): write it with `zoo lock NAME...`"
+        ) from error
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ConfigError(f"{path} is no lock, write one with `zoo lock`: {str(error)[:200]}") from error
 
@@ -141,6 +143,15 @@ def held(requests: Sequence[FetchRequest]) -> list[FetchRequest]:
             f"Where that is wanted, add it: zoo lock NAME..."
         )
     return kept
+
+
+def pinned(location: str) -> str:
+    """Return a repository's ``org/repo`` at the commit that ``ZOO_LOCK`` has, if it has one."""
+    path = os.environ.get(VARIABLE, "")
+    if not path or "@" in location:
+        return location
+    commits = {each.revision for each in read_lock(path) if each.source.partition("@")[0] == f"hf-hub:{location}"}
+    return f"{location}@{commits.pop()}" if len(commits - {None}) == len(commits) == 1 else location
 
 
 def revision_of(request: FetchRequest, path: Path) -> str | None:

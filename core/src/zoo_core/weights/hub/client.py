@@ -57,17 +57,17 @@ def _watched(download: Callable[..., str], blobs: Path, **options: Any) -> str:
     So another thread runs it, and is left if need be. What comes is seen by the client's bar, and,
     where another process transfers the same file, by the size of what that writes.
     """
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined] # as below
 
     outcome: Future[str] = Future()
     left, updates = threading.Event(), [0]
 
-    class Bar(tqdm):  # type: ignore[misc,type-arg] # untyped
+    class Bar(tqdm):
         def update(self, n: float | None = 1) -> bool | None:
             if left.is_set():
                 raise InterruptedError("nobody waits for this download")
             updates[0] += 1
-            return super().update(n)  # type: ignore[no-any-return]
+            return super().update(n)
 
     if "tqdm_class" in signature(download).parameters:  # older clients have none
         options["tqdm_class"] = Bar

@@ -23,6 +23,7 @@ from zoo_core.weights.files.detect import WEIGHT_SUFFIXES
 from zoo_core.weights.hub import locations
 from zoo_core.weights.hub.locations import CONFIG_FILE, WEIGHT_FILES, split_reference
 from zoo_core.weights.hub.model_args import MOST_CLASSES
+from zoo_core.weights.lock import pinned
 from zoo_core.weights.transfer.request import UnavailableError, offline_variable
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def read_hub_config(ref: str | ModelName, *, cache_dir: str | PathLike[str] | No
         config = _read(folder / CONFIG_FILE, ref)
         weights = _weights_in(folder, ref)
         return _parse(config, ref, {"file": str(weights) if weights else None})
-    path, commit = fetch_config(ref, name.path, cache_dir=cache_dir)
+    path, commit = fetch_config(ref, pinned(name.path), cache_dir=cache_dir)
     repo, _ = split_reference(name.path)
     return _parse(_read(path, ref), ref, {"hf_hub_id": f"{repo}@{commit}"})
 

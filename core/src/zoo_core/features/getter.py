@@ -16,7 +16,7 @@ from zoo_core.features.prune import own_copy
 class FeatureGetterNet(Adopting):
     """A network that returns what its own ``forward_intermediates`` yields."""
 
-    timms_prefix = "model."
+    feature_timms_prefix = "model."
 
     def __init__(
         self,

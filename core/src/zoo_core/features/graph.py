@@ -27,7 +27,7 @@ class FeatureGraphNet(FeatureExtractor):
     that TorchScript can compile them.
     """
 
-    timms_prefix = "graph_module."
+    feature_timms_prefix = "graph_module."
 
     if TYPE_CHECKING:  # attributes of the instance's own class
         sources: tuple[str, str]

@@ -23,7 +23,7 @@ class FeatureHookNet(Adopting):
     raises an error.
     """
 
-    timms_prefix = "body."
+    feature_timms_prefix = "body."
 
     if TYPE_CHECKING:  # the network's own methods, see `zoo_core.features.mixin`
 

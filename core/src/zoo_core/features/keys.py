@@ -21,10 +21,10 @@ _PREFIXES = ("body.", "model.", "graph_module.")
 class Keyed(nn.Module):
     """Base of wrappers: loads a state dict with the network's keys or with those of timm."""
 
-    timms_prefix = ""
+    feature_timms_prefix = ""
     """What the keys of timm's wrapper of this kind begin with."""
 
-    def own_keys(self, state_dict: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    def feature_own_keys(self, state_dict: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         """Return a state dict with the network's keys where it has timm's, `prefix` before both."""
         own = {name for name, _ in self.named_parameters(remove_duplicate=False)}
         own |= {name for name, _ in self.named_buffers(remove_duplicate=False)}
@@ -40,7 +40,7 @@ class Keyed(nn.Module):
         return renamed
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        renamed = self.own_keys(state_dict, prefix)
+        renamed = self.feature_own_keys(state_dict, prefix)
         state_dict.clear()  # torch reads the children's tensors from the same dict
         state_dict.update(renamed)
         super()._load_from_state_dict(state_dict, prefix, *args)
@@ -58,10 +58,10 @@ def _rename(extractor: Keyed, state_dict: dict[str, Any], prefix: str, _: Any) -
     own = [key for key in state_dict if key.startswith(prefix)]
     for key in own:
         name = key.removeprefix(prefix)
-        if extractor.timms_prefix in ("", "body."):
+        if extractor.feature_timms_prefix in ("", "body."):
             name = _reached(name, sequences) if sequences & {*within} else _held(name, extractor, bool(within))
         else:
-            name = extractor.timms_prefix + name
+            name = extractor.feature_timms_prefix + name
         state_dict[prefix + name] = state_dict.pop(key)
 
 
@@ -73,7 +73,7 @@ def _reached(name: str, sequences: set[str]) -> str:
 
 def _held(name: str, extractor: Keyed, within: bool) -> str:
     """Return a key below a wrapper that keeps the network whole, if maps lie within modules."""
-    return f"body.{name}" if within or extractor.timms_prefix else name
+    return f"body.{name}" if within or extractor.feature_timms_prefix else name
 
 
 def _by_letters(names: Iterable[str]) -> dict[str, str]:

@@ -167,7 +167,7 @@ def put(
     Modules that have something to say in their own loading (a hook, an override) are loaded by
     torch's ``load_state_dict``. An extractor says which of its keys other libraries' mean.
     """
-    if callable(own_keys := getattr(model, "own_keys", None)):
+    if callable(own_keys := getattr(model, "feature_own_keys", None)):
         state_dict = own_keys(dict(state_dict))
     by_itself = loads_itself(slots)
     extra = {k: v for k, v in state_dict.items() if by_itself and str(k).endswith("_extra_state")}

@@ -205,7 +205,8 @@ def _impatient() -> Iterator[None]:
         for module, name, value in (
             (http, "FIRST_BACKOFF_S", 0.001), (http, "LEAST_PROGRESS", (60_000, 0.6)), (http, "ANSWER_S", 0.8),
             (http, "TIMEOUT_S", (1.0, 0.6)), (http, "ATTEMPTS", 3), (constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5),
-            (constants, "HF_HUB_ETAG_TIMEOUT", 0.5), (peer, "time", quick), (files, "time", quick), (client, "LONGEST_SILENCE_S", 1.0),
+            (constants, "HF_HUB_ETAG_TIMEOUT", 0.5), (peer, "time", quick),
+            (files, "time", quick), (client, "LONGEST_SILENCE_S", 1.0),
         ):  # fmt: skip
             stack.enter_context(mock.patch.object(module, name, value))
         yield

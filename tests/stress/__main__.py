@@ -82,12 +82,18 @@ def main() -> int:
 
 
 def write(tallies: list[Tally], matrix: list[str]) -> None:
-    """Replace what the last run wrote."""
+    """Replace what the last run wrote of these promises, and the matrix if there is one."""
     text = DOCUMENT.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
-    table = ["| promise | tried | survived | how they ended |", "|---|---|---|---|", *(each.row() for each in tallies)]
-    lines = [BEGIN, "", *table, *(["", *matrix] if matrix else []), "", END]
-    DOCUMENT.write_text(f"{before}{chr(10).join(lines)}{rest.partition(END)[2]}", encoding="utf-8")
+    written, _, after = rest.partition(END)
+    old, _, old_matrix = written.partition("\n| fault ")
+    rows = {line.split(" | ")[0]: line for line in old.splitlines()[3:] if line.startswith("| ")}
+    rows |= {line.split(" | ")[0]: line for line in (each.row() for each in tallies)}
+    rows.pop("| promise", None)
+    table = ["| promise | tried | survived | how they ended |", "|---|---|---|---|", *rows.values()]
+    kept = f"| fault {old_matrix}".strip().splitlines() if old_matrix else []
+    lines = [BEGIN, "", *table, "", *(matrix or kept), "", END]
+    DOCUMENT.write_text(f"{before}{chr(10).join(lines)}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def test_every_wrapper_yields_timms_maps(name: str) -> None:
     assert_equal(compare(name, channels=(3, 1), sizes=((33, 48),)))
 
 
-@pytest.mark.heavy
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", EVERY_BLOCK.values(), ids=list(EVERY_BLOCK))
 def test_every_wrapper_yields_timms_maps_of_every_block(name: str) -> None:
     assert_equal(compare(name, sizes=((33, 48),)))

@@ -12,7 +12,7 @@ from zoo_inference.engines.table import ENGINES, chosen_engines
 from zoo_inference.graph import fuse
 from zoo_inference.refused import Refused
 
-pytestmark = pytest.mark.heavy
+pytestmark = pytest.mark.exhaustive
 
 MOST = 60_000_000
 SIZE = 64

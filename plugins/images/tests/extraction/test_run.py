@@ -253,7 +253,7 @@ def test_killed_runs_end_as_one_that_was_not(nursery: Nursery, photos: Path, tmp
     kill_and_resume(nursery, photos, tmp_path, runs=2, kills=4)
 
 
-@pytest.mark.heavy
+@pytest.mark.exhaustive
 def test_a_hundred_kills_over_several_runs(nursery: Nursery, photos: Path, tmp_path: Path) -> None:
     kill_and_resume(nursery, photos, tmp_path, runs=20, kills=5)
 

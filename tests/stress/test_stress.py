@@ -17,7 +17,7 @@ FOLDERS = os.pathsep.join(str(Path(__file__).parents[2] / each) for each in ("te
     ("kind", "count"), [("files", 3500), ("names", 300), ("commands", 100), ("transfers", 70), ("rounds", 60)]
 )
 def test_what_is_hostile_does_no_harm(kind: str, count: int, tmp_path: Path) -> None:
-    # One seed, so that a change and not chance fails this; `make stress` draws others.
+    # One seed, so that a change and not chance fails this; `python -m stress --seed` takes others.
     command = [sys.executable, "-m", "stress", f"--{kind}", str(count), "--seed", "1"]
     environment = {**os.environ, "PYTHONPATH": FOLDERS, "TMPDIR": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)

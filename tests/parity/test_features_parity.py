@@ -79,8 +79,13 @@ def test_another_network_is_told_from_the_same(monkeypatch: pytest.MonkeyPatch) 
     assert len(tally.different) > tally.differing  # running statistics, too
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("name", zoo.list_models(module=peers.FAMILIES))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.heavy if name in SAMPLE else pytest.mark.exhaustive)
+        for name in zoo.list_models(module=peers.FAMILIES)
+    ],
+)
 def test_without_memory_every_extractor_says_and_yields_the_shapes_of_timms(name: str) -> None:
     count = len(zoo.create_model(name, device="meta").feature_info)
     place = "cpu" if "pruned" in name else "meta"  # timm prunes by copying weights

@@ -27,3 +27,4 @@ class TestPrograms(ProgramConformance):
     options = OPTIONS
     variants = VARIANTS
     quick = QUICK
+    mark = "exhaustive"

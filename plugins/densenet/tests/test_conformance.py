@@ -20,3 +20,4 @@ class TestPrograms(ProgramConformance):
     options = OPTIONS
     variants = VARIANTS
     quick = QUICK
+    mark = "exhaustive"

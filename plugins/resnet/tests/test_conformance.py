@@ -34,3 +34,4 @@ class TestPrograms(ProgramConformance):
     options = OPTIONS
     variants = VARIANTS
     quick = QUICK
+    mark = "exhaustive"

@@ -22,3 +22,4 @@ class TestPrograms(ProgramConformance):
     options = OPTIONS
     variants = VARIANTS
     quick = QUICK
+    mark = "exhaustive"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 FILE = Path(__file__).with_name("strangers.py")
 CLASSES = runpy.run_path(str(FILE))
+KINDS = ("ConvNeXt", "RegNet", "ViT")
+"""Of `CONFORMING`, one of each kind of maps."""
 CONFORMING = (
     "Vgg",
     "PlainSequential",
@@ -76,8 +78,10 @@ def test_layers_that_work_in_place_can_be_recomputed(same: Callable[[str], list[
     assert len(same("InPlaceStages")) == 3
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("name", CONFORMING)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.heavy if name in KINDS else pytest.mark.exhaustive) for name in CONFORMING],
+)
 def test_it_conforms_at_once(name: str, same: Callable[[str], list[torch.Tensor]]) -> None:
     assert all(found.ndim == 4 for found in same(name))
 

@@ -37,21 +37,25 @@ class ProgramConformance:
     options: ClassVar[Mapping[str, Any]] = {}
     """Options of every variant."""
     quick: ClassVar[Collection[str] | None] = None
-    """Variants and architectures without pytest's mark ``heavy``; None: all."""
+    """Variants without pytest's mark ``heavy``, and architectures without `mark`; None: all."""
+    mark: ClassVar[str] = "heavy"
+    """pytest's mark of architectures: where there are many, they take minutes."""
 
     @classmethod
     def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
         """Make one test per program and variant, and one per architecture."""
 
-        def parametrize(name: str, values: Collection[str]) -> None:
-            heavy = [] if cls.quick is None else [value for value in values if value not in cls.quick]
-            marked = [pytest.param(value, marks=pytest.mark.heavy if value in heavy else ()) for value in values]
+        def parametrize(name: str, values: Collection[str], mark: str) -> None:
+            slow = [] if cls.quick is None else [value for value in values if value not in cls.quick]
+            marked = [
+                pytest.param(value, marks=getattr(pytest.mark, mark) if value in slow else ()) for value in values
+            ]
             metafunc.parametrize(name, marked)
 
         if "variant" in metafunc.fixturenames:
-            parametrize("variant", cls.variants)
+            parametrize("variant", cls.variants, "heavy")
         if "architecture" in metafunc.fixturenames:
-            parametrize("architecture", list(_subject(cls.plugin).models))
+            parametrize("architecture", list(_subject(cls.plugin).models), cls.mark)
         if "program" in metafunc.fixturenames:
             metafunc.parametrize("program", PROGRAMS)
 

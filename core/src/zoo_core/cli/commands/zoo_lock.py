@@ -18,7 +18,7 @@ def add_parser(subparsers: Any) -> None:
         "lock",
         help="write a lock file of the weights that a project uses",
         description=(
-            "Fetch the weights of models, and write their sources, revisions, sizes and hashes.\n"
+            "Fetch the weights of models, and write their sources, revisions, sizes and hashes. "
             "With ZOO_LOCK=zoo.lock, or `zoo download --frozen`, nothing else is used, offline too."
         ),
         epilog=examples("zoo lock resnet50.a1_in1k hf-hub:org/repo", "zoo download --frozen", "zoo lock --check"),

@@ -64,8 +64,10 @@ def inventory(folder: Path, patterns: Sequence[str] = ()) -> list[Item]:
 
 def _paths_below(root: Path) -> Iterator[Path]:
     def warn(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):
+        if isinstance(error, PermissionError):
             _log.warning("%s is left out, as it cannot be read: %s", error.filename, error.strerror)
+        elif not isinstance(error, FileNotFoundError):  # there is no cache yet
+            raise error
 
     for folder, _, names in os.walk(root, onerror=warn):
         yield from (Path(folder, name) for name in names)

@@ -169,23 +169,16 @@ def load_weights(
         load_pretrained(model, cfg, filter_fn=filter_fn, strict=strict, cache_dir=cache_dir, mmap=mmap, give=give)
 
 
-def wrap(
-    model: nn.Module,
-    feature_cfg: Mapping[str, Any] | None = None,
-    out_indices: int | Sequence[int] | None = None,
-    feature_cls: str | type[nn.Module] | None = None,
-    output_fmt: str | None = None,
-    state_dict_names: str | None = None,
-) -> nn.Module:
-    """Make a feature extractor of a network; the caller's choice replaces the `feature_cfg`'s."""
+def wrap(model: nn.Module, feature_cfg: Mapping[str, Any] | None = None, **chosen: Any) -> nn.Module:
+    """Make a feature extractor of a network.
+
+    Args:
+        model: the network.
+        feature_cfg: options of the wrapper.
+        chosen: the caller's, which replace these where they are not None.
+    """
     from zoo_core.features.wrap import wrap_features
 
-    chosen = {
-        "out_indices": out_indices,
-        "feature_cls": feature_cls,
-        "output_fmt": output_fmt,
-        "state_dict_names": state_dict_names,
-    }
     options = {**(feature_cfg or {}), **{key: value for key, value in chosen.items() if value is not None}}
     model.pretrained_cfg = model.default_cfg = default_cfg_for_features(model.default_cfg)  # type: ignore[assignment, arg-type]
     return wrap_features(model, options)

@@ -97,7 +97,7 @@ def build(
             give = deferral.give
             load_weights(model, architecture, cfg, filter_fn=convert, cache_dir=cache_dir, mmap=mmap, give=give)
     complete(model, deferral, device, dtype)
-    return wrap(model, None, out_indices, feature_cls) if features_only else model
+    return wrap(model, out_indices=out_indices, feature_cls=feature_cls) if features_only else model
 
 
 def _made(architecture: str, options: dict[str, Any]) -> nn.Module:

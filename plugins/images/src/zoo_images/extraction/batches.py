@@ -1,7 +1,7 @@
 """Batches of images, decoded in order by worker processes while the network computes.
 
-On a CPU a worker that is ahead computes its batch itself, so that all processes are busy, whichever
-of decoding and computing takes longer.
+On a CPU a worker that is ahead computes its batch itself, so that no process waits for long,
+whichever of decoding and computing takes longer.
 """
 
 from __future__ import annotations

@@ -70,9 +70,8 @@ def extract(
         output: a folder, new or begun by the same call.
         features: what to take of the network, see `FeatureNetwork`.
         batch_size: images that the network takes at once.
-        workers: processes that decode images; 0 decodes in this one. On a CPU, with ``threads=1``,
-            those that are ahead compute too: the fastest way to use several cores is a process, on
-            one thread, for each.
+        workers: processes that decode images; 0 decodes in this one. On a CPU of a Linux machine,
+            with ``threads=1``, those that are ahead compute too.
         decoder: what makes pixels of files, see `zoo_images.extraction.decoders`.
         column: of a table, the column with the images.
         format: of the shards: ``parquet``, ``safetensors`` or ``npy``.

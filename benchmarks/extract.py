@@ -29,9 +29,10 @@ TESTS = str(ROOT / "tests")
 
 ZOO = """
 import sys
-from zoo_images import extract
+from zoo_core.cli.main import main
 model, photos, output, processes = sys.argv[1:]
-extract(photos, model, output, workers=int(processes) - 1, random=True, decoder="pillow")
+command = ["extract", photos, "--model", model, "--output", output, "--random", "--decoder", "pillow"]
+main([*command, "--workers", str(int(processes) - 1), "--threads", "1", "--json"])
 """
 TIMM = """
 import sys

@@ -58,7 +58,8 @@ def open_image(
                 raise ImageError(f"the image {what} has no pixels: {image.width} x {image.height}")
             if draft:
                 image.draft(None, draft(*image.size))
-            return _on_white(ImageOps.exif_transpose(image))
+            ImageOps.exif_transpose(image, in_place=True)  # otherwise it copies each image, turned or not
+            return _on_white(image)
     except ImageError:
         raise
     except UnidentifiedImageError as error:

@@ -49,7 +49,7 @@ def add_parser(subparsers: Any) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="processes that decode, and on a CPU compute too where they are ahead; default: one per core but one",
+        help="processes beside this one that decode, and on a CPU compute too; default: one per core but one",
     )
     parser.add_argument(
         "--threads",
@@ -87,7 +87,9 @@ def run(args: argparse.Namespace) -> int:
     """Extract, and say what came out; 1 when an image failed."""
     from zoo_images.commands.zoo_features import check_output
     from zoo_images.extraction.extract import extract
+    from zoo_images.extraction.memory import keep_freed_memory
 
+    keep_freed_memory()
     preview = None
     if args.preview:
         from pathlib import Path
@@ -140,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _cores() -> int:
-    """Processes that decode while one core computes."""
+    """Processes beside this one that keep all cores busy."""
     import os
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,43 +1,36 @@
-"""Batches of images, decoded in order by worker processes while the network computes.
-
-On a CPU a worker that is ahead computes its batch itself, so that no process waits for long,
-whichever of decoding and computing takes longer.
-"""
+"""Batches of images, decoded in order by worker processes while the network computes."""
 
 from __future__ import annotations
 
 import ctypes
 import dataclasses
-import multiprocessing
 import os
 import signal
 import sys
 import warnings
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from zoo_core.errors import ImageError, ZooError
 
 from zoo_images.extraction.decoders import decode
+from zoo_images.extraction.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from zoo_core.config import PretrainedCfg
 
-    from zoo_images.extraction.network import FeatureNetwork
     from zoo_images.extraction.sources.base import Source
 
+Item = TypeVar("Item")
+
+PREFETCHED = 3
+"""Batches that each worker may be ahead."""
 _PR_SET_PDEATHSIG = 1
-_KEPT_BLOCKS = 8
-"""Of 16 MB: memory that a worker keeps for its next image. Pillow would give it back to the system
-after each, which costs as much time as decoding."""
-_ENOUGH = 2
-"""Decoded batches that wait for the network; a worker that finds so many is ahead."""
 
 
 @dataclasses.dataclass
@@ -50,39 +43,16 @@ class Batch:
     """uint8 (images, height, width, channels), resized and cropped; black where an image failed."""
     reasons: list[str | None]
     """Why each image failed; None where it did not."""
-    features: dict[str, Tensor] | None = None
-    """What the network gives for the pixels, where a worker computed it; then there are none."""
 
 
-class _Decoded(Dataset[Batch]):
+class DecodedBatches(Dataset[Batch]):
     """The batches of a source by number, with fixed boundaries, as kernels round by batch size."""
 
-    def __init__(
-        self, source: Source, cfg: PretrainedCfg, decoder: str, batch_size: int, network: FeatureNetwork | None
-    ) -> None:
+    def __init__(self, source: Source, cfg: PretrainedCfg, decoder: str, batch_size: int) -> None:
         self.source, self.cfg, self.decoder, self.batch_size = source, cfg, decoder, batch_size
-        self.network = network
-        self.waiting = multiprocessing.Value("i", 0) if network else None
 
     def __getitem__(self, number: int) -> Batch:
-        """Decode a batch; compute it, where the network has enough to do."""
-        batch = self._decoded(number)
-        if self.network is None or self.waiting is None:
-            return batch
-        with self.waiting.get_lock():
-            ahead = self.waiting.value >= _ENOUGH
-            self.waiting.value += not ahead
-        if ahead:
-            batch.features, batch.pixels = self.network(batch.pixels), batch.pixels[:0]
-        return batch
-
-    def taken(self, batch: Batch) -> None:
-        """Count a batch that reached the network."""
-        if self.waiting is not None and batch.features is None:
-            with self.waiting.get_lock():
-                self.waiting.value -= 1
-
-    def _decoded(self, number: int) -> Batch:
+        """Decode a batch."""
         start = number * self.batch_size
         stop = min(start + self.batch_size, len(self.source))
         channels, height, width = self.cfg.input_size
@@ -99,13 +69,7 @@ class _Decoded(Dataset[Batch]):
 
 
 def decoded_batches(
-    source: Source,
-    cfg: PretrainedCfg,
-    decoder: str,
-    batch_size: int,
-    numbers: Sequence[int],
-    workers: int,
-    network: FeatureNetwork | None = None,
+    source: Source, cfg: PretrainedCfg, decoder: str, batch_size: int, numbers: Sequence[int], workers: int
 ) -> Iterator[Batch]:
     """Yield the batches `numbers`, in that order.
 
@@ -116,31 +80,47 @@ def decoded_batches(
         batch_size: images in a batch; the last one of the source may be smaller.
         numbers: which batches, counted from 0.
         workers: processes that decode, each on one thread; 0 decodes in this one.
-        network: what the batches are for. Workers that are ahead compute with it, where a forked
-            process can.
 
     Raises:
         ZooError: when one of these processes dies.
     """
-    shared = network if network and workers and sys.platform == "linux" and network.runs_in_forks else None
-    dataset = _Decoded(source, cfg, decoder, batch_size, shared)
+    yield from by_workers(DecodedBatches(source, cfg, decoder, batch_size), numbers, workers)
+
+
+def by_workers(dataset: Dataset[Item], keys: Sequence[int], workers: int, start: str | None = None) -> Iterator[Item]:
+    """Iterate over items of a dataset in the order of `keys`, each made by a worker process.
+
+    The workers start at once.
+
+    Args:
+        dataset: the items.
+        keys: which, in which order.
+        workers: how many processes; 0 makes the items in this one.
+        start: how they start, "fork" or "spawn"; None for the platform's way.
+
+    Raises:
+        ZooError: when one of these processes dies.
+    """
     with warnings.catch_warnings():
         # It warns of more workers than cores, which whoever asks for them knows better.
         warnings.filterwarnings("ignore", message="This DataLoader will create")
-        loader = DataLoader(
-            dataset,
-            batch_size=None,
-            sampler=list(numbers),
-            num_workers=workers,
-            prefetch_factor=3 if workers else None,
-            worker_init_fn=partial(_begin, os.getpid()),
-            multiprocessing_context="fork" if shared else None,  # so that workers have the network
+        items = iter(
+            DataLoader(
+                dataset,
+                batch_size=None,
+                sampler=keys,
+                num_workers=workers,
+                prefetch_factor=PREFETCHED if workers else None,
+                worker_init_fn=partial(_begin, os.getpid()),
+                multiprocessing_context=start,
+            )
         )
-        decoded = iter(loader)
+    return _or_death(items)
+
+
+def _or_death(items: Iterator[Item]) -> Iterator[Item]:
     try:
-        for batch in decoded:
-            dataset.taken(batch)
-            yield batch
+        yield from items
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
@@ -152,7 +132,7 @@ def decoded_batches(
 
 def _begin(parent: int, _: int) -> None:
     _end_with(parent)
-    Image.core.set_blocks_max(_KEPT_BLOCKS)  # type: ignore[attr-defined] # it has no other name
+    keep_freed_memory()
 
 
 def _end_with(parent: int) -> None:

@@ -71,7 +71,7 @@ def extract(
         features: what to take of the network, see `FeatureNetwork`.
         batch_size: images that the network takes at once.
         workers: processes that decode images; 0 decodes in this one. On a CPU of a Linux machine,
-            with ``threads=1``, those that are ahead compute too.
+            with ``threads=1``, all processes decode and compute.
         decoder: what makes pixels of files, see `zoo_images.extraction.decoders`.
         column: of a table, the column with the images.
         format: of the shards: ``parquet``, ``safetensors`` or ``npy``.

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import re
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -165,7 +166,8 @@ class FeatureNetwork:
     @property
     def runs_in_forks(self) -> bool:
         """Whether a forked process, which has one thread, computes the same with it."""
-        return torch.device(self.options.device).type == "cpu" and self.threads == 1 and self.optimized is None
+        on_cpu = sys.platform == "linux" and torch.device(self.options.device).type == "cpu"
+        return on_cpu and self.threads == 1 and self.optimized is None
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each feature of one image, found by running an image of zeros."""

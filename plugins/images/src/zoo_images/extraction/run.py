@@ -14,13 +14,15 @@ import pyarrow as pa
 import torch
 from zoo_core.errors import ImageError, OptionError
 
-from zoo_images.extraction.batches import decoded_batches
+from zoo_images.extraction.batches import Batch, DecodedBatches, decoded_batches
 from zoo_images.extraction.fingerprint import fingerprint_of, require_same
 from zoo_images.extraction.rows import Rows, joined
 from zoo_images.extraction.shards import ShardFiles, write_table, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from torch import Tensor
 
     from zoo_images.extraction.network import FeatureNetwork
     from zoo_images.extraction.sources.base import Source
@@ -147,20 +149,33 @@ def computed_batches(
     *,
     strict: bool,
 ) -> Iterator[Rows]:
-    """Yield the rows of batches, see `decoded_batches`.
+    """Yield the rows of batches, computed by workers too where they can, see `shared_batches`.
 
     Raises:
         ImageError: with `strict`, for the first image that fails.
         ZooError: when a process that decodes dies.
     """
-    for batch in decoded_batches(source, network.cfg, decoder, batch_size, numbers, workers, network):
+    for batch, features in _with_features(source, network, decoder, batch_size, numbers, workers):
         if strict and (failed := [reason for reason in batch.reasons if reason is not None]):
             raise ImageError(failed[0])
-        # Images that failed stay in the batch, black, because kernels round by its size.
-        features = network(batch.pixels) if batch.features is None else batch.features
         good = torch.tensor([reason is None for reason in batch.reasons])
         names = source.names[batch.start : batch.start + len(good)]
         yield Rows(list(names), batch.reasons, {name: tensor[good] for name, tensor in features.items()})
+
+
+def _with_features(
+    source: Source, network: FeatureNetwork, decoder: str, batch_size: int, numbers: Sequence[int], workers: int
+) -> Iterator[tuple[Batch, dict[str, Tensor]]]:
+    """Yield batches with their features: images that failed are black, as kernels round by size."""
+    if workers and numbers and network.runs_in_forks:
+        from zoo_images.extraction.sharing import shared_batches  # Linux has what it takes
+
+        decoded = DecodedBatches(source, network.cfg, decoder, batch_size)
+        for computed in shared_batches(decoded, network, numbers, workers):
+            yield computed, computed.features
+    else:
+        for batch in decoded_batches(source, network.cfg, decoder, batch_size, numbers, workers):
+            yield batch, network(batch.pixels)
 
 
 def read_run(output: Path) -> dict[str, Any]:

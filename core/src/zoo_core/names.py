@@ -115,7 +115,7 @@ def is_architecture(text: str) -> bool:
 
 def is_word(text: object) -> bool:
     """Return whether it can name a distribution, family or tag: as an architecture, with dots."""
-    return isinstance(text, str) and all(map(is_architecture, text.split(".")))
+    return isinstance(text, str) and (is_architecture(text) or all(map(is_architecture, text.split("."))))
 
 
 def _is_distribution(text: str) -> bool:

@@ -39,7 +39,8 @@ def build_parser(*, plugin_commands: bool = False, commands: Sequence[str] = COM
         ),
     )
     parser.add_argument("--version", action="store_true", help="print the version of zoo-core and exit")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    # With its name given, argparse need not format a usage line to find it.
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", prog=parser.prog)
     for name in commands:
         add_command(subparsers, name, import_module(f"{__package__}.commands.zoo_{name}"))
     if plugin_commands:

@@ -86,7 +86,7 @@ class Manifest:
                 aliases = self._installed("aliases", full.aliases)
                 if set(rows) != set(self.names) or set(aliases) != set(self.old_names):
                     raise PluginError("the first line of its manifest contradicts the rest: `zoo manifest` was not run")
-                for name, row in rows.items() if self.bridge else ():
+                for name, row in rows.items() if rows is not full.architectures else ():
                     check_row(name, {"constructor": self._default_constructor(name), **row}, self.package)
                 self._aliases = aliases
                 self.facts_file, self.results_file = full.facts_file, full.results_file

@@ -13,9 +13,10 @@ import pytest
 from commands import run_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tqdm import tqdm
 from zoo_core.cli.main import COMMANDS
 from zoo_core.cli.output import print_json, print_table
-from zoo_core.cli.terminal import escaped, escaped_json
+from zoo_core.cli.terminal import escaped, escaped_json, guarded_streams
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,6 +105,17 @@ def test_json_reads_as_the_same_values(value: object) -> None:
     text = escaped_json(json.dumps(value, indent=2, ensure_ascii=False))
     assert json.loads(text) == value
     assert not steers(text)
+
+
+def test_a_progress_bar_is_lines_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    with guarded_streams():
+        for done in tqdm(("one", "t\rwo"), mininterval=0):
+            tqdm.write(done, file=sys.stderr)
+    logged = capsys.readouterr().err
+    assert "\r" not in logged
+    assert "\\x0d 50%" not in logged
+    assert "\n 50%|" in logged
+    assert "t\\x0dwo" in logged
 
 
 def test_a_cell_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,9 +66,10 @@ class Guarded:
     def write(self, text: str) -> int:
         """Write the text escaped. Raises OSError if standard output fails; stderr loses it."""
         kept = ""
-        if self.name == "stderr" and (bar := re.match(_BAR, text)) and self.isatty():
-            kept = bar[0]
-        self.write_raw(kept + escaped(text[len(kept) :]))
+        bar = re.match(_BAR, text) if self.name == "stderr" else None
+        if bar:
+            kept = bar[0] if self.isatty() else "\n"  # in a log each state is a line of its own
+        self.write_raw(kept + escaped(text[bar.end() if bar else 0 :]))
         return len(text)
 
     def write_raw(self, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from zoo_images.extraction.rows import Rows
 
 ENGINES = ("local", "ray")
+_LOGGED = 30
+"""Seconds between states of the progress bar where stderr is no terminal, but a log."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -212,5 +215,13 @@ def _progress_bar(run: Run, shards: Sequence[int], *, shown: bool) -> Iterator[C
 
     total = len(run.source)
     missing = sum(min((number + 1) * run.images_per_shard, total) - number * run.images_per_shard for number in shards)
-    with tqdm(total=total, initial=total - missing, unit=" images", disable=not shown, dynamic_ncols=True) as bar:
+    interval = 0.1 if sys.stderr.isatty() else _LOGGED
+    with tqdm(
+        total=total,
+        initial=total - missing,
+        unit=" images",
+        disable=not shown,
+        dynamic_ncols=True,
+        mininterval=interval,
+    ) as bar:
         yield bar.update

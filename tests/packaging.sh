@@ -2,23 +2,29 @@
 # The packaging proof: build every wheel, install them into a clean venv, and list, create, extract, classify and
 # check there, away from the source tree. zoo-core comes first, alone: it must say what the other packages are for.
 # (tests/test_installation.py tries the extras of zoo-core one by one, without a network.)
+#
+#     bash tests/packaging.sh [FOLDER]    # of wheels that are built already, such as dist/ of `make release`
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-for package in core plugins/*; do
-    .venv/bin/python -m build --quiet --wheel --outdir "$work/wheels" "$package"
-done
-ls "$work/wheels"
+wheels=${1:+$root/$1}
+if [ -z "$wheels" ]; then
+    wheels=$work/wheels
+    for package in core plugins/*; do
+        .venv/bin/python -m build --quiet --wheel --outdir "$wheels" "$package"
+    done
+fi
+ls "$wheels"
 
 "${PYTHON:-python3}" -m venv "$work/venv"
 install() {
     "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$root/constraints.txt" "$@"
 }
 
-install torch "$work"/wheels/zoo_core-*.whl
+install torch "$wheels"/zoo_core-*.whl
 cd "$work"
 for lacking in "check zoo-kit" "classify zoo-images" "optimize zoo-inference"; do
     read -r command package <<<"$lacking"
@@ -27,8 +33,8 @@ for lacking in "check zoo-kit" "classify zoo-images" "optimize zoo-inference"; d
 done
 "$work/venv/bin/zoo" doctor
 
-core=$(echo "$work"/wheels/zoo_core-*.whl)
-install "$core[all]" "$work"/wheels/*.whl
+core=$(echo "$wheels"/zoo_core-*.whl)
+install "$core[all]" "$wheels"/*.whl
 "$work/venv/bin/python" - "$root" <<'PYTHON'
 import sys
 
@@ -53,5 +59,5 @@ PYTHON
 "$work/venv/bin/zoo" doctor
 "$work/venv/bin/python" -c "from PIL import Image; Image.new('L', (40, 40), 'white').save('white.png')"
 "$work/venv/bin/zoo" classify test_resnet.digits white.png
-"$work/venv/bin/zoo" check "$work"/wheels/zoo_resnet-*.whl --only manifest --only shipped-weights
+"$work/venv/bin/zoo" check "$wheels"/zoo_resnet-*.whl --only manifest --only shipped-weights
 echo "packaging proof passed"

@@ -12,7 +12,7 @@ EDITABLE := $(foreach package,$(PACKAGES),--editable $(if $(filter core,$(packag
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test heavy exhaustive stress lint types manifests docs release clean
+.PHONY: help demo test heavy exhaustive stress lint types manifests bench docs release clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ types: $(VENV)/.dev  ## Check types, strictly
 manifests: $(VENV)/.dev  ## Write every family's manifest from its tables (bridges: plugins/*/tools)
 	for manifest in $$(grep -L '^"bridge"' plugins/*/src/*/models.json); do $(BIN)/zoo manifest $$(basename $$(dirname $$manifest)) || exit 1; done
 
+bench: $(VENV)/.bench  ## Measure against timm and torchvision, and write docs/benchmarks (BENCH=short: ten minutes)
+	$(BIN)/python benchmarks/run.py $(if $(filter short,$(BENCH)),--short) $(if $(ROUNDS),--rounds $(ROUNDS))
+
 docs: $(VENV)/.docs  ## Build the site of the documents into site/; a warning is an error
 	$(BIN)/python tools/site.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
@@ -66,6 +69,10 @@ $(VENV)/.demo: $(BIN)/python constraints.txt $(PACKAGE_FILES)
 $(VENV)/.dev: $(VENV)/.demo pyproject.toml
 	@echo "Installing the development dependencies into $(VENV) ..."
 	$(PIP) --group dev
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.demo pyproject.toml
+	$(PIP) --group bench
 	@touch $@
 
 $(VENV)/.docs $(VENV)/.release: $(VENV)/.%: $(VENV)/.dev

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 import peers
-from harness import Report, interleave
+from harness import Report, begin, interleave
 
 peers.prepare()
 
@@ -36,10 +36,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--only", nargs="*", default=list(TARGETS), help="architectures of timm")
-    parser.add_argument("--json", action="store_true")
-    args = parser.parse_args()
+    args, report = begin(parser)
     torch.set_num_threads(1)  # CPU time of idle workers would be noise
-    report = Report(args.json)
     report.note(f"torch {torch.__version__}, timm {timm.__version__}, {args.rounds} rounds, CPU time")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ZOO_CACHE"] = str(Path(folder) / "cache")  # where misaligned files get their aligned copies

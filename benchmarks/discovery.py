@@ -1,9 +1,9 @@
-"""The cost of finding models, as a multiple of Python's start: `python benchmarks/discovery.py`.
+"""The cost of finding models, beside Python's start: `python benchmarks/discovery.py`.
 
-Every figure is the CPU time (user and system) of a fresh process, the least of several runs, over
-that of ``python -c pass`` in the same environment and the same run, so that the machine's speed
-cancels out. The environments are generated: plugins that are manifests, and distributions that have
-nothing to do with Zoo.
+Every figure is the CPU time (user and system) of a fresh process. Ratios are to ``python -c pass``
+in the same environment and the same round, so that the machine's speed cancels out. The
+environments are generated: plugins that are manifests, and distributions that have nothing to do
+with Zoo.
 """
 
 from __future__ import annotations
@@ -11,27 +11,29 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
+from harness import Report, begin, children, interleave
 from zoo_core.discovery.manifest import API, HEADER
 
 CORE = Path(__file__).parents[1] / "core" / "src"
 ROOT = CORE.parents[1]
 RESNET = ROOT / "plugins" / "resnet" / "src"
 SIZES = (250, 500, 1000)
+TARGETS = {"list, 5 plugins among 150 distributions": 1 / 2.5, "list, 1000 plugins of 100 names": 1 / 25}
 LIST = "import zoo_core; zoo_core.list_models()"
 FIND = "from zoo_core.registry import *; load_constructor(find_model('bench7net50_w1'))"
 TIMED = """
-import time, zoo_core
+import statistics, time, zoo_core
 from zoo_core.registry import *
 def once():
-    start = time.perf_counter(); {what}; return time.perf_counter() - start
+    start = time.process_time(); {what}; return time.process_time() - start
 list_models(); once()
-print(min(once() for _ in range({runs})))
+print(statistics.median(once() for _ in range({runs})))
 """
 RESOLVE = TIMED.format(what="load_constructor(find_model('bench2net18_w4'))", runs=2000)
 CREATE = TIMED.format(what="zoo_core.create_model('resnet18')", runs=15)
@@ -82,16 +84,10 @@ def environment(site: Path) -> dict[str, str]:
     }
 
 
-def cpu(code: str, site: Path, runs: int = 9) -> float:
-    """Return the least CPU seconds of ``python -c code`` in some runs with `site` on the path."""
-    seconds = []
-    for _ in range(runs + 1):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        command = [sys.executable, "-c", code]
-        subprocess.run(command, env=environment(site), check=True, stdout=subprocess.DEVNULL)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(seconds[1:])
+def run(code: str, site: Path) -> None:
+    """Run ``python -c code`` with `site` on its path."""
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, env=environment(site), check=True, stdout=subprocess.DEVNULL)
 
 
 def warm(program: str, site: Path) -> float:
@@ -106,16 +102,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--no-timm", action="store_true", help="leave out the comparison with importing timm")
     parser.add_argument("--keep", type=Path, help="generate the environments here, and keep them")
-    args = parser.parse_args()
+    parser.add_argument("--rounds", type=int, default=9)
+    args, report = begin(parser)
     with tempfile.TemporaryDirectory() as temporary:
         root = args.keep or Path(temporary)
         if not (root / "few").exists():
             generate(root)
-        measure(root, with_timm=not args.no_timm)
+        measure(report, root, args.rounds, with_timm=not args.no_timm)
+    report.close()
 
 
 def generate(root: Path) -> None:
-    """Measure a realistic environment and large ones; the smallest and largest have zoo-resnet."""
+    """Write a realistic environment and large ones; the smallest and largest have zoo-resnet."""
     add_unrelated(root / "few", 150)
     add_plugins(root / "few", 4, 40)
     for size in SIZES:
@@ -127,28 +125,28 @@ def generate(root: Path) -> None:
         (info / "entry_points.txt").write_text("[zoo_core.models]\nresnet = zoo_resnet:models.json\n")
 
 
-def measure(root: Path, *, with_timm: bool) -> None:
-    """Run and print."""
+def measure(report: Report, root: Path, rounds: int, *, with_timm: bool) -> None:
+    """The rows of all environments."""
     few, many = root / "few", root / str(SIZES[-1])
-    start = cpu("pass", few)
-
-    def line(what: str, seconds: float, bound: str = "") -> None:
-        print(f"{what:50s} {seconds * 1e3:9.1f} ms {seconds / start:7.1f}  {bound}")
-
-    line("python -c pass", start)
-    listing = cpu(LIST, few)
-    line("list, 5 plugins among 150 distributions", listing, "at most 2.5")
-    line("import json, for comparison", cpu("import json", few))
-    for size in SIZES:
-        line(f"list, {size} plugins of 100 names", cpu(LIST, root / str(size), 3), "at most 25" * (size == SIZES[-1]))
-    line("find and import one of 100,000 names", cpu(FIND, many, 3))
+    processes = {"python": ("pass", few), "list, 5 plugins among 150 distributions": (LIST, few)}
+    processes["import json, for comparison"] = ("import json", few)
+    processes |= {f"list, {size} plugins of 100 names": (LIST, root / str(size)) for size in SIZES}
+    processes["find and import one of 100,000 names"] = (FIND, many)
     if with_timm:
-        timm = cpu("import peers; peers.prepare(); import timm; timm.list_models()", few, 1)
-        line("import timm and list", timm, f"{timm / listing:.0f} times zoo's listing, at least 50")
-    print("\nonce the registry is built:")
+        processes["timm"] = ("import peers; peers.prepare(); import timm; timm.list_models()", few)
+    runs = {what: partial(run, *process) for what, process in processes.items()}
+    times = interleave(runs, rounds, warm_up=1, clock=children)
+    python, timm = times.pop("python"), times.pop("timm", None)
+    for what, took in times.items():
+        who = "json" if "json" in what else "zoo"
+        report.add(what, {who: took, "python": python}, over="python", target=TARGETS.get(what))
+    if timm is not None:
+        listing = times["list, 5 plugins among 150 distributions"]
+        report.add("list, 5 plugins, against importing timm", {"zoo": listing, "timm": timm}, over="timm", target=50)
     for what, program in (("find one name and get its constructor", RESOLVE), ("create a resnet18", CREATE)):
-        small, large = warm(program, few), warm(program, many)
-        print(f"{what:50s} {small * 1e6:9.1f} us with 5 plugins, {large * 1e6:9.1f} us with {SIZES[-1]}")
+        sites = {"1000 plugins": many, "5 plugins": few}
+        pair = {which: [warm(program, site) for _ in range(min(rounds, 3))] for which, site in sites.items()}
+        report.add(f"later, {what}", pair, over="5 plugins")
 
 
 if __name__ == "__main__":

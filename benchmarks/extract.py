@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -23,6 +22,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from harness import Report, begin, children
 
 ROOT = Path(__file__).parents[1]
 TESTS = str(ROOT / "tests")
@@ -90,19 +91,20 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, help="one computes, the others decode")
     parser.add_argument("--models", nargs="*", default=["resnet18", "test_resnet"])
     parser.add_argument("--memory", action="store_true", help="peak memory of ours at 1,000 and 10,000 small images")
-    args = parser.parse_args()
+    args, report = begin(parser)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if args.memory:
             return memory(folder)
         write_photos(folder / "photos" / "all", args.images)
         for model in args.models:
-            compare(model, folder, args)
+            compare(report, model, folder, args)
+    report.close()
     return None
 
 
-def compare(model: str, folder: Path, args: argparse.Namespace) -> None:
-    """Run the contestants in turn, and print the medians."""
+def compare(report: Report, model: str, folder: Path, args: argparse.Namespace) -> None:
+    """Run the contestants in turn, and add the rows."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in CONTESTANTS}
     for _ in range(args.rounds):
         for name in list(taken):
@@ -112,18 +114,13 @@ def compare(model: str, folder: Path, args: argparse.Namespace) -> None:
             else:
                 taken[name].append(took)
     for name, times in taken.items():
-        clock, cpu = (
-            sorted(theirs[which] / ours[which] for theirs, ours in zip(times, taken["zoo"], strict=True))
-            for which in (0, 1)
-        )
-        ratio = statistics.median(clock)
-        verdict = f"target {TARGETS[name]}: {'met' if ratio >= TARGETS[name] else 'MISSED'}" if name in TARGETS else ""
         rate = args.images / statistics.median(seconds for seconds, _ in times)
-        print(
-            f"{model:12s} {name:15s} {rate:7.1f} images/s   "
-            f"zoo {ratio:5.2f} times ({clock[0]:.2f} to {clock[-1]:.2f}), "
-            f"by CPU time {statistics.median(cpu):5.2f} ({cpu[0]:.2f} to {cpu[-1]:.2f})   {verdict}"
-        )
+        report.note(f"{model}: {name}: {rate:.1f} images/s")
+    for name in [name for name in taken if name != "zoo"]:
+        for which, clock in enumerate(("by the clock", "CPU time")):
+            pair = {each: [took[which] for took in taken[each]] for each in ("zoo", name)}
+            target = None if which else TARGETS.get(name)
+            report.add(f"{model}: {args.images} images, {clock}", pair, over=name, target=target)
 
 
 def run(program: str, model: str, folder: Path, processes: int) -> tuple[float, float] | None:
@@ -132,20 +129,14 @@ def run(program: str, model: str, folder: Path, processes: int) -> tuple[float, 
     shutil.rmtree(output, ignore_errors=True)
     environment = {**os.environ, "PYTHONPATH": TESTS, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-W", "ignore", "-c", program, model, str(folder / "photos"), str(output)]
-    began, cpu_began = time.perf_counter(), cpu_seconds()
+    began, cpu_began = time.perf_counter(), children()
     done = subprocess.run([*command, str(processes)], env=environment, capture_output=True, text=True, check=False)
-    took = time.perf_counter() - began, cpu_seconds() - cpu_began
+    took = time.perf_counter() - began, children() - cpu_began
     if done.returncode and "nknown model" in done.stderr:
         return None
     if done.returncode:
         raise SystemExit(done.stderr)
     return took
-
-
-def cpu_seconds() -> float:
-    """CPU time of all processes that this one has started and awaited, and of theirs."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def memory(folder: Path) -> None:

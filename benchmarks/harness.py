@@ -9,52 +9,118 @@ count what else the machine does.
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import gc
+import importlib.metadata
 import json
+import os
+import platform
+import re
+import resource
+import shlex
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+
+PACKAGES = ("torch", "timm", "torchvision", "transformers", "openvino", "onnxruntime", "zoo-core")
+"""Those whose versions a file of results has, where they are installed."""
 
 
 @dataclass
 class Report:
-    """Rows of a benchmark, printed as they come and again as JSON where a program asks."""
+    """Rows of a benchmark, printed as they come, and in the end written where a file is given."""
 
-    as_json: bool = False
+    file: Path | None = None
+    command: str = ""
     rows: list[dict[str, object]] = field(default_factory=list)
 
-    def add(self, what: str, times: dict[str, list[float]], *, over: str, target: float | None = None) -> float:
-        """Print how many times faster each contestant is than `over`; return the first ratio."""
-        first = next(iter(times))
-        ratios = sorted(a / b for a, b in zip(times[over], times[first], strict=True))
-        ratio, low, high = statistics.median(ratios), *quartiles(ratios)
-        mine, theirs = (statistics.median(times[name]) * 1e3 for name in (first, over))
-        verdict = "" if target is None else f"   target {target:g}: {'met' if ratio >= target else 'MISSED'}"
-        row = f"{what:44s} {first} {mine:9.2f} ms   {over} {theirs:9.2f} ms"
-        self.note(f"{row}   ratio {ratio:6.2f}  ({low:.2f} to {high:.2f}){verdict}")
-        self.rows.append(
-            {"what": what, first: mine, over: theirs, "ratio": ratio, "low": low, "high": high, "target": target}
+    def add(
+        self, what: str, values: dict[str, list[float]], *, over: str, target: float | None = None, unit: str = "s"
+    ) -> float:
+        """Print how many times less the first contestant takes than `over`; return that ratio.
+
+        `values` has what each took in each round: seconds, or bytes where `unit` is ``"B"``.
+        """
+        first = next(iter(values))
+        ratio = spread([theirs / mine for theirs, mine in zip(values[over], values[first], strict=True)])
+        each = {name: spread(values[name]) for name in (first, over)}
+        verdict = (
+            "" if target is None else f"   target {target:.3g}: {'met' if ratio['median'] >= target else 'MISSED'}"
         )
-        return ratio
+        shown = "   ".join(f"{name} {amount(value['median'], unit):>10s}" for name, value in each.items())
+        among = f"({ratio['low']:.2f} to {ratio['high']:.2f})"
+        self.note(f"{what:44s} {shown}   ratio {ratio['median']:6.2f}  {among}{verdict}")
+        row = {"what": what, "unit": unit, "values": each, "ratio": ratio, "rounds": len(values[first])}
+        self.rows.append({**row, "target": target})
+        return ratio["median"]
 
     def note(self, line: str) -> None:
-        """Print a line, to stderr where the result is JSON."""
-        print(line, file=sys.stderr if self.as_json else sys.stdout, flush=True)
+        """Print a line."""
+        print(line, flush=True)
 
     def close(self) -> None:
-        """Print the JSON, if that was asked for."""
-        if self.as_json:
-            print(json.dumps(self.rows, indent=1))
+        """Write the file, if one is given."""
+        if self.file is not None:
+            about = {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), "command": self.command}
+            result = {**about, "machine": machine(), "versions": versions(), "rows": self.rows}
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self.file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def quartiles(values: list[float]) -> tuple[float, float]:
-    """Lower and upper quartile."""
-    if len(values) < 2:
-        return values[0], values[0]
-    low, _, high = statistics.quantiles(values, n=4)
-    return low, high
+def begin(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, Report]:
+    """Add ``--json``, and return the arguments and a report for them."""
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write the rows to this file")
+    args = parser.parse_args()
+    command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    return args, Report(args.json, re.sub(r" --json[ =]\S+", "", command))
+
+
+def machine() -> dict[str, str | int]:
+    """The processor, the cores that this process may use, and the system; no host, no path."""
+    model = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+        model = found[1].strip() if found else model
+    try:
+        system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        system = platform.system()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"cpu": model, "cores": cores or 1, "system": system}
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that are installed."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def amount(value: float, unit: str) -> str:
+    """Seconds or bytes in a unit that suits them."""
+    units = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)) if unit == "s" else (("MB", 1e6), ("kB", 1e3), ("B", 1.0))
+    name, size = next((pair for pair in units if value >= pair[1]), units[-1])
+    return f"{value / size:.3g} {name}" if value < 1000 * size else f"{value / size:.0f} {name}"
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Median and quartiles."""
+    low, _, high = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
+    return {"median": statistics.median(values), "low": low, "high": high}
+
+
+def children() -> float:
+    """CPU seconds, user and system, of all processes that this one has started and awaited."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def interleave(
@@ -73,9 +139,9 @@ def interleave(
     for _ in range(rounds):
         for name in order:
             gc.collect()
-            begin = clock()
+            since = clock()
             result = contestants[name]()
-            times[name].append(clock() - begin)
+            times[name].append(clock() - since)
             del result
         order.append(order.pop(0))
     return times

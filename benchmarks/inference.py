@@ -29,7 +29,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import peers
-from harness import Report, interleave
+from harness import Report, begin, interleave
 
 peers.prepare()
 
@@ -81,11 +81,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--budget", type=float, default=90.0, help="seconds of each search")
-    parser.add_argument("--json", action="store_true")
-    args = parser.parse_args()
+    args, report = begin(parser)
     torch.set_num_threads(args.threads)
     torch.set_grad_enabled(False)
-    report = Report(args.json)
     report.note(str(fingerprint()))
     for rows in args.rows:
         ROWS[rows](report, args)

@@ -19,7 +19,7 @@ import random
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
@@ -118,16 +118,17 @@ def peak_bytes(net: nn.Module, images: Tensor) -> int:
     return torch.cuda.max_memory_allocated() - before
 
 
-def time_ratios(nets: tuple[nn.Module, nn.Module], images: Tensor, rounds: int) -> list[float]:
-    """Variant over baseline, once per round, interleaved; a round before the first warms up."""
-    ratios = []
+def times(nets: Sequence[nn.Module], images: Tensor, rounds: int) -> tuple[list[float], list[float]]:
+    """Seconds of each in each round, interleaved; a round before the first warms up."""
+    taken: tuple[list[float], list[float]] = [], []
     for number in range(rounds + 1):
         order = [0, 1]
         random.shuffle(order)
-        spent = {index: seconds(nets[index], images) for index in order}
-        if number:
-            ratios.append(spent[0] / spent[1])
-    return ratios
+        for index in order:
+            spent = seconds(nets[index], images)
+            if number:
+                taken[index].append(spent)
+    return taken
 
 
 def main() -> int:
@@ -158,7 +159,7 @@ def main() -> int:
             peaks = [peak_bytes(net, images) for net in nets]
             print(f"  peak    {peaks[0] / peaks[1]:.3f}  ({peaks[0] / 1e6:.1f} of {peaks[1] / 1e6:.1f} MB)")
         if args.rounds:
-            ratios = time_ratios(nets, images, args.rounds)
+            ratios = [mine / theirs for mine, theirs in zip(*times(nets, images, args.rounds), strict=True)]
             low, _, high = quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
             print(f"  time    {median(ratios):.3f}  (half of the rounds {low:.3f} to {high:.3f})")
         print(f"  promise {bounds}", flush=True)

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from peers import prepare
 from zoo_core import registry
+from zoo_core.cli.main import main
 from zoo_core.discovery.registered import LocalPlugin
 from zoo_core.errors import OptionError, WeightsError
 
@@ -245,3 +246,25 @@ def test_whatever_it_was_made_with_it_comes_back(tmp_path_factory: pytest.TempPa
     assert same(net, back)
     channels = options.get("in_chans", 3)
     assert torch.equal(outputs(net, channels), outputs(back, channels))
+
+
+def test_a_saved_model_is_described_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    zoo.save_for_hub(zoo.create_model("test_resnet", num_classes=3), tmp_path / "plain")
+    zoo.save_for_hub(zoo.create_model("test_resnet", in_chans=1), tmp_path / "changed")
+    usual, (plain, changed) = (
+        zoo.describe("test_resnet"),
+        zoo.describe([f"local-dir:{tmp_path}/{which}" for which in ("plain", "changed")]),
+    )
+    assert plain.name == f"local-dir:{tmp_path}/plain"
+    assert (plain.architecture, plain.num_classes, plain.has_weights) == ("test_resnet", 3, True)
+    assert (plain.channels, plain.macs) == (usual.channels, usual.macs)
+    assert plain.parameters is None  # another classifier than the architecture's
+    assert (plain.tags, plain.results) == ((), ())
+    assert main(["info", plain.name, "--build", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["on_disk"]
+    assert told["network"]["parameters"] == sum(
+        one.numel() for one in zoo.create_model("test_resnet", num_classes=3).parameters()
+    )
+    assert main(["compare", plain.name, changed.name]) == 0
+    assert capsys.readouterr().out.count("local-dir:") == 4

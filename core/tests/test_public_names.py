@@ -18,6 +18,13 @@ def test_editors_see_the_names_that_exist():
     assert seen == {name: f"zoo_core.{module}" for name, module in zoo_core._EXPORTS.items()}
 
 
+def test_jedi_completes_them():
+    jedi = pytest.importorskip("jedi")  # completion in notebooks
+    program = "import zoo_core as zoo; zoo."
+    completed = {each.name for each in jedi.Script(program).complete(1, len(program))}
+    assert {name for name in zoo_core.__all__ if not name.startswith("_")} <= completed
+
+
 def test_another_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'zoo_core' has no attribute 'creat_model'"):
         zoo_core.creat_model  # noqa: B018 - the access is the test

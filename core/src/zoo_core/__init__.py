@@ -13,7 +13,7 @@ no torch.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+TYPE_CHECKING: bool = False  # with an annotation jedi completes the names below
 if TYPE_CHECKING:
     from zoo_core._version import __version__ as __version__
     from zoo_core.building.build import build_model_with_cfg as build_model_with_cfg

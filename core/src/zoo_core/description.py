@@ -1,6 +1,7 @@
 """`describe`: everything that is known of a model without building it, and tables of models.
 
-All of it is read off manifests and the files beside them: no plugin runs, torch is not imported.
+All of it is read off manifests and the files beside them, and of a repository off its config.json:
+no plugin runs, torch is not imported.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any, overload
 
+from zoo_core.building.resolve import NamedModel, resolve_model
 from zoo_core.config import PretrainedCfg
 from zoo_core.discovery.facts import Facts, Result, find_facts, find_results
 from zoo_core.errors import OptionError, did_you_mean
 from zoo_core.names import ModelName, parse_model_name
-from zoo_core.registry import find_model, find_pretrained_cfg
+from zoo_core.registry import find_pretrained_cfg
 from zoo_core.weights.licence import allowed_licences, group_of, is_allowed
 
 COLUMNS = ("model", "params", "macs", "top-1", "licence")
@@ -24,7 +26,8 @@ class Description:
     """What is known of a model. None, or nothing in a tuple: its plugin does not say."""
 
     name: str
-    """``architecture.tag``, or the architecture alone; qualified if it was asked for so."""
+    """``architecture.tag``, or the architecture alone; qualified if it was asked for so; a
+    repository's own."""
     architecture: str
     tag: str | None
     tags: tuple[str, ...]
@@ -170,25 +173,30 @@ def describe(model_name: str | Iterable[str]) -> Description | Descriptions:
         ('resnet18d.ra4_e3600_r224_in1k', 76.012)
 
     Args:
-        model_name: a name as `zoo_core.list_models` lists it, or several.
+        model_name: a name as `zoo_core.list_models` lists it, ``hf-hub:org/repo`` or
+            ``local-dir:path``, or several.
 
     Raises:
-        ZooError: for a name or a plugin that cannot be used, see `zoo_core.registry.find_model`.
+        ZooError: for a name, a plugin or a repository that cannot be used, see
+            `zoo_core.building.resolve.resolve_model`.
     """
     if isinstance(model_name, Iterable) and not isinstance(model_name, str):
         return Descriptions(map(describe, model_name))
-    name = parse_model_name(model_name)
-    found = find_model(name)
-    facts, cfg = find_facts(found) or Facts(), find_pretrained_cfg(found)
+    return describe_named(parse_model_name(model_name), resolve_model(model_name))
+
+
+def describe_named(name: ModelName, named: NamedModel) -> Description:
+    """Tell what is known of a model that was found by its name."""
+    found, cfg, known = named.found, named.default_cfg, not named.is_repository
     stated = cfg or PretrainedCfg()
     return Description(
-        name=str(ModelName(found.architecture, found.tag, name.distribution)),
+        name=str(ModelName(found.architecture, found.tag, name.distribution) if known else name),
         architecture=found.architecture,
-        tag=found.tag,
-        tags=tuple(found.manifest.tags(found.architecture)),
+        tag=found.tag if known else None,
+        tags=tuple(found.manifest.tags(found.architecture)) if known else (),
         family=found.family,
         distribution=found.distribution,
-        **{field: getattr(facts, field) for field in Facts.__slots__},
+        **_facts(named),
         num_classes=cfg.num_classes if cfg else None,
         has_weights=stated.has_weights,
         bytes=stated.size,
@@ -196,8 +204,19 @@ def describe(model_name: str | Iterable[str]) -> Description | Descriptions:
         license_group=group_of(stated.license),
         origin=stated.origin_url,
         paper=(stated.paper_ids,) if isinstance(stated.paper_ids, str) else tuple(stated.paper_ids or ()),
-        results=find_results(found),
+        results=find_results(found) if known else (),
     )
+
+
+def _facts(named: NamedModel) -> dict[str, Any]:
+    """The architecture's facts, but of a repository only those that its options leave true."""
+    facts = (None if named.options else find_facts(named.found)) or Facts()
+    fields = {field: getattr(facts, field) for field in Facts.__slots__}
+    if named.is_repository and named.default_cfg is not None:
+        usual = find_pretrained_cfg(named.found)
+        if usual is None or usual.num_classes != named.default_cfg.num_classes:
+            fields["parameters"] = None
+    return fields
 
 
 def short(count: float | None) -> str:

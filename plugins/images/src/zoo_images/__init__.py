@@ -12,7 +12,7 @@ importing this package imports neither torch nor Pillow.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+TYPE_CHECKING: bool = False  # with an annotation jedi completes the names below
 if TYPE_CHECKING:
     from zoo_images.evaluation import Transform as Transform
     from zoo_images.evaluation import create_transform as create_transform

@@ -11,7 +11,7 @@ package imports no torch.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+TYPE_CHECKING: bool = False  # with an annotation jedi completes the names below
 if TYPE_CHECKING:
     from zoo_inference.benchmark import Measurement as Measurement
     from zoo_inference.benchmark import bench as bench

@@ -9,7 +9,7 @@ Public names are imported when they are first used: importing this package impor
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+TYPE_CHECKING: bool = False  # with an annotation jedi completes the names below
 if TYPE_CHECKING:
     from zoo_training.checkpoint import load_checkpoint as load_checkpoint
     from zoo_training.checkpoint import save_checkpoint as save_checkpoint

@@ -14,7 +14,7 @@ from zoo_core.cli.parser import (
 )
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import OptionError
-from zoo_core.names import ModelName
+from zoo_core.names import ModelName, parse_model_name
 
 if TYPE_CHECKING:
     import argparse
@@ -33,6 +33,7 @@ def add_parser(subparsers: Any) -> None:
             "zoo info resnet50",
             "zoo info resnet50.a1_in1k --json",
             "zoo info resnet50 --input-size 320x480",
+            "zoo info local-dir:folder",
         ),
     )
     add_model_argument(parser, help="the model, such as resnet50 or resnet50.a1_in1k")
@@ -44,17 +45,18 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from zoo_core.building.resolve import resolve_model
     from zoo_core.cli.commands.zoo_list import on_disk
-    from zoo_core.description import describe
-    from zoo_core.registry import current_index, find_model, find_pretrained_cfg
+    from zoo_core.description import describe_named
+    from zoo_core.registry import current_index
 
-    found = find_model(args.name)
-    cfg, known = find_pretrained_cfg(found), describe(args.name)
+    named = resolve_model(args.name)
+    found, cfg, known = named.found, named.default_cfg, describe_named(parse_model_name(args.name), named)
     bridge = found.manifest.bridge
     others = [each for each in current_index().every(found.architecture) if each is not found.plugin]
     described = {
         **known.to_dict(),
-        **on_disk(known),
+        **on_disk(known, cfg),
         "name": args.name,
         "constructor": found.constructor,
         "bridge": bridge.requires if bridge else None,
@@ -69,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     size, is_on_disk = size_on_disk(described)
     fields = [
         ("architecture", found.architecture),
-        ("tag", found.tag),
+        ("tag", known.tag),
         ("all tags", ", ".join(known.tags)),
         ("size", size),
         ("on disk", is_on_disk),

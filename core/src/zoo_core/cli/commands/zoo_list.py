@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any
 
+    from zoo_core.config import PretrainedCfg
     from zoo_core.description import Description, Descriptions
 
 
@@ -129,13 +130,14 @@ def print_long(rows: Descriptions, *, as_json: bool) -> None:
     """Print a row for each set of weights: its facts, and whether it is on this machine."""
     from zoo_core.cli.output import format_bytes, print_json, print_table
     from zoo_core.description import in_percent, short
+    from zoo_core.registry import get_pretrained_cfg
 
     if as_json:
-        print_json([{**row.to_dict(), **on_disk(row)} for row in rows])
+        print_json([{**row.to_dict(), **on_disk(row, get_pretrained_cfg(row.name))} for row in rows])
         return
     cells = []
     for row in rows:
-        file = on_disk(row)
+        file = on_disk(row, get_pretrained_cfg(row.name))
         size = None if file["bytes"] is None else format_bytes(file["bytes"])
         disk = "yes" if file["on_disk"] else "no"
         cells.append((row.name, short(row.parameters), short(row.macs), in_percent(row.top1), size, disk, row.license))
@@ -143,11 +145,9 @@ def print_long(rows: Descriptions, *, as_json: bool) -> None:
     print_table(columns, cells, drop=("disk", "size", "macs", "licence", "params", "top-1"))
 
 
-def on_disk(row: Description) -> dict[str, Any]:
+def on_disk(row: Description, cfg: PretrainedCfg | None) -> dict[str, Any]:
     """Whether there is a file of the weights on this machine, and the bytes that it has."""
-    from zoo_core.registry import get_pretrained_cfg
     from zoo_core.weights.fetch import cached_path
 
-    cfg = get_pretrained_cfg(row.name)
     file = cached_path(cfg) if cfg else None
     return {"on_disk": file is not None, "bytes": file.stat().st_size if file else row.bytes}

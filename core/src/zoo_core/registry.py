@@ -33,13 +33,15 @@ _index: Index | None = None
 def current_index() -> Index:
     """Return the index. The first caller builds it, whole before any other sees it."""
     global _index
-    if _index is None:
+    index = _index  # once, as another thread may refresh meanwhile
+    if index is None:
         with _lock:
-            if _index is None:
+            index = _index
+            if index is None:
                 index = build_index()
                 index.add(_local)
                 _index = index
-    return _index
+    return index
 
 
 def refresh() -> None:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
+from zoo_core import registry
+
 if TYPE_CHECKING:
+    import pytest
     from sites import Site
 
 COUNTED = """
@@ -69,3 +73,20 @@ for thread in threads: thread.join()
 assert seen == {("net0", "net1", "net2")}, seen
 """
     site.run(program)
+
+
+def test_a_refresh_between_building_and_returning(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worst moment for another thread to refresh: as soon as the lock is free."""
+    site.plugin("zoo-one", ["one"])
+
+    class Lock:
+        def __enter__(self) -> None:
+            """Be free."""
+
+        def __exit__(self, *_: object) -> None:
+            thread = threading.Thread(target=setattr, args=(registry, "_index", None))
+            thread.start()
+            thread.join()
+
+    monkeypatch.setattr(registry, "_lock", Lock())
+    assert registry.list_models() == ["one"]

@@ -31,7 +31,8 @@ exhaustive: $(VENV)/.dev  ## Run the tests that take half an hour: every archite
 
 stress: $(VENV)/.dev  ## Try hostile files, names, commands and servers at random, and write docs/security.md (long)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests:core/tests $(BIN)/python -m stress --files 100000 --names 2000 --commands 1000 \
-		--transfers 875 --rounds 10000 --write
+		--transfers 875 --disks 1000 --clocks 500 --proxies 500 --plugins 100 --interrupts 105 --images 5000 \
+		--rounds 10000 --write
 
 lint: $(VENV)/.dev  ## Check style and formatting
 	$(BIN)/ruff check .

@@ -53,6 +53,13 @@ def run_command(
 
 def become(argv: list[str], cwd: Path, environment: dict[str, str], outputs: list[Path]) -> None:
     """Turn this process into the command's."""
+    take_on(cwd, environment, outputs)
+    sys.argv[1:] = argv
+    runpy.run_module("zoo_core.cli", run_name="__main__", alter_sys=True)
+
+
+def take_on(cwd: Path, environment: dict[str, str], outputs: list[Path]) -> None:
+    """Give this process a folder, an environment, and files for standard output and error."""
     multiprocessing.set_start_method(None, force=True)  # that of a process which was not forked
     for stream, path in zip((sys.stdout, sys.stderr), outputs, strict=True):
         os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), stream.fileno())
@@ -64,5 +71,3 @@ def become(argv: list[str], cwd: Path, environment: dict[str, str], outputs: lis
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     if chosen := environment.get("PYTHONWARNINGS"):
         warnings.simplefilter(chosen)  # type: ignore[arg-type] # "error" or "default"
-    sys.argv[1:] = argv
-    runpy.run_module("zoo_core.cli", run_name="__main__", alter_sys=True)

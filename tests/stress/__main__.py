@@ -2,7 +2,8 @@
 
 ::
 
-    python -m stress --files 100000 --names 2000 --transfers 875 --commands 1000 --rounds 10000
+    python -m stress --files 100000 --names 2000 --transfers 875 --commands 1000 --rounds 10000 \\
+        --images 5000 --interrupts 105 --plugins 100 --disks 1000 --clocks 500 --proxies 500
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 from stress.tally import Tally
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
 BEGIN, END = "<!-- written by `make stress` -->", "<!-- end -->"
-KINDS = ("names", "commands", "transfers", "rounds", "files")
+PLACES = ("disks", "clocks", "proxies")
+KINDS = ("names", "commands", "transfers", *PLACES, "plugins", "interrupts", "images", "rounds", "files")
 AT_ONCE = 10_000
 """Trials of one process; what a run that is broken off has done is in the document."""
 
@@ -36,13 +39,11 @@ def trials(kind: str, count: int, seed: int) -> tuple[list[Tally], list[str]]:
             from stress import load
 
             return load.run(count), []
-        if kind == "files":
-            from stress import files as module
-        elif kind == "names":
-            from stress import names as module  # type: ignore[no-redef]
-        else:
-            from stress import commands as module  # type: ignore[no-redef]
-        return module.run(count, Path(folder), seed), []
+        if kind in PLACES:
+            from stress import places
+
+            return places.run(kind, count, Path(folder), seed), []
+        return import_module(f"stress.{kind}").run(count, Path(folder), seed), []
 
 
 def main() -> int:

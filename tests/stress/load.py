@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import threading
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import zoo_core as zoo
 from stress.tally import Tally
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 MODELS = ["test_resnet.digits", "test_densenet.digits", "test_xception.digits"]
 GROWTH = 30_000_000
@@ -84,6 +90,59 @@ def threads(count: int, each: int) -> Tally:
     return tally
 
 
+PATIENCE_S = 120.0
+"""After which a worker hangs."""
+
+
+def workers(count: int) -> Tally:
+    """Forked and spawned processes create, while threads of this one create and refresh."""
+    tally = Tally("Forked and spawned workers create, whatever this process does meanwhile", "workers")
+    expected = _sum_of(zoo.create_model(MODELS[0], pretrained=True))
+    ended = threading.Event()
+
+    def disturb() -> None:
+        while not ended.is_set():
+            zoo.refresh()
+            zoo.create_model(MODELS[1], pretrained=True)
+
+    threads = [threading.Thread(target=disturb, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(count):
+            how = "spawn" if number % 8 == 7 else "fork"  # a spawned one imports torch, which takes seconds
+            context = multiprocessing.get_context(how)
+            here, there = context.Pipe(duplex=False)
+            worker = context.Process(target=_work, args=(there,))
+            with warnings.catch_warnings():  # Python warns of forks beside threads, which users do all the same
+                warnings.simplefilter("ignore", DeprecationWarning)
+                worker.start()
+            there.close()
+            worker.join(PATIENCE_S)
+            if worker.exitcode is None:
+                worker.kill()
+                tally.add(f"{how}: hung", "no end")
+            elif worker.exitcode:
+                tally.add(f"{how}: failed", f"exit code {worker.exitcode}")
+            else:
+                right = here.recv() == expected
+                tally.add(f"{how}: made", "" if right else "values differ")
+    finally:
+        ended.set()
+    for thread in threads:
+        thread.join()
+    return tally
+
+
+def _work(there: Connection) -> None:
+    zoo.refresh()
+    there.send(_sum_of(zoo.create_model(MODELS[0], pretrained=True)))
+
+
+def _sum_of(net: torch.nn.Module) -> float:
+    return sum(float(value.double().sum()) for value in net.state_dict().values())
+
+
 def run(count: int) -> list[Tally]:
     torch.set_num_threads(1)
-    return [rounds(count), threads(32, max(1, count // 320))]
+    return [rounds(count), threads(32, max(1, count // 320)), workers(max(8, count // 50))]

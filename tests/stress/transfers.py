@@ -180,14 +180,20 @@ def transfer(fault: str, tool: str, draw: random.Random) -> tuple[str, str]:
     client = {"huggingface_hub": None} if tool == "Zoo, the Hub by HTTPS" else {}
     try:
         with mock.patch.dict(os.environ, environment), mock.patch.dict(sys.modules, client):
-            thread = threading.Thread(target=act, daemon=True)
-            thread.start()
-            thread.join(PATIENCE_S)
+            thread = within(act)
             return result[0] if result else ("hang", f"no end after {PATIENCE_S:.0f} s")
     finally:
         server.close()
         thread.join(5)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def within(act: Callable[[], None]) -> threading.Thread:
+    """Wait `PATIENCE_S` for a call; return its thread, which lives on if that was too short."""
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S)
+    return thread
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ nothing. Only `load_constructor` and `model_entrypoint` run a plugin's code.
 
 from __future__ import annotations
 
+import os
 from _thread import RLock  # importing `threading` takes a quarter of Python's own start
 
 from zoo_core.discovery import listing
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from zoo_core.config import PretrainedCfg
 
 _lock = RLock()
+if hasattr(os, "register_at_fork"):  # a child has no other thread, which could release it there
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _local = LocalPlugin()
 _index: Index | None = None
 
@@ -33,13 +36,15 @@ _index: Index | None = None
 def current_index() -> Index:
     """Return the index. The first caller builds it, whole before any other sees it."""
     global _index
-    if _index is None:
+    index = _index  # once, as another thread may refresh meanwhile
+    if index is None:
         with _lock:
-            if _index is None:
+            index = _index
+            if index is None:
                 index = build_index()
                 index.add(_local)
                 _index = index
-    return _index
+    return index
 
 
 def refresh() -> None:

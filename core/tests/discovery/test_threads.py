@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import os
+import threading
 from typing import TYPE_CHECKING
+
+import pytest
+from zoo_core import registry
 
 if TYPE_CHECKING:
     from sites import Site
@@ -69,3 +74,53 @@ for thread in threads: thread.join()
 assert seen == {("net0", "net1", "net2")}, seen
 """
     site.run(program)
+
+
+def test_a_refresh_between_building_and_returning(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worst moment for another thread to refresh: as soon as the lock is free."""
+    site.plugin("zoo-one", ["one"])
+
+    class Lock:
+        def __enter__(self) -> None:
+            """Be free."""
+
+        def __exit__(self, *_: object) -> None:
+            thread = threading.Thread(target=setattr, args=(registry, "_index", None))
+            thread.start()
+            thread.join()
+
+    monkeypatch.setattr(registry, "_lock", Lock())
+    assert registry.list_models() == ["one"]
+
+
+FORK = """
+import os, threading, time
+from zoo_core import registry
+ended = threading.Event()
+def refresh():
+    while not ended.is_set():
+        registry.refresh()
+        registry.list_models()
+threads = [threading.Thread(target=refresh) for _ in range(2)]
+for thread in threads: thread.start()
+import warnings; warnings.simplefilter("ignore")  # Python warns of a fork beside threads
+children = []
+for _ in range(20):
+    if not (child := os.fork()):
+        os._exit(0 if registry.list_models() == ["one"] else 1)
+    children.append(child)
+ended.set()
+for thread in threads: thread.join()
+end = time.monotonic() + 20
+while children and time.monotonic() < end:
+    children = [child for child in children if os.waitpid(child, os.WNOHANG) == (0, 0)]
+    time.sleep(0.01)
+for child in children: os.kill(child, 9)
+assert not children, f"{len(children)} of 20 children wait for a thread that they do not have"
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_process_that_is_forked_while_another_thread_refreshes(site: Site) -> None:
+    site.plugin("zoo-one", ["one"])
+    site.run(FORK)

@@ -78,6 +78,21 @@ def test_prune_removes_what_is_of_no_use(cache: Path, capsys: pytest.CaptureFixt
     assert [path.name for path in cache.rglob("*") if path.is_file()] == ["mine.safetensors"]
 
 
+@pytest.mark.parametrize("left", [("receipt", "lock"), ("receipt",), ("lock",)], ids=str)
+@pytest.mark.usefixtures("filled")
+def test_a_removal_that_was_interrupted_is_finished_by_the_next(
+    cache: Path, left: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (file,) = cache.rglob("resnet.safetensors")
+    for path in (file, *(file.with_name(f"{file.name}.{each}") for each in {"receipt", "lock"} - {*left})):
+        path.unlink(missing_ok=True)
+    for each in left:
+        file.with_name(f"{file.name}.{each}").touch()
+    assert "leftover" in listed(capsys).values()
+    zoo("cache", "remove")
+    assert not list(cache.rglob("resnet*"))
+
+
 def test_verify_reads_every_byte(
     filled: list[str], server: Server, cache: Path, weights: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -239,6 +239,18 @@ def test_a_record_that_says_to_be_longer_than_the_file_takes_no_memory(tmp_path:
         read_file(path, mapped=mapped)
 
 
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_storage_that_says_it_is_a_folder_is_refused(tmp_path: Path, mapped: bool) -> None:
+    """torch would leave it unread, and give whatever this process has in its memory."""
+    path = saved(tmp_path / "net.pth", {"weight": torch.ones(4096)})
+    content = bytearray(path.read_bytes())
+    at = content.rindex(b"net/data/0") - 46 + 38  # its attributes, in the table of contents
+    content[at] = 0x10
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"^[^\n]*net\.pth[^\n]*has bytes, and says that it is a folder[^\n]*$"):
+        read_file(path, mapped=mapped)
+
+
 def test_a_big_endian_zip_is_read_whether_mapped_or_not(tmp_path: Path) -> None:
     def swapped(name: str, content: bytes) -> bytes:
         if name.endswith("byteorder"):

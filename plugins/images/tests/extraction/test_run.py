@@ -284,6 +284,12 @@ def test_a_full_disk_is_one_line_and_what_was_written_reads(photos: Path, tmp_pa
     assert contents(output) == contents(tmp_path / "whole")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a folder that root cannot write either")
+def test_a_folder_that_cannot_be_written_is_one_line(photos: Path) -> None:
+    with pytest.raises(ZooError, match=r"^cannot write '/proc/features': [^\n]*$"):
+        extract(photos, MODEL, "/proc/features", workers=0)
+
+
 def test_two_runs_into_one_folder_are_refused(photos: Path, tmp_path: Path) -> None:
     from filelock import FileLock
 

@@ -28,7 +28,7 @@ class Item:
     path: Path
     state: str
     """``whole``; ``elsewhere`` (in another program's cache); ``partial``, to be resumed;
-    ``rejected``, for its hash; ``leftover``, of a process that ended while it wrote."""
+    ``rejected``, for its hash; ``leftover``, of a process that ended while it wrote or removed."""
     size: int
     """Bytes."""
     receipt: Receipt | None = None
@@ -50,7 +50,7 @@ def inventory(folder: Path, patterns: Sequence[str] = ()) -> list[Item]:
     A folder that cannot be read, another user's, is left out with a warning.
     """
     root = folder / "weights"
-    suffixes = (".receipt", ".part", ".rejected")
+    suffixes = (".receipt", ".part", ".rejected", ".lock")
     paths = list(_paths_below(root))
     keys = {path.relative_to(root).with_suffix("").as_posix() for path in paths if path.suffix in suffixes}
     found = [item for key in sorted(keys) for item in _items(Entry(folder, key))]
@@ -78,9 +78,11 @@ def _items(entry: Entry) -> Iterator[Item]:
     states = {"whole": entry.path, "partial": entry.part_path, "rejected": entry.rejected_path}
     if receipt and receipt.path:
         states["elsewhere"] = Path(receipt.path)
-    for state, path in states.items():
-        if is_file(path):
-            yield Item(entry, path, state, path.stat().st_size, receipt)
+    found = [(state, path) for state, path in states.items() if is_file(path)]
+    if not found:  # of a file that is gone, one of which leads `remove` to the other
+        found = [("leftover", path) for path in (entry.receipt_path, entry.lock_path) if is_file(path)][:1]
+    for state, path in found:
+        yield Item(entry, path, state, path.stat().st_size, receipt)
 
 
 def damage(item: Item) -> str | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _LOCAL_HEADER = 30  # bytes, before a record's name
+_FOLDER = 0x10  # the attribute of MS-DOS
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that torch reads
 
 
@@ -72,6 +73,9 @@ def whole_records(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         raise zipfile.BadZipFile("it does not begin with a record")
     if any(record.compress_type not in _METHODS for record in records):
         raise zipfile.BadZipFile("a record is compressed in a way that torch cannot read")
+    # torch leaves such a record unread, and gives whatever lies in this process's memory.
+    if any(record.file_size and (record.external_attr & _FOLDER or record.is_dir()) for record in records):
+        raise zipfile.BadZipFile("a record has bytes, and says that it is a folder")
     size = archive.fp.seek(0, os.SEEK_END) if archive.fp else 0
     if any(record.header_offset + record.compress_size > size for record in records):
         raise zipfile.BadZipFile("a record is longer than the archive")  # reading it would take its memory first

@@ -14,6 +14,7 @@ from zoo_core.errors import OptionError, ZooError
 from zoo_images.extraction.decoders import require_decoder
 from zoo_images.extraction.network import FeatureNetwork, NetworkOptions
 from zoo_images.extraction.run import Run, computed_batches, engine_of
+from zoo_images.extraction.shards import writing
 from zoo_images.extraction.sources import open_source
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def extract(
         OptionError: for a source or option that does not exist, or an output that was begun
             otherwise.
         ImageError: with `strict`, for the first image that fails.
-        ZooError: when another process writes to `output`, or the disk is full.
+        ZooError: when another process writes to `output`, or the disk is full or cannot be written.
     """
     _require_at_least(batch_size=(batch_size, 1), workers=(workers, 0), actors=(actors, 1))
     if shard_size is not None:
@@ -172,12 +173,13 @@ def _require_at_least(**limits: tuple[int, int]) -> None:
 @contextlib.contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """Keep other processes from writing to a folder, which is made."""
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise ZooError(f"another process writes features to {str(folder)!r}") from error
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise ZooError(f"another process writes features to {str(folder)!r}") from error
     try:
         yield
     finally:

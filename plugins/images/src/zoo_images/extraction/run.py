@@ -17,7 +17,7 @@ from zoo_core.errors import ImageError, OptionError
 from zoo_images.extraction.batches import Batch, DecodedBatches, decoded_batches
 from zoo_images.extraction.fingerprint import fingerprint_of, require_same
 from zoo_images.extraction.rows import Rows, joined
-from zoo_images.extraction.shards import ShardFiles, write_table, write_text
+from zoo_images.extraction.shards import ShardFiles, write_table, write_text, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -82,9 +82,11 @@ class Run:
                 each.name != ".lock" and not each.name.startswith(RUN_FILE) for each in self.output.iterdir()
             ):
                 raise OptionError(f"{str(self.output)!r} holds other files: choose a new folder for the features")
-            self.output.mkdir(parents=True, exist_ok=True)
+            with writing(self.output):
+                self.output.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps({"settings": settings, "fingerprint": self.fingerprint}, indent=2) + "\n")
-        self.files.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.files.folder):
+            self.files.folder.mkdir(parents=True, exist_ok=True)
         self.files.remove_unfinished()
 
     def batches_of(self, shard: int) -> range:

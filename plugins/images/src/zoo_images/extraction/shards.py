@@ -139,18 +139,26 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A new file beside `path` that takes its place at the end; removed when writing fails."""
-    unfinished = path.with_name(path.name + _UNFINISHED)
+def writing(path: Path) -> Iterator[None]:
+    """Raise a ZooError for a disk that is full, or cannot be written."""
     try:
-        yield unfinished
-        with unfinished.open("rb") as stream:
-            os.fsync(stream.fileno())
-        unfinished.replace(path)
+        yield
     except OSError as error:
         raise ZooError(
             f"cannot write {str(path)!r}: {error.strerror or error}; what was written before is whole, and the same "
             "command goes on from there"
         ) from error
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A new file beside `path` that takes its place at the end; removed when writing fails."""
+    unfinished = path.with_name(path.name + _UNFINISHED)
+    try:
+        with writing(path):
+            yield unfinished
+            with unfinished.open("rb") as stream:
+                os.fsync(stream.fileno())
+            unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

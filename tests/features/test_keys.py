@@ -37,6 +37,16 @@ def test_timms_keys_are_timms(name: str, kind: str | None) -> None:
     assert [key for key, _ in mine.named_parameters()] == [key for key, _ in plain.named_parameters()]
 
 
+def test_a_list_asked_for_keeps_names_where_timms_default_would_not() -> None:
+    options = {"features_only": True, "out_indices": (0,), "feature_cls": "list"}
+    theirs = timm.create_model("legacy_xception", **options)
+    mine = zoo.create_model("legacy_xception", state_dict_names="timm", **options)
+    theirs.load_state_dict(mine.state_dict())
+    assert torch.equal(theirs.eval()(images := torch.ones(1, 3, 32, 32))[0], mine.eval()(images)[0])
+    by_default = zoo.create_model("legacy_xception", features_only=True, out_indices=(0,), state_dict_names="timm")
+    assert all(key.startswith("body.") for key in by_default.state_dict())
+
+
 def _plain(name: str) -> nn.Module:
     return timm.create_model(name, features_only=True)
 
@@ -84,5 +94,17 @@ def test_keys_of_neither_are_an_error_as_ever() -> None:
         mine.load_state_dict({"body.bn1.weight": state_dict["bn1.weight"], **state_dict})
     with pytest.raises(OptionError, match="state_dict_names 'torch'"):
         zoo.create_model("test_resnet", features_only=True, state_dict_names="torch")
-    with pytest.raises(OptionError, match="features_only"):
-        zoo.create_model("test_resnet", state_dict_names="timm")
+    for name in ("test_resnet", "zoo-timm/test_vit", "zoo-torchvision/resnet18"):
+        with pytest.raises(OptionError, match=r"state_dict_names.* features_only"):
+            zoo.create_model(name, state_dict_names="timm", device="meta")
+    with pytest.raises(OptionError, match="with the keys of 'timm'"):
+        zoo.create_model("zoo-timm/test_vit", features_only=True, state_dict_names="zoo")
+
+
+@pytest.mark.parametrize("bridge", ["zoo-timm", "zoo-torchvision"])
+def test_bridged_extractors_have_timms_keys_too(bridge: str) -> None:
+    options = {"features_only": True, "feature_cls": "hook"}
+    theirs = timm.create_model("resnet18", **options)
+    mine = zoo.create_model(f"{bridge}/resnet18", state_dict_names="timm", **options)
+    keys = {key for key in theirs.state_dict() if not key.startswith("body.fc.")}  # zoo-torchvision's drops it
+    assert keys <= {*mine.state_dict()} <= {*theirs.state_dict()}

@@ -79,7 +79,6 @@ class Family:
         text = files(self.package).joinpath(self.pruned[architecture]).read_text(encoding="utf-8")
         return cast("dict[str, list[int]]", json.loads(text))
 
-    @cache  # noqa: B019 - a family lives as long as its module
     def constructor(self, architecture: str) -> Callable[..., nn.Module]:
         """Return the function that builds an architecture, such as ``resnet34(pretrained=False)``.
 
@@ -89,39 +88,53 @@ class Family:
         """
         if architecture not in self.architectures:
             raise AttributeError(f"module {self.package!r} has no attribute {architecture!r}")
+        return constructor_of(self._build, self.package, architecture)
 
-        def construct(
-            pretrained: bool = False, *, feature_cfg: Mapping[str, Any] | None = None, **options: Any
-        ) -> nn.Module:
-            from zoo_core.building.build import build_model_with_cfg
+    def _build(
+        self,
+        architecture: str,
+        pretrained: bool = False,
+        *,
+        feature_cfg: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> nn.Module:
+        from zoo_core.building.build import build_model_with_cfg
 
-            if taken := sorted(_OF_THE_FAMILY & set(options)):
-                raise OptionError(f"{architecture} has no option {taken[0]!r}: its family decides that")
-            if feature_cfg is not None and not isinstance(feature_cfg, Mapping):
-                raise OptionError(f"feature_cfg {feature_cfg!r}: expected a dict of options of the feature wrapper")
-            if feature_cfg is not None and not options.get("features_only"):
-                raise OptionError(f"{architecture}: feature_cfg needs features_only=True")
-            return build_model_with_cfg(
-                self.network_class,
-                architecture,
-                pretrained,
-                default_cfg=self.default_cfg(architecture),
-                model_cfg=self.architectures[architecture],
-                feature_cfg={**self.feature_cfg, **(feature_cfg or {})},
-                pretrained_filter_fn=self._load(self.pretrained_filter) if self.pretrained_filter else None,
-                pruned=self.pruned_shapes(architecture),
-                **options,
-            )
-
-        construct.__name__ = construct.__qualname__ = architecture
-        construct.__module__ = self.package
-        construct.__doc__ = f"Build {architecture}; options as `zoo_core.create_model` takes them."
-        return construct
+        if taken := sorted(_OF_THE_FAMILY & set(options)):
+            raise OptionError(f"{architecture} has no option {taken[0]!r}: its family decides that")
+        if feature_cfg is not None and not isinstance(feature_cfg, Mapping):
+            raise OptionError(f"feature_cfg {feature_cfg!r}: expected a dict of options of the feature wrapper")
+        if feature_cfg is not None and not options.get("features_only"):
+            raise OptionError(f"{architecture}: feature_cfg needs features_only=True")
+        return build_model_with_cfg(
+            self.network_class,
+            architecture,
+            pretrained,
+            default_cfg=self.default_cfg(architecture),
+            model_cfg=self.architectures[architecture],
+            feature_cfg={**self.feature_cfg, **(feature_cfg or {})},
+            pretrained_filter_fn=self._load(self.pretrained_filter) if self.pretrained_filter else None,
+            pruned=self.pruned_shapes(architecture),
+            **options,
+        )
 
     def _load(self, reference: str) -> Any:
         """Import what ``module:attribute`` names. A failure is said to be the plugin's."""
         distribution = normalize_distribution(self.package.partition(".")[0])
         return import_object(reference, distribution, f"plugin {distribution} (family {self.name!r})")
+
+
+@cache
+def constructor_of(build: Callable[..., nn.Module], package: str, architecture: str) -> Callable[..., nn.Module]:
+    """Return ``build(architecture, ...)`` as a function of a package, named `architecture`."""
+
+    def construct(pretrained: bool = False, **options: Any) -> nn.Module:
+        return build(architecture, pretrained, **options)
+
+    construct.__name__ = construct.__qualname__ = architecture
+    construct.__module__ = package
+    construct.__doc__ = f"Build {architecture}; options as `zoo_core.create_model` takes them."
+    return construct
 
 
 _OF_THE_FAMILY = frozenset({"model_cls", "variant", "default_cfg", "model_cfg", "pretrained_filter_fn", "pruned"})

@@ -121,6 +121,9 @@ print(Bottleneck.expansion, issubclass(Mine, ResNet), issubclass(torch.nn.Conv2d
 import zoo_core.compat.timm as timm
 from zoo_core.compat.timm.models.resnet import BasicBlock, ResNet
 assert isinstance(timm.create_model("resnet10t"), ResNet)
+classes = {"densenet121": "DenseNet", "cs3darknet_s": "CspNet"}
+for name, kind in (classes | {"xception41": "XceptionAligned", "legacy_xception": "Xception"}).items():
+    assert isinstance(timm.create_model(name, device="meta"), getattr(timm.models, kind)), name
 try:
     ResNet(BasicBlock, [1, 1, 1, 1])
 except TypeError as error:

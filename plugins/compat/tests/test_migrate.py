@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from zoo_compat.migrate import rewritten, uses_in
+from zoo_core import registry
 from zoo_core.cli.main import main
 
 if TYPE_CHECKING:
@@ -51,6 +52,47 @@ def test_every_use_is_found_and_judged(script: Path) -> None:
         (9, "timm.models.create_model"): "works",
         (10, "timm.data.resolve_data_config"): "compat",
         (11, "timm.data.create_loader"): "timm",
+    }
+
+
+CLASSES = """\
+from timm.models.resnet import Bottleneck, ResNet, resnet50
+from timm.models.xception import Xception as Net
+from timm.models.vision_transformer import VisionTransformer
+from timm.models import DenseNet, resnet
+
+class Mine(DenseNet):
+    expansion = resnet.Bottleneck(64, 16).expansion
+
+print(isinstance(net, resnet.ResNet))
+print(ResNet(Bottleneck, [1, 1, 1, 1]), VisionTransformer(), resnet50(True))
+"""
+
+
+@pytest.mark.parametrize("bridged", [True, False])
+def test_classes_of_networks_say_who_may_build_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bridged: bool
+) -> None:
+    path = tmp_path / "classes.py"
+    path.write_text(CLASSES)
+    if not bridged:
+        plugins = [plugin for plugin in registry.plugins() if plugin.distribution != "zoo-timm"]
+        monkeypatch.setattr("zoo_compat.migrate.plugins", lambda: plugins)
+    found = {(use.line, use.name.rpartition(".")[2]): use.status for use in uses_in(path)}
+    assert found == {
+        (1, "Bottleneck"): "compat",
+        (1, "ResNet"): "compat",
+        (1, "resnet50"): "compat",
+        (2, "Xception"): "compat",
+        (3, "VisionTransformer"): "compat" if bridged else "zoo-timm",
+        (4, "DenseNet"): "compat",
+        (4, "resnet"): "compat",
+        (6, "DenseNet"): "differs",
+        (7, "Bottleneck"): "differs",
+        (9, "ResNet"): "compat",
+        (10, "ResNet"): "differs",
+        (10, "VisionTransformer"): "compat" if bridged else "zoo-timm",
+        (10, "resnet50"): "compat",
     }
 
 

@@ -186,6 +186,33 @@ def test_feature_maps_are_the_outputs_of_the_modules_named(name):
     assert len(zoo.create_model(f"zoo-torchvision/{name}", features_only=True, out_indices=(1, 2))(image)) == 2
 
 
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("vit_b_32", marks=pytest.mark.heavy), pytest.param("swin_t", marks=pytest.mark.heavy), "resnet18"],
+)
+def test_a_layout_is_a_matter_of_asking(name):
+    size = 64
+    options = {"image_size": size} if name.startswith("vit") else {}
+    torch.manual_seed(0)
+    plain = zoo.create_model(f"zoo-torchvision/{name}", features_only=True, out_indices=(0, -1), **options).eval()
+    image = torch.rand(1, 3, size, size)
+    nets = {}
+    for layout in ("NCHW", "NHWC", "NLC"):
+        nets[layout] = zoo.create_model(
+            f"zoo-torchvision/{name}", features_only=True, out_indices=(0, -1), output_fmt=layout, **options
+        ).eval()
+        nets[layout].load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        own, nchw, nhwc, tokens = plain(image), *(net(image) for net in nets.values())
+    for a, b, c in zip(nchw, nhwc, tokens, strict=True):
+        assert torch.equal(a, b.permute(0, 3, 1, 2))
+        assert torch.equal(a.flatten(2).transpose(1, 2), c)
+    first = {"vit_b_32": tokens, "swin_t": nhwc, "resnet18": nchw}[name][0]
+    assert torch.equal(own[0][:, 1:] if name == "vit_b_32" else own[0], first)
+    with pytest.raises(OptionError, match="output_fmt, state_dict_names need features_only"):
+        zoo.create_model(f"zoo-torchvision/{name}", output_fmt="NLC")
+
+
 def test_an_unknown_option_is_said():
     with pytest.raises(OptionError, match=r"resnet18 has no option 'norm_layr'. Did you mean 'norm_layer'"):
         zoo.create_model("zoo-torchvision/resnet18", norm_layr=torch.nn.Identity)

@@ -13,7 +13,7 @@ from torch import nn
 from zoo_core.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from zoo_core.config import PretrainedCfg
 
@@ -105,6 +105,23 @@ def split_options(
         model_cfg = dataclasses.replace(model_cfg, **changed)
     arguments = () if model_cfg is None else (model_cfg,)
     return arguments, {name: value for name, value in options.items() if name not in fields}
+
+
+def call_library(
+    architecture: str, make: Callable[..., nn.Module], known: Iterable[str], /, **options: Any
+) -> nn.Module:
+    """Call a constructor of another library, and say as Zoo does which option it does not have.
+
+    Raises:
+        OptionError: for such an option, with the nearest of `known`.
+    """
+    try:
+        return make(**options)
+    except TypeError as error:
+        name = str(error).partition("unexpected keyword argument '")[2].partition("'")[0]
+        if name not in options:
+            raise
+        raise OptionError(f"{architecture} has no option {name!r}{did_you_mean(name, known)}") from error
 
 
 def _fields(model_cfg: Any) -> set[str]:

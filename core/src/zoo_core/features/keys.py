@@ -8,6 +8,7 @@ Checkpoints of segmentation models and detectors have such keys.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -46,20 +47,27 @@ class Keyed(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def write_timms_keys(extractor: Keyed) -> None:
-    """Let an extractor's ``state_dict()`` have the keys of timm's wrapper of the same kind."""
-    extractor.register_state_dict_post_hook(_rename)  # type: ignore[no-untyped-call] # torch has no types for it
+def write_timms_keys(extractor: Keyed, *, by_default: bool) -> None:
+    """Let an extractor's ``state_dict()`` have the keys of timm's wrapper of the same kind.
 
-
-def _rename(extractor: Keyed, state_dict: dict[str, Any], prefix: str, _: Any) -> None:
+    `by_default` that is the architecture's in timm: by hooks where any map lies within a module,
+    wanted or not.
+    """
     info: FeatureInfo = extractor.feature_info  # type: ignore[assignment] # every wrapper's
+    modules = [row["module"] for row in info.info] if by_default else info.module_name()
+    rename = partial(_rename, by_hooks=any("." in module for module in modules))
+    extractor.register_state_dict_post_hook(rename)  # type: ignore[no-untyped-call] # torch has no types for it
+
+
+def _rename(extractor: Keyed, state_dict: dict[str, Any], prefix: str, _: Any, *, by_hooks: bool) -> None:
+    info: FeatureInfo = extractor.feature_info  # type: ignore[assignment] # as above
     within = [module.split(".")[0] for module in (row["module"] for row in info.info) if "." in module]
     sequences = {name for name, child in extractor.named_children() if isinstance(child, nn.Sequential)}
     own = [key for key in state_dict if key.startswith(prefix)]
     for key in own:
         name = key.removeprefix(prefix)
         if extractor.feature_timms_prefix in ("", "body."):
-            name = _reached(name, sequences) if sequences & {*within} else _held(name, extractor, bool(within))
+            name = _reached(name, sequences) if sequences & {*within} else _held(name, extractor, by_hooks)
         else:
             name = extractor.feature_timms_prefix + name
         state_dict[prefix + name] = state_dict.pop(key)
@@ -71,9 +79,9 @@ def _reached(name: str, sequences: set[str]) -> str:
     return f"{first}_{rest}" if first in sequences else name
 
 
-def _held(name: str, extractor: Keyed, within: bool) -> str:
-    """Return a key below a wrapper that keeps the network whole, if maps lie within modules."""
-    return f"body.{name}" if within or extractor.feature_timms_prefix else name
+def _held(name: str, extractor: Keyed, by_hooks: bool) -> str:
+    """Return a key below a wrapper that keeps the network whole, as timm's by hooks does."""
+    return f"body.{name}" if by_hooks or extractor.feature_timms_prefix else name
 
 
 def _by_letters(names: Iterable[str]) -> dict[str, str]:

@@ -66,7 +66,8 @@ def wrap_features(net: nn.Module, feature_cfg: Mapping[str, Any]) -> nn.Module:
         FeatureError: for feature maps or a format that the network does not have.
     """
     options = {key: value for key, value in feature_cfg.items() if value is not None}
-    wrapper = options.pop("feature_cls", None) or _default_wrapper(net)
+    asked = options.pop("feature_cls", None)
+    wrapper = asked or _default_wrapper(net)
     if isinstance(wrapper, str):
         if wrapper not in WRAPPERS:
             known = ", ".join(map(repr, WRAPPERS))
@@ -88,7 +89,7 @@ def wrap_features(net: nn.Module, feature_cfg: Mapping[str, Any]) -> nn.Module:
     if names == "timm":
         if not isinstance(wrapped, Keyed):
             raise OptionError(f"state_dict_names: {wrapper.__name__} has keys of its own")
-        write_timms_keys(wrapped)
+        write_timms_keys(wrapped, by_default=asked is None)
     return wrapped
 
 

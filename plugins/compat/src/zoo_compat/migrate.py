@@ -8,15 +8,16 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
+import re
 import tempfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from zoo_core.errors import ZooError
-from zoo_core.registry import is_model
+from zoo_core.registry import is_model, plugins
 
-from zoo_compat.paths import PREFIX, PROVIDERS, canonical
+from zoo_compat.paths import NETWORKS, PREFIX, PROVIDERS, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,7 @@ MEANINGS = {
     COMPAT: "zoo_core.compat.timm serves it",
     DIFFERS: "zoo_core.compat.timm serves it, with a difference",
     TIMM: "taken from an installed timm: Zoo has none of its own",
-    BRIDGE: "a model that no installed plugin offers: pip install zoo-timm",
+    BRIDGE: "a model or its module that no installed plugin offers: pip install zoo-timm",
     UNREAD: "no Python that can be read",
 }
 """How a use fares, and what that means."""
@@ -47,6 +48,9 @@ _DIFFERENCES = {
     "timm.data.create_transform": "for evaluation; with is_training=True timm's own",
     "timm.models.checkpoint_seq": "without re-entrance, unless asked for",
 }
+
+_OF_A_MODEL = re.compile(r"timm\.models\.([a-z]\w+)\.\w")
+_BUILT = "isinstance takes Zoo's networks, too; building or deriving it takes an installed timm's class"
 
 
 class Use(NamedTuple):
@@ -119,16 +123,25 @@ class _Finder(ast.NodeVisitor):
         else:
             self.generic_visit(node)
 
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        """``class Mine(ResNet)``."""
+        for base in node.bases:
+            if name := self._dotted(base):
+                self._add(base, name, built=True)
+        for part in (*node.decorator_list, *node.keywords, *node.body):
+            self.visit(part)
+
     def visit_Call(self, node: ast.Call) -> None:
         """``create_model("...")``: also the name of the model."""
         name = self._dotted(node.func) or ""
-        if name and isinstance(node.func, ast.Name):
-            self._add(node, name)
+        if name:
+            self._add(node, name, built=True)
         if name.endswith(".create_model") and node.args:
             first = node.args[0]
             if isinstance(first, ast.Constant) and isinstance(first.value, str) and not _is_known(first.value):
                 self.uses.append(Use(self.path, first.lineno, first.value, BRIDGE))
-        self.generic_visit(node)
+        for part in (*([] if name else [node.func]), *node.args, *node.keywords):
+            self.visit(part)
 
     def _dotted(self, node: ast.AST) -> str | None:
         parts: list[str] = []
@@ -139,8 +152,8 @@ class _Finder(ast.NodeVisitor):
             return ".".join([known, *reversed(parts)])
         return None
 
-    def _add(self, node: ast.AST, name: str) -> None:
-        status, note = status_of(name)
+    def _add(self, node: ast.AST, name: str, *, built: bool = False) -> None:
+        status, note = (DIFFERS, _BUILT) if built and _is_networks_class(name) else status_of(name)
         self.uses.append(Use(self.path, getattr(node, "lineno", 1), name, status, note))
 
 
@@ -152,13 +165,25 @@ def status_of(name: str) -> tuple[str, str]:
     if canonical(name) or name == "timm":
         return COMPAT, ""
     if not (served := canonical(module)):
+        if of_a_model := _OF_A_MODEL.match(name):
+            offered = is_model(of_a_model[1]) or any(plugin.distribution == BRIDGE for plugin in plugins())
+            return (COMPAT, "") if offered else (BRIDGE, "")
         module, _, last = module.rpartition(".")  # an attribute of a class, or of a module of timm's
         served = canonical(module)
+    if served in ("timm.models", *NETWORKS) and last.islower() and _is_known(last):
+        return COMPAT, ""  # an architecture's constructor
     if served and (last == "*" or last in _served_names(served)):
         if note := _DIFFERENCES.get(f"{served}.{last}"):
             return DIFFERS, note
         return (WORKS, "") if last in zoo_core.__all__ and last != "__version__" else (COMPAT, "")
     return TIMM, ""
+
+
+def _is_networks_class(name: str) -> bool:
+    module, _, last = name.rpartition(".")
+    served = canonical(module)
+    modules = NETWORKS if served == "timm.models" else {served} & NETWORKS.keys()
+    return last[:1].isupper() and any(last in _served_names(one) for one in modules)
 
 
 @cache

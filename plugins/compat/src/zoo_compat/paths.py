@@ -8,8 +8,8 @@ PREFIX = "zoo_core.compat.timm"
 NETWORKS: dict[str, tuple[str, ...]] = {
     "timm.models.resnet": ("zoo_resnet", "zoo_resnet.model", "zoo_resnet.blocks"),
     "timm.models.densenet": ("zoo_densenet", "zoo_densenet.model", "zoo_densenet.blocks"),
-    "timm.models.xception": ("zoo_xception", "zoo_xception.legacy"),
-    "timm.models.xception_aligned": ("zoo_xception", "zoo_xception.model"),
+    "timm.models.xception": ("zoo_xception", "zoo_xception.legacy.model", "zoo_xception.legacy.blocks"),
+    "timm.models.xception_aligned": ("zoo_xception", "zoo_xception.model", "zoo_xception.blocks"),
     "timm.models.cspnet": ("zoo_cspnet", "zoo_cspnet.model", "zoo_cspnet.blocks"),
 }
 """Modules of timm with networks, to the modules that have their names."""

@@ -7,6 +7,7 @@ vit_base_patch16_224``. Importing this imports neither torch nor timm.
 from collections.abc import Callable
 from typing import Any
 
+from zoo_core.family import constructor_of
 from zoo_core.registry import is_model, plugins
 
 __version__ = "0.1.0"
@@ -17,9 +18,9 @@ DISTRIBUTION = "zoo-timm"
 def __getattr__(name: str) -> Callable[..., Any]:
     if name.startswith("_") or not is_model(f"{DISTRIBUTION}/{name}"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from zoo_timm.construct import constructor
+    from zoo_timm.construct import build
 
-    return constructor(name)
+    return constructor_of(build, __name__, name)
 
 
 def __dir__() -> list[str]:

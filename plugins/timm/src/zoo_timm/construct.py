@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from zoo_core.building.build import describe
 from zoo_core.building.materialise import building, complete
-from zoo_core.building.options import resolve_dtype
+from zoo_core.building.options import call_library, resolve_dtype
 from zoo_core.building.resolve import default_cfg_for_features, resolve_default_cfg
-from zoo_core.errors import FeatureError, OptionError, WeightsError, did_you_mean
+from zoo_core.errors import FeatureError, OptionError, WeightsError
 from zoo_core.registry import find_model, find_pretrained_cfg
 
 from zoo_timm.weights import loading
@@ -23,24 +21,10 @@ if TYPE_CHECKING:
     from torch import nn
     from zoo_core.config import PretrainedCfg
 
-_UNKNOWN = re.compile(r"unexpected keyword argument '(\w+)'")
-_OF_FEATURES = ("out_indices", "feature_cls", "output_fmt")
+_OF_FEATURES = ("out_indices", "feature_cls", "output_fmt", "state_dict_names")
 _COMMON = ("num_classes", "in_chans", "global_pool", "drop_rate", "drop_path_rate", "img_size", "features_only")
 _FORMATS = ("NCHW", "NHWC", "NCL", "NLC")
 _ZOOS_OWN = frozenset({"sha256", "size", "metrics"})  # fields that timm's config has not
-
-
-@cache
-def constructor(architecture: str) -> Callable[..., nn.Module]:
-    """Return the function that builds an architecture, with the options of `build`."""
-
-    def construct(pretrained: bool = False, **options: Any) -> nn.Module:
-        return build(architecture, pretrained, **options)
-
-    construct.__name__ = construct.__qualname__ = architecture
-    construct.__module__ = "zoo_timm"
-    construct.__doc__ = f"Build timm's {architecture}; options as `zoo_core.create_model` takes them."
-    return construct
 
 
 def build(
@@ -67,7 +51,8 @@ def build(
         device: of the model.
         dtype: of its floating-point tensors.
         options: timm's, as ``timm.create_model`` takes them: ``features_only=True`` yields timm's
-            own wrapper of feature maps, for which ``output_fmt`` chooses another layout.
+            own wrapper of feature maps, with timm's keys, for which ``output_fmt`` chooses another
+            layout.
 
     Raises:
         OptionError: for an option that the architecture does not have.
@@ -81,9 +66,10 @@ def build(
     options = {key: value for key, value in options.items() if value is not None}
     from timm.models import model_entrypoint
 
-    make: Any = model_entrypoint(architecture)
+    make = model_entrypoint(architecture)
     with building(device) as deferral, loading(cfg, cache_dir=cache_dir, mmap=mmap, give=deferral.give):
-        model: nn.Module = _made(architecture, make, pretrained, timms_config(cfg), options)
+        given: dict[str, Any] = {"pretrained": pretrained, "pretrained_cfg": timms_config(cfg)}
+        model = call_library(architecture, make, _COMMON, **given, **options)
     complete(model, deferral, device, dtype)
     if options.get("features_only"):
         if layout:
@@ -106,7 +92,7 @@ def _published(architecture: str) -> PretrainedCfg | dict[str, Any]:
 
 
 def _layout(architecture: str, options: dict[str, Any]) -> str | None:
-    """Take the wanted layout of feature maps out of the options, and choose the wrapper for it.
+    """Take what timm lacks out of the options, and choose the wrapper for the wanted layout.
 
     timm's wrappers of single modules yield what those yield; the one by ``forward_intermediates``
     converts.
@@ -114,6 +100,8 @@ def _layout(architecture: str, options: dict[str, Any]) -> str | None:
     for name in _OF_FEATURES:
         if options.get(name) is not None and not options.get("features_only"):
             raise OptionError(f"{architecture}: {name} needs features_only=True")
+    if (names := options.pop("state_dict_names", None)) not in (None, "timm"):
+        raise OptionError(f"state_dict_names {names!r}: extractors of zoo-timm are timm's, with the keys of 'timm'")
     layout: str | None = options.pop("output_fmt", None)
     if layout is None:
         return None
@@ -122,17 +110,3 @@ def _layout(architecture: str, options: dict[str, Any]) -> str | None:
     if options.setdefault("feature_cls", "getter") != "getter":
         raise FeatureError(f"output_fmt {layout!r} needs feature_cls='getter', not {options['feature_cls']!r}")
     return layout
-
-
-def _made(
-    architecture: str, make: Callable[..., nn.Module], pretrained: bool, cfg: dict[str, Any], options: dict[str, Any]
-) -> nn.Module:
-    """Call timm's constructor. An option that its network does not have is said as Zoo does."""
-    try:
-        return make(pretrained=pretrained, pretrained_cfg=cfg, **options)
-    except TypeError as error:
-        unknown = _UNKNOWN.search(str(error))
-        if unknown is None or unknown[1] not in options:
-            raise
-        hint = did_you_mean(unknown[1], _COMMON)
-        raise OptionError(f"{architecture} has no option {unknown[1]!r}{hint}") from error

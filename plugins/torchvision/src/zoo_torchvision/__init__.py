@@ -7,6 +7,7 @@ vit_b_16``. Importing this imports neither torch nor torchvision.
 from collections.abc import Callable
 from typing import Any
 
+from zoo_core.family import constructor_of
 from zoo_core.registry import is_model, plugins
 
 __version__ = "0.1.0"
@@ -17,9 +18,9 @@ DISTRIBUTION = "zoo-torchvision"
 def __getattr__(name: str) -> Callable[..., Any]:
     if name.startswith("_") or not is_model(f"{DISTRIBUTION}/{name}"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from zoo_torchvision.construct import constructor
+    from zoo_torchvision.construct import build
 
-    return constructor(name)
+    return constructor_of(build, __name__, name)
 
 
 def __dir__() -> list[str]:

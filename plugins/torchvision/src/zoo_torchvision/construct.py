@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache, partial
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 from zoo_core.building.build import describe, load_weights, wrap
 from zoo_core.building.materialise import building, complete
-from zoo_core.building.options import resolve_dtype
+from zoo_core.building.options import call_library, resolve_dtype
 from zoo_core.building.resolve import resolve_default_cfg
-from zoo_core.errors import OptionError, did_you_mean
+from zoo_core.errors import OptionError
 from zoo_core.registry import find_model, find_pretrained_cfg
 
 from zoo_torchvision.traits import converter_of, options_of
@@ -25,19 +25,6 @@ if TYPE_CHECKING:
 _COMMON = ("num_classes", "in_chans", "dropout", "norm_layer", "features_only", "out_indices", "stochastic_depth_prob")
 
 
-@cache
-def constructor(architecture: str) -> Callable[..., nn.Module]:
-    """Return the function that builds an architecture, with the options of `build`."""
-
-    def construct(pretrained: bool = False, **options: Any) -> nn.Module:
-        return build(architecture, pretrained, **options)
-
-    construct.__name__ = construct.__qualname__ = architecture
-    construct.__module__ = "zoo_torchvision"
-    construct.__doc__ = f"Build torchvision's {architecture}; options as `zoo_core.create_model` takes them."
-    return construct
-
-
 def build(
     architecture: str,
     pretrained: bool = False,
@@ -49,6 +36,8 @@ def build(
     features_only: bool = False,
     out_indices: int | tuple[int, ...] | None = None,
     feature_cls: str | type[nn.Module] | None = None,
+    output_fmt: str | None = None,
+    state_dict_names: str | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     mmap: bool | None = None,
     device: torch.device | str | None = None,
@@ -67,6 +56,8 @@ def build(
         features_only: return a feature extractor.
         out_indices: indices of the maps that it yields.
         feature_cls: the wrapper that makes it.
+        output_fmt: the layout of its maps; by default what each module yields.
+        state_dict_names: "timm" gives its state dict the keys of timm's extractors.
         cache_dir: the folder of downloaded weights.
         mmap: map the weights' file instead of copying it; by default only files in caches.
         device: of the model.
@@ -80,38 +71,36 @@ def build(
     """
     found = find_model(f"zoo-torchvision/{architecture}")
     cfg = resolve_default_cfg(find_pretrained_cfg(found) or {}, pretrained_cfg, pretrained_cfg_overlay)
-    if not features_only and (out_indices is not None or feature_cls is not None):
-        raise OptionError(f"{architecture}: out_indices and feature_cls need features_only=True")
+    chosen: dict[str, Any] = {
+        "out_indices": out_indices,
+        "feature_cls": feature_cls,
+        "output_fmt": output_fmt,
+        "state_dict_names": state_dict_names,
+    }
+    if not features_only and any(value is not None for value in chosen.values()):
+        raise OptionError(f"{architecture}: {', '.join(chosen)} need features_only=True")
     dtype = resolve_dtype(dtype)
     classes = cfg.num_classes if num_classes is None else _count("num_classes", num_classes, 1)
     channels = cfg.input_size[0] if in_chans is None else _count("in_chans", in_chans, 1)
     own = options_of(architecture, cfg, pretrained) | options
+    from torchvision.models import get_model_builder
+
+    make = partial(get_model_builder(architecture), weights=None)
     with building(device) as deferral:
-        model = _made(architecture, {"num_classes": classes, **own})
+        model = call_library(architecture, make, _COMMON, num_classes=classes, **own)
         if channels != 3:
             _set_channels(model, str(cfg.first_conv), channels)
-        model.num_classes, model.feature_info = classes, _maps(found.manifest.facts.get(architecture, {}))  # type: ignore[assignment] # plain data
+        facts = found.manifest.facts.get(architecture, {})
+        model.num_classes, model.feature_info = classes, _maps(facts, known_layouts=output_fmt is not None)  # type: ignore[assignment] # plain data
+        if output_fmt is not None:
+            model.num_prefix_tokens = int(hasattr(model, "class_token"))  # type: ignore[assignment] # as above
         cfg = describe(model, cfg)
         if pretrained:
             convert = converter_of(model)
             give = deferral.give
             load_weights(model, architecture, cfg, filter_fn=convert, cache_dir=cache_dir, mmap=mmap, give=give)
     complete(model, deferral, device, dtype)
-    return wrap(model, out_indices=out_indices, feature_cls=feature_cls) if features_only else model
-
-
-def _made(architecture: str, options: dict[str, Any]) -> nn.Module:
-    """Call torchvision's constructor. An option that its network does not have is said."""
-    from torchvision.models import get_model_builder
-
-    make = partial(get_model_builder(architecture), weights=None)
-    try:
-        return make(**options)
-    except TypeError as error:
-        name = str(error).partition("unexpected keyword argument '")[2].partition("'")[0]
-        if name not in options:
-            raise
-        raise OptionError(f"{architecture} has no option {name!r}{did_you_mean(name, _COMMON)}") from error
+    return wrap(model, **chosen) if features_only else model
 
 
 def _set_channels(model: nn.Module, name: str, channels: int) -> None:
@@ -122,13 +111,20 @@ def _set_channels(model: nn.Module, name: str, channels: int) -> None:
     model.set_submodule(name, nn.Conv2d(channels, bias=old.bias is not None, **options))
 
 
-def _maps(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the table of feature maps that the facts of an architecture name."""
+def _maps(facts: Mapping[str, Any], *, known_layouts: bool) -> list[dict[str, Any]]:
+    """Return the table of feature maps that the facts of an architecture name.
+
+    A wrapper leaves maps as they are unless it knows their layouts.
+    """
     columns = (facts.get(column, ()) for column in ("channels", "reductions", "modules"))
-    return [
+    rows = [
         {"num_chs": channels, "reduction": reduction, "module": module}
         for channels, reduction, module in zip(*columns, strict=True)
     ]
+    if known_layouts and (layouts := facts.get("layouts")):
+        for index, row in enumerate(rows):
+            row["layout"] = layouts if isinstance(layouts, str) else layouts[index]
+    return rows
 
 
 def _count(name: str, count: object, least: int) -> int:

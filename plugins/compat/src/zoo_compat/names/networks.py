@@ -6,6 +6,7 @@ from typing import Any
 
 from zoo_compat.facade import facade
 
+__all__ = ["CspNet", "DenseNet", "ResNet", "Xception", "XceptionAligned"]  # noqa: F822 - by __getattr__
 _NETWORKS = {
     "ResNet": "resnet",
     "DenseNet": "densenet",

@@ -125,6 +125,8 @@ def peer_of(library: str, name: str) -> nn.Module:
     if library not in PEERS:
         raise OptionError(f"unknown peer {library!r}; there is {', '.join(PEERS)}")
     architecture = name.rpartition("/")[2].partition(".")[0]
+    if ":" in name:  # of a repository, whose config names it
+        architecture = zoo_core.describe(name).architecture
     try:
         import timm
     except ImportError as error:

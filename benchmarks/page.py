@@ -109,7 +109,11 @@ def overview(results: dict[str, Result], rows: list[tuple[str, str, Row, str]]) 
         )
         for what, name, row, peer in rows
     ]
-    used = "\n".join(dict.fromkeys(setup(results[name]) for _, name, _, _ in rows))
+    alike: dict[str, Result] = {}
+    for _, name, row, _ in rows:
+        where = json.dumps([results[name][key] for key in ("date", "machine", "versions")])
+        alike.setdefault(where, {**results[name], "rows": []})["rows"].append(row)
+    used = "\n".join(map(setup, alike.values()))
     return f"{table(('what', 'Zoo', 'beside', 'times less'), lines)}\n{used}\n"
 
 
@@ -159,11 +163,11 @@ def switches(result: Result) -> str:
 
 def setup(result: Result) -> str:
     """Where and with what it was measured, as a sentence."""
-    machine, rounds = result["machine"], max(row["rounds"] for row in result["rows"])
+    machine, rounds = result["machine"], sorted({row["rounds"] for row in result["rows"]})
     beside = [one for name, more in BESIDE.items() if f"/{name}.py" in result["command"] for one in more]
     packages = [f"{name} {result['versions'][name]}" for name in (*PEERS, *beside) if name in result["versions"]]
     place = f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}"
-    turns = "1 round" if rounds == 1 else f"{rounds} rounds"
+    turns = "1 round" if rounds == [1] else f"{' to '.join(map(str, dict.fromkeys((rounds[0], rounds[-1]))))} rounds"
     packages.insert(0, f"Python {result['versions']['python']}")
     sentence = f"Measured on {result['date']} in {turns}: {place}, {', '.join(packages)}."
     return textwrap.fill(sentence, 120, break_on_hyphens=False)

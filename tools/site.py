@@ -209,7 +209,7 @@ def architecture(one: Description, parity: str | None) -> str:
         f"# {one.architecture}\n",
         f"```python\nimport zoo_core as zoo\n\n"
         f'net = zoo.create_model("{one.architecture}"{options or ", pretrained=True"})\n```\n',
-        table(("", ""), [row for row in facts if row[1]]),
+        table(("property", "value"), [row for row in facts if row[1]]),
         "## Feature maps\n\nChannels, and input size over map size.\n",
         table(("map", "module", "channels", "reduction", "layout"), maps),
     ]

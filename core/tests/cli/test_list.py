@@ -58,6 +58,13 @@ def test_long_as_json_has_every_fact(capsys: Capture) -> None:
     assert row["results"] == [{"image_size": 100, "top1": 75, "top5": None}]
 
 
+def test_patterns_choose_among_families(capsys: Capture) -> None:
+    (first, *_) = every = lines(capsys, "--families")
+    assert every == lines(capsys, "--families", "*")
+    assert lines(capsys, "--families", f"{first[:-1]}?") == [first]
+    assert lines(capsys, "--families", "no*family", code=1) == []
+
+
 def test_nothing_that_fits_is_said(capsys: Capture) -> None:
     assert main(["list", "--min-top1", "99"]) == 1
     assert capsys.readouterr().err == "zoo: no model matches; `zoo plugins` shows what is installed\n"

@@ -3,13 +3,14 @@ installed."""
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
 
 import pytest
-from zoo_core.cli.output import print_fields, print_table
+from zoo_core.cli.output import print_fields, print_table, watched
 
 LONG = "a_very_long_name_" * 10
 
@@ -102,3 +103,14 @@ def test_a_narrow_terminal_goes_without_what_matters_least(
 
 def test_names_wider_than_the_terminal_stay_whole(environment: dict[str, str]) -> None:
     assert LONG in on_a_terminal(PROGRAM, environment, 40)
+
+
+@pytest.mark.parametrize(("terminal", "shown", "bar"), [(True, True, True), (True, False, False), (False, True, False)])
+def test_what_takes_long_has_a_bar_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, shown: bool, bar: bool
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal)
+    monkeypatch.setattr("sys.stderr", stream)
+    assert list(watched(["a", "b"], "verify", shown=shown)) == ["a", "b"]
+    assert ("verify:   0%" in stream.getvalue()) is bar

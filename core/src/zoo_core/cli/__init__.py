@@ -2,4 +2,5 @@
 
 - `main` dispatches to the built-in `commands` and to `plugin_commands`; the `parser` is common.
 - `output` prints tables and JSON; `terminal` escapes what would steer a terminal.
+- `checkpoint` creates models with weights of the user's own.
 """

@@ -10,12 +10,14 @@ import json
 import math
 import sys
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoo_core.cli.terminal import Guarded, escaped, escaped_json, output
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+_T = TypeVar("_T")
 
 
 def print_json(value: Any) -> None:
@@ -57,6 +59,13 @@ def print_fields(fields: Sequence[tuple[str, object]], *, title: str | None = No
     """Print named values, one per line, without None and empty values."""
     shown = [(name, value) for name, value in fields if value not in (None, "", (), [], {})]
     print_table(("", ""), shown, title=title)
+
+
+def watched(items: Sequence[_T], what: str, *, shown: bool = True) -> Iterator[_T]:
+    """Yield items under a bar on stderr, where that is a terminal and it is to be `shown`."""
+    from tqdm import tqdm
+
+    yield from tqdm(items, desc=what, disable=None if shown else True, leave=False, dynamic_ncols=True)
 
 
 def format_bytes(count: float) -> str:

@@ -14,9 +14,11 @@ from zoo_core.errors import WeightsError
 from zoo_core.weights.fetch import fetch_weights
 
 
-def test_a_cut_connection_goes_on_where_it_was(server: Server, large: bytes) -> None:
+def test_a_cut_connection_goes_on_where_it_was(server: Server, large: bytes, caplog: pytest.LogCaptureFixture) -> None:
     url = server.add(named(large), large, etag='"1"', cuts=[2_000_000, 3_000_000])
     assert fetch_weights(PretrainedCfg(url=url)).read_bytes() == large
+    retries = [record.getMessage() for record in caplog.records if "trying again in" in record.getMessage()]
+    assert len(retries) == 2  # which users see on stderr
     first, second, third = server.log
     assert "Range" not in first.headers
     assert second.headers["If-Range"] == '"1"'

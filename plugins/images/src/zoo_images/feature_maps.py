@@ -15,6 +15,7 @@ import zoo_core
 from torch import Tensor, nn
 from zoo_core.cli.parser import foreign_code
 from zoo_core.config import PretrainedCfg
+from zoo_core.errors import OptionError
 
 from zoo_images.transform import crop_image, normalise, open_image
 
@@ -63,6 +64,17 @@ def config_of(net: nn.Module, input_size: tuple[int, int] | None = None) -> Pret
     return config if input_size is None else config.overlaid({"input_size": (channels, *input_size)})
 
 
+def weights_of(checkpoint: str | None, *, random: bool) -> dict[str, Any]:
+    """The options of `zoo_core.create_model` for a file of weights, random or pretrained ones.
+
+    Raises:
+        OptionError: for random weights of a file.
+    """
+    if checkpoint and random:
+        raise OptionError(f"weights are either random or those of {checkpoint!r}")
+    return {"checkpoint_path": checkpoint} if checkpoint else {"pretrained": not random}
+
+
 def extract_maps(
     name: str,
     images: Sequence[str],
@@ -70,6 +82,7 @@ def extract_maps(
     out_indices: Sequence[int] | None = None,
     random: bool = False,
     input_size: tuple[int, int] | None = None,
+    checkpoint: str | None = None,
 ) -> Extraction:
     """Create the model `name` as a feature extractor, and run every image through it.
 
@@ -79,14 +92,17 @@ def extract_maps(
         out_indices: indices of the maps; None for all.
         random: use seeded random weights instead of pretrained ones.
         input_size: height and width in pixels, instead of those of the default config.
+        checkpoint: a file of weights of the caller's own, instead of the pretrained ones.
 
     Raises:
+        OptionError: for random weights of a file.
         ZooError: for a model, map or image that does not exist, or a model without weights.
     """
     opened = [open_image(image) for image in images]  # first, so that a wrong path costs no download
     torch.manual_seed(0)
     with foreign_code(f"cannot create {name!r}"):
-        net = zoo_core.create_model(name, pretrained=not random, features_only=True, out_indices=out_indices).eval()
+        options = {**weights_of(checkpoint, random=random), "features_only": True, "out_indices": out_indices}
+        net = zoo_core.create_model(name, **options).eval()
     cfg = config_of(net, input_size)
     inputs = [crop_image(image, cfg) for image in opened]
     size = " x ".join(map(str, cfg.input_size))
@@ -94,7 +110,7 @@ def extract_maps(
         maps = [net(normalise(image, cfg).unsqueeze(0)) for image in inputs]
     return Extraction(
         model=name,
-        weights="random" if random else cfg.tag or "pretrained",
+        weights="random" if random else checkpoint or cfg.tag or "pretrained",
         images=list(images),
         inputs=inputs,
         info=net.feature_info.get_dicts(),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
+import zoo_core
 from commands import run_command
 from PIL import Image
+from safetensors.torch import save_file
 
 if TYPE_CHECKING:
     import subprocess
-    from pathlib import Path
 
 MODEL = "test_resnet.digits"
 
@@ -91,3 +94,34 @@ def test_mistakes_are_one_line(photos: Path, tmp_path: Path) -> None:
         assert line.startswith("zoo: error: "), argv
         assert message in line, argv
         assert not (tmp_path / "o").exists(), argv
+
+
+def test_a_checkpoint_of_ones_own_is_run(tmp_path: Path) -> None:
+    weights = dict(zoo_core.create_model(MODEL, pretrained=True).state_dict())
+    for name in ("fc.weight", "fc.bias"):
+        weights[name] = weights[name][[3, 8]].clone()  # a classifier of two classes
+    save_file(weights, tmp_path / "own.safetensors")
+    (tmp_path / "photos").mkdir()
+    shutil.copy(Path(__file__).parents[4] / "docs/pictures/digit-8.png", tmp_path / "photos/8.png")
+    own = ("--checkpoint", "own.safetensors", "--json")
+    (image,) = json.loads(zoo("classify", MODEL, "photos/8.png", *own, cwd=tmp_path).stdout)["images"]
+    assert [(each["label"], each["index"]) for each in image["classes"]] == [("class 1", 1), ("class 0", 0)]
+
+    told = json.loads(zoo("features", MODEL, "photos/8.png", *own, cwd=tmp_path).stdout)
+    assert told["weights"] == "own.safetensors"
+    usual = json.loads(zoo("features", MODEL, "photos/8.png", "--json", cwd=tmp_path).stdout)
+    assert told["maps"] == usual["maps"]
+
+    for output, options in (("own", own), ("usual", ["--json"])):
+        assert zoo("extract", "photos", "--model", MODEL, "--output", output, *options, cwd=tmp_path).returncode == 0
+    vectors = [
+        pq.read_table(tmp_path / output / "features").column("pooled").to_pylist() for output in ("own", "usual")
+    ]
+    assert vectors[0] == vectors[1]
+    assert zoo("verify", "own", cwd=tmp_path).returncode == 0
+
+    both = zoo("extract", "photos", "--model", MODEL, "--output", "both", "--random", *own, cwd=tmp_path)
+    assert (both.returncode, both.stderr) == (
+        2,
+        "zoo: error: weights are either random or those of 'own.safetensors'\n",
+    )

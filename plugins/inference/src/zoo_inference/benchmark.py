@@ -11,6 +11,7 @@ import torch
 import zoo_core
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
+from zoo_core.cli.output import watched
 from zoo_core.errors import OptionError, ZooError
 
 from zoo_inference.cost import cost_of, peak_bytes
@@ -74,6 +75,7 @@ def bench(
     budget_s: float = 60.0,
     device: str = "cpu",
     seconds: float = 5.0,
+    progress: bool = False,
 ) -> list[Measurement]:
     """Measure a model, in turns with its peer and its optimised self.
 
@@ -87,6 +89,7 @@ def bench(
         budget_s: of the search for each batch and size.
         device: where the networks run.
         seconds: for each comparison, about.
+        progress: show a bar on stderr, where that is a terminal.
 
     Raises:
         OptionError: for an unknown peer.
@@ -95,20 +98,20 @@ def bench(
     model = zoo_core.create_model(name, device=device).eval()
     peer = None if compare is None else peer_of(compare, name).to(device).eval()
     found: list[Measurement] = []
-    for size in sizes or [example_size(model)]:
-        for batch in batches:
-            example = example_of(model, batch, size)
-            nets = {ZOO: model, **({compare: peer} if compare and peer is not None else {})}
-            engine = None
-            if optimize:
-                fast = search(model, example, backends="auto" if optimize is True else optimize, budget_s=budget_s)
-                nets, engine = {OPTIMIZED: fast, **nets}, fast.report.chosen
-            cost = cost_of(model, tuple(example.shape[1:]))
-            facts = {"model": name, "batch": batch, "size": size, **dataclasses.asdict(cost)}
-            found += _compared(facts, _forwards(nets, example), "inference", compare, engine, device, seconds)
-            if training:
-                plain = {who: net for who, net in nets.items() if who != OPTIMIZED}
-                found += _compared(facts, _steps(plain, example), "training", compare, None, device, seconds)
+    inputs = [(size, batch) for size in sizes or [example_size(model)] for batch in batches]
+    for size, batch in watched(inputs, name, shown=progress):
+        example = example_of(model, batch, size)
+        nets = {ZOO: model, **({compare: peer} if compare and peer is not None else {})}
+        engine = None
+        if optimize:
+            fast = search(model, example, backends="auto" if optimize is True else optimize, budget_s=budget_s)
+            nets, engine = {OPTIMIZED: fast, **nets}, fast.report.chosen
+        cost = cost_of(model, tuple(example.shape[1:]))
+        facts = {"model": name, "batch": batch, "size": size, **dataclasses.asdict(cost)}
+        found += _compared(facts, _forwards(nets, example), "inference", compare, engine, device, seconds)
+        if training:
+            plain = {who: net for who, net in nets.items() if who != OPTIMIZED}
+            found += _compared(facts, _steps(plain, example), "training", compare, None, device, seconds)
     return found
 
 
@@ -122,6 +125,8 @@ def peer_of(library: str, name: str) -> nn.Module:
     if library not in PEERS:
         raise OptionError(f"unknown peer {library!r}; there is {', '.join(PEERS)}")
     architecture = name.rpartition("/")[2].partition(".")[0]
+    if ":" in name:  # of a repository, whose config names it
+        architecture = zoo_core.describe(name).architecture
     try:
         import timm
     except ImportError as error:

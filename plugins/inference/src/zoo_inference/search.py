@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from zoo_core.cli.output import watched
 from zoo_core.errors import OptionError
 
 from zoo_inference.check import largest_error, probes
@@ -33,6 +34,7 @@ def optimize(
     tolerance: float = 1e-4,
     backends: str | Iterable[str] = "auto",
     budget_s: float = 60.0,
+    progress: bool = False,
 ) -> Optimized:
     """Return the model with the fastest engine whose outputs are the model's, or as it is.
 
@@ -54,6 +56,7 @@ def optimize(
         backends: "auto", "torch" for PyTorch alone, or names of
             `zoo_inference.engines.table.ENGINES`; "bfloat16" and "float16" only so.
         budget_s: seconds after which no further engine is tried.
+        progress: show a bar on stderr, where that is a terminal.
 
     Raises:
         OptionError: for a model in training mode or with hooks, or an unknown backend.
@@ -64,7 +67,7 @@ def optimize(
     names = chosen_engines(backends, example.device.type, budget_s)
     with torch.inference_mode(False), torch.no_grad():
         search = _Search(model, example, tolerance, begin + budget_s)
-        for name in names:
+        for name in watched(names, "engines", shown=progress):
             search.try_engine(name)
         chosen = search.final(budget_s * _OF_FINAL)
     return search.optimized(chosen, time.perf_counter() - begin)

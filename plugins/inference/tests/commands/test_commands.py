@@ -8,7 +8,10 @@ from typing import Any
 
 import peers
 import pytest
+import torch
+import zoo_core
 import zoo_inference
+from safetensors.torch import save_file
 from zoo_core.cli.main import main
 
 BENCH = ("bench", "test_resnet", "--threads", "1", "--seconds", "0.05")
@@ -33,6 +36,16 @@ def test_optimize_says_what_was_tried_and_saves(capsys: pytest.CaptureFixture[st
     text = capsys.readouterr().out
     assert text.startswith("test_resnet.digits, 1 x 3 x 32 x 32")
     assert "times as fast as the model as given" in text
+
+
+def test_optimize_of_a_checkpoint_of_ones_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    net = zoo_core.create_model("test_resnet", num_classes=3).eval()
+    own, file = tmp_path / "own.safetensors", tmp_path / "fast.safetensors"
+    save_file(net.state_dict(), own)
+    words = ("optimize", "test_resnet", "--checkpoint", str(own), "--backends", "folded", "--budget", "5")
+    assert answer(capsys, *words, "--threads", "1", "--output", str(file))["attempts"]
+    images = torch.ones(1, 3, 32, 32)
+    torch.testing.assert_close(zoo_inference.load(file)(images), net(images), rtol=1e-3, atol=1e-3)
 
 
 def test_optimize_of_an_extractor_with_random_weights(capsys: pytest.CaptureFixture[str]) -> None:

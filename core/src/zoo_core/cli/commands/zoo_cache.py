@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.cli.output import format_bytes, print_json, print_table
+from zoo_core.cli.output import format_bytes, print_json, print_table, watched
 from zoo_core.cli.parser import add_json_option, examples, print_error
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
 def _verify(items: list[Item], *, as_json: bool) -> int:
     from zoo_core.weights.cache.inventory import damage, set_aside
 
-    found = [(item, damage(item)) for item in items if item.state in ("whole", "elsewhere")]
+    kept = [item for item in items if item.state in ("whole", "elsewhere")]
+    found = [(item, damage(item)) for item in watched(kept, "verify", shown=not as_json)]
     damaged = [(item, problem) for item, problem in found if problem]
     renamed = [set_aside(item) for item, _ in damaged]
     if as_json:

@@ -63,7 +63,10 @@ def run(args: argparse.Namespace) -> int:
     weights = args.pretrained or args.long or args.license or args.plot or args.sort == "top1"
     weights = bool(weights or args.min_top1 is not None)
     if args.families:
-        names = list_families()
+        from fnmatch import fnmatchcase
+
+        patterns = args.patterns or ["*"]
+        names = [name for name in list_families() if any(fnmatchcase(name, pattern) for pattern in patterns)]
     else:
         names = list_models(
             args.patterns,

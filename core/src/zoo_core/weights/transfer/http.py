@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from concurrent.futures import Future
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from requests import PreparedRequest, Response
 
+_log = logging.getLogger("zoo_core")
 TIMEOUT_S = (10.0, 60.0)
 """To connect, and between two packets."""
 ANSWER_S = 120.0
@@ -216,7 +218,9 @@ def retried(attempt: Callable[[], _T], url: str, name: str, size: Callable[[], i
                     f"{name}: {url} cannot be reached: {problem} ({failures} attempts). "
                     "Check the network and the proxy, or name a mirror with ZOO_MIRROR"
                 ) from problem
-            time.sleep(FIRST_BACKOFF_S * 2 ** (failures - 1) if problem.wait_s is None else problem.wait_s)
+            wait_s = FIRST_BACKOFF_S * 2 ** (failures - 1) if problem.wait_s is None else problem.wait_s
+            _log.warning("%s: %s; trying again in %.3g s", name, problem, wait_s)
+            time.sleep(wait_s)
 
 
 def _check_status(response: Response, url: str, name: str) -> None:

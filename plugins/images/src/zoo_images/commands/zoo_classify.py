@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.cli.checkpoint import add_checkpoint_option, create_with
 from zoo_core.cli.output import print_json, print_table
 from zoo_core.cli.parser import (
     add_input_size_option,
@@ -28,19 +29,21 @@ def add_parser(subparsers: Any) -> None:
         epilog=examples(
             "zoo classify test_resnet.digits digit.png",
             "zoo classify resnet50 *.jpg --top 3",
-            "zoo classify resnet50 photo.jpg --json",
+            "zoo classify resnet50 photo.jpg --checkpoint finetuned.safetensors --json",
         ),
     )
     add_model_argument(parser, help="the model, such as test_resnet.digits")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files")
     parser.add_argument("--top", type=positive, default=3, metavar="K", help="how many classes per image (default: 3)")
+    add_checkpoint_option(parser)
     add_input_size_option(parser)
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Classify, and print the most probable classes of each image."""
-    results = classify(args.name, args.images, top=args.top, input_size=args.input_size)
+    wanted = {"top": args.top, "input_size": args.input_size, "checkpoint": args.checkpoint}
+    results = classify(args.name, args.images, **wanted)
     if args.json:
         print_json({"model": args.name, "images": results})
         return 0
@@ -54,7 +57,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def classify(
-    name: str, images: list[str], *, top: int, input_size: tuple[int, int] | None = None
+    name: str,
+    images: list[str],
+    *,
+    top: int,
+    input_size: tuple[int, int] | None = None,
+    checkpoint: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return the `top` most probable classes of each image: index, label and probability.
 
@@ -70,7 +78,8 @@ def classify(
 
     opened = [open_image(image) for image in images]  # first, so that a wrong path costs no download
     with foreign_code(f"cannot create {name!r}"):
-        net = zoo_core.create_model(name, pretrained=True).eval()
+        net = create_with(name, checkpoint) if checkpoint else zoo_core.create_model(name, pretrained=True)
+    net.eval()
     cfg = config_of(net, input_size)
     if not cfg.num_classes:
         raise OptionError(f"the weights of {name!r} have no classes: use `zoo features`")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import BooleanOptionalAction
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.cli.checkpoint import add_checkpoint_option
 from zoo_core.cli.output import print_json, print_table
 from zoo_core.cli.parser import add_input_size_option, add_json_option, examples, positive
 
@@ -79,6 +80,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--preview", metavar="PICTURE", help="draw the images, and a map of their vectors: a .png file")
     parser.add_argument("--engine", default="local", help="local (default), or ray: on a cluster")
     parser.add_argument("--actors", type=positive, default=1, metavar="N", help="of Ray: processes that compute")
+    add_checkpoint_option(parser)
     add_input_size_option(parser)
     add_json_option(parser)
 
@@ -112,6 +114,7 @@ def run(args: argparse.Namespace) -> int:
         decoder=args.decoder,
         input_size=args.input_size,
         random=args.random,
+        checkpoint=args.checkpoint,
         threads=args.threads or (1 if args.workers is None else None),
         column=args.column,
         strict=args.strict,

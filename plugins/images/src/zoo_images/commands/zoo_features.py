@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.cli.checkpoint import add_checkpoint_option
 from zoo_core.cli.output import print_json, print_table
 from zoo_core.cli.parser import add_input_size_option, add_json_option, add_model_argument, examples
 from zoo_core.errors import WeightsError, ZooError
@@ -37,6 +38,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--save", type=Path, metavar="PICTURE", help="draw the maps beside the images: a .png file")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the maps as tensors: a .safetensors file")
     parser.add_argument("--random", action="store_true", help="random weights, seeded: shapes without a download")
+    add_checkpoint_option(parser)
     add_input_size_option(parser)
     add_json_option(parser)
 
@@ -48,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
     check_output(args.save, ".png")
     check_output(args.output, ".safetensors")
     wanted = {"out_indices": args.out_indices, "random": args.random, "input_size": args.input_size}
+    wanted["checkpoint"] = args.checkpoint
     try:
         result = extract_maps(args.name, args.images, **wanted)
     except WeightsError as error:

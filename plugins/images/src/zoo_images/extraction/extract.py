@@ -87,7 +87,8 @@ def extract(
         actors: processes of the cluster that compute.
         progress: show a progress bar on stderr.
         network: how the network is made and run, see `NetworkOptions`: ``device``, ``dtype``,
-            ``channels_last``, ``optimize``, ``input_size``, ``random``, ``threads``.
+            ``channels_last``, ``optimize``, ``input_size``, ``random``, ``checkpoint``,
+            ``threads``.
 
     Raises:
         OptionError: for a source or option that does not exist, or an output that was begun

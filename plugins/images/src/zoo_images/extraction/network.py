@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from zoo_core.cli.parser import foreign_code
 from zoo_core.errors import MissingExtraError, OptionError, did_you_mean
 
-from zoo_images.feature_maps import config_of
+from zoo_images.feature_maps import config_of, weights_of
 from zoo_images.transform import normalise_pixels
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class NetworkFields(TypedDict, total=False):
     """The fields of `NetworkOptions` that `zoo_images.extract` takes as arguments."""
 
     random: bool
+    checkpoint: str | None
     input_size: tuple[int, int] | None
     device: str
     dtype: str
@@ -51,6 +52,8 @@ class NetworkOptions:
     features: tuple[str, ...] = ("pooled",)
     random: bool = False
     """Seeded random weights instead of pretrained ones: to try things out."""
+    checkpoint: str | None = None
+    """A file of weights of the caller's own, instead of the pretrained ones."""
     input_size: tuple[int, int] | None = None
     """Height and width; None for the default config's."""
     device: str = "cpu"
@@ -88,7 +91,7 @@ class NetworkOptions:
                 name: tuple(each) if isinstance(each, list) else each for name, each in values.items()
             }
             options = cls(**fields)
-            texts = (options.model, options.device, options.dtype, *options.features)
+            texts = (options.model, options.device, options.dtype, options.checkpoint or "", *options.features)
             flags = (options.random, options.channels_last, options.optimize)
             counts = (*(options.input_size or ()), options.threads or 1)
             if not all(map(_is(str), texts)) or not all(map(_is(bool), flags)) or not all(map(_is(int), counts)):
@@ -128,7 +131,8 @@ class FeatureNetwork:
         self.threads = options.threads or torch.get_num_threads()
         torch.manual_seed(0)
         with foreign_code(f"cannot create {options.model!r}"):
-            net = zoo_core.create_model(options.model, pretrained=not options.random, num_classes=0)
+            weights = weights_of(options.checkpoint, random=options.random)
+            net: nn.Module = zoo_core.create_model(options.model, num_classes=0, **weights)
         self.cfg = config_of(net, options.input_size)
         self.weights_hash = hash_of_weights(net)
         self.features = _resolved(options.features, len(net.feature_info))  # type: ignore[arg-type]

@@ -83,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
                 budget_s=args.budget,
                 device=args.device,
                 seconds=args.seconds,
+                progress=not args.json,
             )
     missed = [row for row in rows if args.fail_below is not None and row.ratio and row.ratio.median < args.fail_below]
     if args.plot:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zoo_core.cli.checkpoint import add_checkpoint_option, create_with
 from zoo_core.cli.output import print_json, print_table
 from zoo_core.cli.parser import (
     add_input_size_option,
@@ -13,6 +14,7 @@ from zoo_core.cli.parser import (
     foreign_code,
     positive,
 )
+from zoo_core.errors import OptionError
 
 if TYPE_CHECKING:
     import argparse
@@ -42,6 +44,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--device", default="cpu", help="where the network runs: cpu (default), cuda")
     parser.add_argument("--random", action="store_true", help="random weights: speed without a download")
     parser.add_argument("--output", metavar="FILE", help="save the result: a .safetensors file")
+    add_checkpoint_option(parser)
     add_input_size_option(parser)
     add_json_option(parser)
 
@@ -58,13 +61,20 @@ def run(args: argparse.Namespace) -> int:
         check_output(args.output)
     if args.threads:
         torch.set_num_threads(args.threads)
-    options: dict[str, Any] = {"features_only": True} if args.features_only else {}
+    if args.checkpoint and args.random:
+        raise OptionError(f"weights are either random or those of {args.checkpoint!r}")
+    options: dict[str, Any] = {"device": args.device, **({"features_only": True} if args.features_only else {})}
     with foreign_code(f"cannot create {args.name!r}"):
-        model = zoo_core.create_model(args.name, pretrained=not args.random, device=args.device, **options).eval()
+        if args.checkpoint:
+            model = create_with(args.name, args.checkpoint, **options)
+        else:
+            model = zoo_core.create_model(args.name, pretrained=not args.random, **options)
+    model.eval()
     backends = args.backends[0] if args.backends in (["auto"], ["torch"]) else args.backends
     example = example_of(model, args.batch_size, args.input_size)
     with foreign_code(f"cannot run {args.name!r}"):
-        fast = optimize(model, example, tolerance=args.tolerance, backends=backends, budget_s=args.budget)
+        wanted = {"tolerance": args.tolerance, "backends": backends, "budget_s": args.budget}
+        fast = optimize(model, example, progress=not args.json, **wanted)
     if args.output:
         save(fast, args.output)
     if args.json:

@@ -29,7 +29,7 @@ heavy: $(VENV)/.dev  ## Run the tests that take minutes, such as full parity wit
 exhaustive: $(VENV)/.dev  ## Run the tests that take half an hour: every architecture of the bridged libraries, timm's own tests, and libraries that use timm
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m exhaustive
 
-stress: $(VENV)/.dev  ## Try hostile files, names, commands and servers at random, and write docs/security.md (long)
+stress: $(VENV)/.dev  ## Try hostile files, servers, names, plugins, disks and interruptions at random, and write docs/security.md (long)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests:core/tests $(BIN)/python -m stress --files 100000 --names 2000 --commands 1000 \
 		--transfers 875 --disks 1000 --clocks 500 --proxies 500 --plugins 100 --interrupts 105 --images 5000 \
 		--rounds 10000 --write

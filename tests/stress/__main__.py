@@ -24,7 +24,8 @@ BEGIN, END = "<!-- written by `make stress` -->", "<!-- end -->"
 PLACES = ("disks", "clocks", "proxies")
 KINDS = ("names", "commands", "transfers", *PLACES, "plugins", "interrupts", "images", "rounds", "files")
 AT_ONCE = 10_000
-"""Trials of one process; what a run that is broken off has done is in the document."""
+"""Trials of one process; what a run that is broken off has done is in the document, and in its
+`--state`."""
 
 
 def trials(kind: str, count: int, seed: int) -> tuple[list[Tally], list[str]]:
@@ -53,6 +54,7 @@ def main() -> int:
         parser.add_argument(f"--{kind}", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="into docs/security.md")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="of a run that was broken off: go on with it")
     parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.into:  # in a process of its own, as each kind limits, watches and patches its process
@@ -61,15 +63,21 @@ def main() -> int:
         rows = [[each.promise, each.unit, each.outcomes, each.failures] for each in tallies]
         args.into.write_text(json.dumps([rows, lines]))
         return 0
+    known = json.loads(args.state.read_text()) if args.state and args.state.exists() else {}
     tallies: dict[str, Tally] = {}
     matrix: list[str] = []
     for kind in KINDS:
         for done in range(0, getattr(args, kind), AT_ONCE):
             count, seed = min(AT_ONCE, getattr(args, kind) - done), args.seed + done
-            with tempfile.NamedTemporaryFile() as answer:
-                command = [sys.executable, "-W", "ignore", "-m", "stress", f"--{kind}", str(count)]
-                subprocess.run([*command, "--seed", str(seed), "--into", answer.name], check=True)
-                rows, lines = json.loads(Path(answer.name).read_text())
+            part = f"{kind} {count} from {seed}"
+            if part not in known:
+                with tempfile.NamedTemporaryFile() as answer:
+                    command = [sys.executable, "-W", "ignore", "-m", "stress", f"--{kind}", str(count)]
+                    subprocess.run([*command, "--seed", str(seed), "--into", answer.name], check=True)
+                    known[part] = json.loads(Path(answer.name).read_text())
+                if args.state:
+                    args.state.write_text(json.dumps(known))
+            rows, lines = known[part]
             for promise, unit, outcomes, failures in rows:
                 tally = tallies.setdefault(promise, Tally(promise, unit))
                 tally.outcomes += Counter(outcomes)

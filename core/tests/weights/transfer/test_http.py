@@ -67,6 +67,22 @@ def test_a_proxy_is_gone_through(server: Server, weights: bytes, monkeypatch: py
     assert server.log[0].headers["Host"] == "weights.example"
 
 
+def test_a_host_that_no_proxy_names_is_asked_itself(
+    server: Server, weights: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nobody listens
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert fetch_weights(PretrainedCfg(url=server.add("/net.pth", weights))).read_bytes() == weights
+
+
+@pytest.mark.parametrize("proxy", ["{server}", "http://[", "socks5://127.0.0.1:9", "http://127.0.0.1:x"])
+def test_a_proxy_that_is_none_is_one_line(server: Server, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server makes no tunnel, which HTTPS takes."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy.format(server=server.url))
+    with pytest.raises(WeightsError, match=r"^resnet18.x: https://weights.invalid/net.pth [^\n]*$"):
+        fetch_weights(PretrainedCfg(architecture="resnet18", tag="x", url="https://weights.invalid/net.pth"))
+
+
 def test_credentials_come_from_netrc(
     server: Server, weights: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,11 +35,16 @@ try:
     import zoo_core.compat.timm.optim
 except ModuleNotFoundError as error:
     print(error)
+try:
+    from zoo_core.compat.timm.layers import ConvNormAct
+except ImportError as error:
+    print(error)
 """
     lines = program(source, timm=False).splitlines()
     assert lines[0] == "Zoo has no timm.models.VisionTransformer; pip install timm, for timm's own"
     assert "timm.nonsense" in lines[1]
-    assert "zoo_core.compat.timm.optim" in lines[2]
+    assert lines[2] == "Zoo has no timm.optim; pip install timm, for timm's own"
+    assert lines[3] == "Zoo has no timm.layers.ConvNormAct; pip install timm, for timm's own"
 
 
 def test_a_family_that_is_not_installed_is_an_error_that_says_so(program: Program) -> None:

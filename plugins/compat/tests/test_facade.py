@@ -138,6 +138,24 @@ except TypeError as error:
 
 
 @pytest.mark.peers
+@pytest.mark.parametrize("timm", [True, False])
+def test_without_zoo_images_transforms_are_an_installed_timms(program: Program, timm: bool) -> None:
+    source = """
+import sys
+sys.modules["zoo_images"] = None
+import zoo_core.compat.timm as timm
+model = timm.create_model("resnet10t", device="meta")
+try:
+    config = timm.data.resolve_data_config({}, model=model)
+    print(config["input_size"], type(timm.data.create_transform(**config)).__name__)
+except ImportError as error:
+    print(error)
+"""
+    said = "(3, 176, 176) Compose" if timm else "transforms are in zoo-images: pip install zoo-images"
+    assert program(source, timm=timm).strip() == said
+
+
+@pytest.mark.peers
 def test_installing_after_timm_is_refused(program: Program) -> None:
     source = """
 import timm, zoo_compat

@@ -35,11 +35,16 @@ try:
     import zoo_core.compat.timm.optim
 except ModuleNotFoundError as error:
     print(error)
+try:
+    from zoo_core.compat.timm.layers import ConvNormAct
+except ImportError as error:
+    print(error)
 """
     lines = program(source, timm=False).splitlines()
     assert lines[0] == "Zoo has no timm.models.VisionTransformer; pip install timm, for timm's own"
     assert "timm.nonsense" in lines[1]
-    assert "zoo_core.compat.timm.optim" in lines[2]
+    assert lines[2] == "Zoo has no timm.optim; pip install timm, for timm's own"
+    assert lines[3] == "Zoo has no timm.layers.ConvNormAct; pip install timm, for timm's own"
 
 
 def test_a_family_that_is_not_installed_is_an_error_that_says_so(program: Program) -> None:
@@ -130,6 +135,24 @@ except TypeError as error:
     print(error)
 """
     assert "needs timm's own class: pip install timm" in program(source, timm=False)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("timm", [True, False])
+def test_without_zoo_images_transforms_are_an_installed_timms(program: Program, timm: bool) -> None:
+    source = """
+import sys
+sys.modules["zoo_images"] = None
+import zoo_core.compat.timm as timm
+model = timm.create_model("resnet10t", device="meta")
+try:
+    config = timm.data.resolve_data_config({}, model=model)
+    print(config["input_size"], type(timm.data.create_transform(**config)).__name__)
+except ImportError as error:
+    print(error)
+"""
+    said = "(3, 176, 176) Compose" if timm else "transforms are in zoo-images: pip install zoo-images"
+    assert program(source, timm=timm).strip() == said
 
 
 @pytest.mark.peers

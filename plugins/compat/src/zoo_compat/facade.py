@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 VERSION = "1.0.31"
 """The version of timm whose names these are."""
+_REMEDY = "pip install timm, for timm's own"
 
 
 class Facade(ModuleType):
@@ -28,6 +29,11 @@ class Facade(ModuleType):
         self.zoo_path = path
         self.__path__: list[str] = []  # a package: `_Finder` finds its modules
         self.__version__ = VERSION
+
+    @property
+    def __name__(self) -> str:  # type: ignore[override] # as below
+        """Return a name that the import system finds: it looks for missing names below it."""
+        return self.zoo_path if "timm" in _finder.prefixes else PREFIX + self.zoo_path.removeprefix("timm")
 
     @property
     def __file__(self) -> str:  # type: ignore[override] # of a module it may be anything
@@ -61,7 +67,7 @@ class Facade(ModuleType):
             return getattr(module, name)
         if (part := real_timm(f"{self.zoo_path}.{name}")) is not None:
             return part
-        remedy = "timm has neither" if module is not None else "pip install timm, for timm's own"
+        remedy = "timm has neither" if module is not None else _REMEDY
         raise AttributeError(f"Zoo has no {self.zoo_path}.{name}; {remedy}")
 
     def __dir__(self) -> list[str]:
@@ -118,12 +124,18 @@ class _Finder:
         self._specs: dict[str, ModuleSpec | None] = {}
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
-        """Return a spec for a module of timm's that Zoo or the installed timm has."""
+        """Return a spec for a module of timm's that Zoo or the installed timm has.
+
+        Raises:
+            ModuleNotFoundError: without timm, for another, also for a name imported from one.
+        """
         prefix = next((one for one in self.prefixes if name == one or name.startswith(f"{one}.")), None)
         if prefix is None or is_importing():
             return None
         wanted = "timm" + name.removeprefix(prefix)
         if canonical(wanted) is None and real_timm(wanted) is None:
+            if real_timm("timm") is None:
+                raise ModuleNotFoundError(f"Zoo has no {wanted}; {_REMEDY}", name="timm")
             return None
         return ModuleSpec(name, self, is_package=True)  # type: ignore[arg-type] # it has the methods
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from zoo_compat.facade import real_timm
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -66,13 +68,11 @@ def create_transform(input_size: Any = 224, is_training: bool = False, **options
     """Return the transform of an evaluation; one for training is an installed timm's.
 
     Raises:
-        MissingExtraError: without zoo-images, or for a training's transform without timm.
+        MissingExtraError: without zoo-images and timm, or for a training's transform without timm.
     """
     if not is_training:
         return _images().create_transform(input_size=input_size, **options)
     from zoo_core.errors import MissingExtraError
-
-    from zoo_compat.facade import real_timm
 
     if (data := real_timm("timm.data")) is None:
         raise MissingExtraError("transforms for training are timm's: pip install timm, or use torchvision.transforms")
@@ -80,11 +80,14 @@ def create_transform(input_size: Any = 224, is_training: bool = False, **options
 
 
 def _images() -> Any:
+    """Return zoo-images, or without it what an installed timm has of the same names."""
     try:
         return import_module("zoo_images")  # by name: no plugin needs another
     except ModuleNotFoundError as error:
         if error.name != "zoo_images":
             raise
+        if (data := real_timm("timm.data")) is not None:
+            return data
         from zoo_core.errors import MissingExtraError
 
         raise MissingExtraError("transforms are in zoo-images: pip install zoo-images") from None

@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2, help="one computes, the others decode")
     parser.add_argument("--models", nargs="*", default=["resnet18", "test_resnet"])
+    parser.add_argument("--only", nargs="*", default=list(CONTESTANTS), choices=list(CONTESTANTS), help="contestants")
     parser.add_argument("--memory", action="store_true", help="peak memory of ours at 1,000 and 10,000 small images")
     args, report = begin(parser)
     with tempfile.TemporaryDirectory() as name:
@@ -105,7 +106,7 @@ def main() -> None:
 
 def compare(report: Report, model: str, folder: Path, args: argparse.Namespace) -> None:
     """Run the contestants in turn, and add the rows."""
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in CONTESTANTS}
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in CONTESTANTS if name in {"zoo", *args.only}}
     for _ in range(args.rounds):
         for name in list(taken):
             if (took := run(CONTESTANTS[name], model, folder, args.processes)) is None:

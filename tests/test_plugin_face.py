@@ -22,8 +22,8 @@ TOOLS = {
     "zoo_images": "cli description errors hooks weights",
     "zoo_inference": "cli errors hooks network weights",
     "zoo_training": "errors network weights",
-    "zoo_timm": "building errors registry weights",
-    "zoo_torchvision": "building errors registry",
+    "zoo_timm": "building errors family registry weights",
+    "zoo_torchvision": "building errors family registry",
     "zoo_lab": "discovery errors hooks weights",
 }
 """Further rooms and files of zoo_core for tools and bridges, which are released with core or hold a

@@ -71,6 +71,7 @@ def run(command: list[str], environment: dict[str, str]) -> subprocess.Completed
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.heavy
 def test_the_maps_of_every_layout_have_their_channels_and_size(layouts: Callable[..., object]) -> None:
     done = layouts("--build", "--json")
     assert done.stderr == ""

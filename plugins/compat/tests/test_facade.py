@@ -103,6 +103,7 @@ print(type(timm).__name__ == "module" and timm.create_model.__module__ == "timm.
     assert program(source).split() == ["True"]
 
 
+@pytest.mark.heavy
 @pytest.mark.peers
 def test_who_builds_or_derives_a_class_gets_timms(program: Program) -> None:
     source = """

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.mark.heavy
 def test_the_option_of_pytest_needs_no_test_file(run: Run, tmp_path: Path) -> None:
     (tmp_path / "test_other.py").write_text("def test_other(): assert False\n")
     done = run("pytest", "-q", "--zoo-plugin", "zoo-broken", "-k", "feature-info or contract", cwd=tmp_path)

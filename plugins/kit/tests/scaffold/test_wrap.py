@@ -69,6 +69,7 @@ def test_maps_of_channels_last_become_those_of_zoo(same: Callable[[str], list[to
     assert [tuple(found.shape) for found in same("Swin")] == [(2, 16, 16, 16), (2, 32, 8, 8), (2, 64, 4, 4)]
 
 
+@pytest.mark.heavy
 def test_patches_become_a_map_and_the_class_token_stays_beside_it(same: Callable[[str], list[torch.Tensor]]) -> None:
     assert [tuple(found.shape) for found in same("ViT")] == [(2, 32, 4, 4)]
 

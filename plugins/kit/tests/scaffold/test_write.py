@@ -59,9 +59,8 @@ def types(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tmp_path_factory.mktemp("types"))
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.heavy] * (name != "everything")) for name in CASES]
-)
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", CASES)
 def test_it_is_clean_as_written(name: str, types: str, written: Callable[[str], tuple[Path, str]]) -> None:
     plugin, _ = written(name)
     run("ruff", "check", ".", cwd=plugin)

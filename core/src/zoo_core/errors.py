@@ -71,6 +71,14 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     return f". Did you mean {listed}?"
 
 
+def said(error: BaseException) -> str:
+    """Return the type and the message of an error of foreign code, as it says them if it can."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # a plugin's own class may raise there
+        return type(error).__name__
+
+
 def look_up(what: str, name: str, table: Mapping[str, Any]) -> Any:
     """Return the entry of `table` for `name`, whose case and underscores do not count.
 

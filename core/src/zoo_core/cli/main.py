@@ -10,7 +10,7 @@ from importlib import import_module
 
 from zoo_core.cli.parser import MISTAKE, Parser, add_command, examples, print_error
 from zoo_core.cli.terminal import guarded_streams, reserved_output
-from zoo_core.errors import ZooError
+from zoo_core.errors import ZooError, said
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,4 +122,4 @@ def _run_command(args: argparse.Namespace) -> int:
         if sys.flags.dev_mode:  # python -X dev -m zoo_core.cli ...: the traceback
             raise
         what = f"the command {args.command!r} of {args.command_module.__name__} failed"
-        raise ZooError(f"{what}: {type(error).__name__}: {error}") from error
+        raise ZooError(f"{what}: {said(error)}") from error

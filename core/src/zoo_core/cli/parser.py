@@ -9,7 +9,7 @@ import sys
 from functools import partial
 
 from zoo_core.config_fields import MAX_SIDE, shortened
-from zoo_core.errors import ZooError, did_you_mean
+from zoo_core.errors import ZooError, did_you_mean, said
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def foreign_code(what: str) -> Iterator[None]:
     except SystemExit as error:
         raise ZooError(f"{what}: it called exit({error.code!r})") from error
     except Exception as error:
-        raise ZooError(f"{what}: {type(error).__name__}: {error}") from error
+        raise ZooError(f"{what}: {said(error)}") from error
 
 
 def examples(*lines: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.cli.parser import Parser, add_command, print_warning
 from zoo_core.config_fields import shortened
 from zoo_core.discovery.catalogue import known_commands
-from zoo_core.errors import PluginError
+from zoo_core.errors import PluginError, said
 from zoo_core.names import is_architecture
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def add_plugin_commands(subparsers: Any) -> None:
                 _rehearse(module, name)
                 add_command(subparsers, name, module)
             except (Exception, SystemExit) as error:
-                print_warning(f"the command {name!r} of {target} is left out: {type(error).__name__}: {error}")
+                print_warning(f"the command {name!r} of {target} is left out: {said(error)}")
 
 
 def missing_tool(command: str) -> str:

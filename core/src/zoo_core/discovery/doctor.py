@@ -13,7 +13,7 @@ from zoo_core.discovery.holes import CLOSED_IN, holes
 from zoo_core.discovery.manifest import API
 from zoo_core.discovery.resources import find_spec
 from zoo_core.discovery.selection import ALLOW, DENY
-from zoo_core.errors import ZooError, did_you_mean
+from zoo_core.errors import ZooError, did_you_mean, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -100,7 +100,7 @@ def _of(entry: EntryPoint, found: Iterator[tuple[str, str]]) -> Iterator[Problem
         for predicate, remedy in found:
             yield Problem(entry.distribution, f"plugin {entry} {predicate}", remedy)
     except Exception as error:  # of a custom finder or a metadata parser: it must not hide the other plugins
-        what = f"plugin {entry} cannot be examined: {type(error).__name__}: {error}"
+        what = f"plugin {entry} cannot be examined: {said(error)}"
         yield Problem(entry.distribution, what, _reinstall(entry.distribution))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo_core.errors import PluginError
+from zoo_core.errors import PluginError, said
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def import_object(target: str, distribution: str, plugin: str = "") -> Any:
         for part in filter(None, attribute.strip().split(".")):
             found = getattr(found, part)
     except (Exception, SystemExit) as error:
-        problem = f"importing {target} failed: {type(error).__name__}: {error}"
+        problem = f"importing {target} failed: {said(error)}"
         if isinstance(error, SystemExit):
             problem = f"importing {module} called exit({error.code!r})"
         elif isinstance(error, ModuleNotFoundError) and error.name:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from zoo_core.discovery.imports import import_object
-from zoo_core.errors import PluginError, ZooError, did_you_mean
+from zoo_core.errors import PluginError, ZooError, did_you_mean, said
 from zoo_core.hooks import PROJECT, specs
 from zoo_core.registry import current_index
 
@@ -141,7 +141,7 @@ def _name_the_culprit(
 
 
 def _blamed(culprits: Sequence[str], hook_name: str, error: Exception | SystemExit) -> PluginError:
-    what = f"it called exit({error.code!r})" if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
+    what = f"it called exit({error.code!r})" if isinstance(error, SystemExit) else said(error)
     blamed = PluginError(f"hook plugin {', '.join(culprits)} failed in {hook_name}: {what}")
     blamed.__cause__ = error
     return blamed

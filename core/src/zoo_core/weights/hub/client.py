@@ -10,7 +10,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import WeightsError
+from zoo_core.errors import WeightsError, said
 from zoo_core.weights.hub.locations import endpoint
 from zoo_core.weights.transfer.request import NotFoundError, UnavailableError
 
@@ -150,7 +150,7 @@ def _errors_as_ours(name: str, what: str, cache: Path) -> Iterator[None]:
             raise unwritable(cache, error, "HF_HUB_CACHE") from error
         raise UnavailableError(f"{name}: {what}: {error}") from error
     except Exception as error:  # whatever the client's HTTP library raises, which changes with the client's version
-        raise UnavailableError(f"{name}: {what}: {type(error).__name__}: {error}") from error
+        raise UnavailableError(f"{name}: {what}: {said(error)}") from error
 
 
 @contextmanager

@@ -88,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--processes", type=int, default=2, help="one computes, the others decode")
+    parser.add_argument("--processes", type=int, default=2, help="of each contestant")
     parser.add_argument("--models", nargs="*", default=["resnet18", "test_resnet"])
     parser.add_argument("--only", nargs="*", default=list(CONTESTANTS), choices=list(CONTESTANTS), help="contestants")
     parser.add_argument("--memory", action="store_true", help="peak memory of ours at 1,000 and 10,000 small images")

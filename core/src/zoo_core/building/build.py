@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo_core.building.materialise import building, complete
-from zoo_core.building.options import network_options, resolve_dtype, split_options
+from zoo_core.building.options import feature_options, network_options, resolve_dtype, split_options
 from zoo_core.building.resolve import default_cfg_for_features, resolve_default_cfg
-from zoo_core.errors import OptionError, WeightsError
+from zoo_core.errors import WeightsError
 from zoo_core.network.infer import completed
 
 if TYPE_CHECKING:
@@ -102,14 +102,14 @@ def build_model_with_cfg(
     """
     cfg = resolve_default_cfg(default_cfg or {"architecture": variant}, pretrained_cfg, pretrained_cfg_overlay)
     dtype = resolve_dtype(dtype)
-    chosen: dict[str, Any] = {
-        "out_indices": out_indices,
-        "feature_cls": feature_cls,
-        "output_fmt": output_fmt,
-        "state_dict_names": state_dict_names,
-    }
-    if not features_only and any(value is not None for value in chosen.values()):
-        raise OptionError(f"{variant}: {', '.join(chosen)} need features_only=True")
+    chosen = feature_options(
+        variant,
+        features_only,
+        out_indices=out_indices,
+        feature_cls=feature_cls,
+        output_fmt=output_fmt,
+        state_dict_names=state_dict_names,
+    )
     options = network_options(model_cls, cfg, options, features_only=features_only, model_cfg=model_cfg)
     arguments, options = split_options(model_cls, variant, model_cfg, options)
     with building(device) as deferral:

@@ -107,6 +107,17 @@ def split_options(
     return arguments, {name: value for name, value in options.items() if name not in fields}
 
 
+def feature_options(architecture: str, features_only: bool, **chosen: Any) -> dict[str, Any]:
+    """Return the options of a feature wrapper.
+
+    Raises:
+        OptionError: for any that is not None, without `features_only`.
+    """
+    if not features_only and any(value is not None for value in chosen.values()):
+        raise OptionError(f"{architecture}: {', '.join(chosen)} need features_only=True")
+    return chosen
+
+
 def call_library(
     architecture: str, make: Callable[..., nn.Module], known: Iterable[str], /, **options: Any
 ) -> nn.Module:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 from zoo_core.building.build import describe, load_weights, wrap
 from zoo_core.building.materialise import building, complete
-from zoo_core.building.options import call_library, resolve_dtype
+from zoo_core.building.options import call_library, feature_options, resolve_dtype
 from zoo_core.building.resolve import resolve_default_cfg
 from zoo_core.errors import OptionError
 from zoo_core.registry import find_model, find_pretrained_cfg
@@ -71,14 +71,14 @@ def build(
     """
     found = find_model(f"zoo-torchvision/{architecture}")
     cfg = resolve_default_cfg(find_pretrained_cfg(found) or {}, pretrained_cfg, pretrained_cfg_overlay)
-    chosen: dict[str, Any] = {
-        "out_indices": out_indices,
-        "feature_cls": feature_cls,
-        "output_fmt": output_fmt,
-        "state_dict_names": state_dict_names,
-    }
-    if not features_only and any(value is not None for value in chosen.values()):
-        raise OptionError(f"{architecture}: {', '.join(chosen)} need features_only=True")
+    chosen = feature_options(
+        architecture,
+        features_only,
+        out_indices=out_indices,
+        feature_cls=feature_cls,
+        output_fmt=output_fmt,
+        state_dict_names=state_dict_names,
+    )
     dtype = resolve_dtype(dtype)
     classes = cfg.num_classes if num_classes is None else _count("num_classes", num_classes, 1)
     channels = cfg.input_size[0] if in_chans is None else _count("in_chans", in_chans, 1)

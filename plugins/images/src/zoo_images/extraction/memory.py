@@ -16,10 +16,9 @@ _KEPT_BLOCKS = 8
 def keep_freed_memory() -> None:
     """Let this process keep up to a gigabyte that it frees, instead of giving it back at once.
 
-    The C library gives large blocks back to the system, which clears them anew for the next batch,
-    and Pillow does so after each image: a sixth of the time of a ResNet-18 on a CPU, and half of
-    the time of decoding. For a process that nobody else uses; where the library is another than
-    glibc, only Pillow keeps.
+    The C library gives large blocks back to the system, and Pillow its images. The system clears
+    them anew for the next batch, which took a sixth of the time of a ResNet-18 on a CPU. Call it in
+    a process that nobody else uses. With another C library than glibc, only Pillow keeps memory.
     """
     Image.core.set_blocks_max(_KEPT_BLOCKS)  # type: ignore[attr-defined] # it has no other name
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None

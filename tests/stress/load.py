@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import multiprocessing
 import os
@@ -135,8 +136,10 @@ def workers(count: int) -> Tally:
 
 
 def _work(there: Connection) -> None:
+    faulthandler.dump_traceback_later(PATIENCE_S - 5)  # shows where a worker hangs
     zoo.refresh()
     there.send(_sum_of(zoo.create_model(MODELS[0], pretrained=True)))
+    faulthandler.cancel_dump_traceback_later()
 
 
 def _sum_of(net: torch.nn.Module) -> float:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from zoo_core.config import PretrainedCfg
 
 _lock = RLock()
-if hasattr(os, "register_at_fork"):  # a child has no other thread, which could release it there
+if hasattr(os, "register_at_fork"):  # as `zoo_core.locks` does, which a listing need not import
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _local = LocalPlugin()
 _index: Index | None = None

@@ -6,6 +6,7 @@ Drawing is most of what building a network costs. Only the clock shows that draw
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import math
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,10 @@ from torch.overrides import TorchFunctionMode
 
 from zoo_core.building.draw import draw_uniform_
 from zoo_core.errors import PluginError
+from zoo_core.locks import fork_safe_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 # Functions that draw all values of their first argument anew, and what `init` calls the parameters.
 _DRAWS: dict[Any, tuple[str, ...]] = {Tensor.uniform_: (), Tensor.normal_: (), init.kaiming_uniform_: ()}
@@ -39,8 +41,27 @@ _LOOKS |= {Tensor.requires_grad.__set__, torch._C._set_grad_enabled}  # type: ig
 # Functions that draw from the default generator. Others that move it are taken to set a seed.
 _RANDOM = {*_DRAWS, torch.normal, torch.rand, torch.rand_like, torch.randint, torch.randn, torch.randn_like}
 _RANDOM |= {torch.bernoulli, torch.randperm, Tensor.bernoulli_, Tensor.random_}
+# A draw holds a lock of torch's in the default generator, which a forked process would find locked.
+_drawing = fork_safe_lock()
 _HOLD_NO_TENSOR = {bool, int, float, type(None), complex, str, torch.Size, torch.dtype, torch.device, torch.layout}
 _HOLD_NO_TENSOR |= {torch.memory_format, torch.Generator}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Draw:
+    """A draw to carry out later, from a seed of its own, and the steps that follow it."""
+
+    method: Callable[..., object]
+    values: tuple[float, ...]
+    named: Mapping[str, float]
+    seed: int
+    steps: tuple[tuple[Callable[..., object], tuple[Any, ...], Mapping[str, Any]], ...] = ()
+
+    def __call__(self, tensor: Tensor) -> None:
+        """Draw into a tensor, where gradients are off."""
+        self.method(tensor, *self.values, **self.named, generator=torch.Generator().manual_seed(self.seed))
+        for method, values, named in self.steps:
+            method(tensor, *values, **named)
 
 
 class Deferral(TorchFunctionMode):
@@ -56,11 +77,12 @@ class Deferral(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._fresh: dict[int, tuple[Tensor, Callable[[Tensor], object] | None]] = {}  # by address: memory, noted draw
+        self._fresh: dict[int, tuple[Tensor, Draw | None]] = {}  # by address: memory, noted draw
         self._taken: set[int] = set()
         self._seed = torch.empty((), dtype=torch.int64, device="cpu")
         # This moves the default generator, so that setting the caller's seed once more is seen.
-        torch.rand((), device="cpu")
+        with _drawing:
+            torch.rand((), device="cpu")
         self._states = [_default_state()]  # that we know, the last one first seen or seen again; none once we stopped
 
     def finish(self, model: nn.Module, *, draw: bool = True) -> None:
@@ -106,6 +128,22 @@ class Deferral(TorchFunctionMode):
                 return
         old.copy_(new)
 
+    def is_alone(self) -> bool:
+        """Return whether no other context looks on, while this one is the current one."""
+        alone = torch._C._len_torch_function_stack() == 1 and not torch._C._len_torch_dispatch_stack()
+        return alone and not torch.is_inference_mode_enabled()
+
+    def draw_of(self, tensor: Tensor) -> Draw | None:
+        """Return the draw that is noted for a tensor's memory."""
+        memory = self._fresh.get(_address(tensor) or -1)
+        return memory and memory[1]
+
+    def drawn_again(self, draw: Draw, size: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """Return new memory for such a draw, with a seed of its own; while it `defers`."""
+        memory = torch.empty(size, dtype=dtype)
+        self._fresh[memory.data_ptr()] = memory, Draw(draw.method, draw.values, draw.named, self._next_seed())
+        return memory
+
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -128,24 +166,28 @@ class Deferral(TorchFunctionMode):
             self._find(kwargs.values(), touched)
         if touched:
             self._carry_out(touched)
-        draws = func in _RANDOM and self._defers()
-        result = func(*args, **kwargs)
-        if draws:
-            self._states.append(_default_state())
+        result = self._drawn(func, args, kwargs) if func in _RANDOM else func(*args, **kwargs)
         if overwritten:
             self._fresh.pop(overwritten, None)
         elif func is torch.empty and "out" not in kwargs and result.is_cpu and (address := _address(result)):
             self._fresh[address] = result.detach(), None  # a tensor that nobody else has, see `give`
         return result
 
-    def _noted(
-        self, func: Any, target: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Callable[[Tensor], object] | None:
+    def _drawn(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Draw now, and know the state that the default generator is in after that."""
+        known = self.defers()
+        with _drawing:
+            result = func(*args, **kwargs)
+        if known:
+            self._states.append(_default_state())
+        return result
+
+    def _noted(self, func: Any, target: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Draw | None:
         """Return one of `_DRAWS` with its arguments, to carry out later; None where it must be now.
 
         Raises what the function itself would.
         """
-        if kwargs.get("generator") is not None or not self._defers():
+        if kwargs.get("generator") is not None or not self.defers():
             return None
         method, values = func, args[1:]
         named = {name: value for name, value in kwargs.items() if name != "generator"}
@@ -160,14 +202,16 @@ class Deferral(TorchFunctionMode):
         if not all(type(value) in (int, float) for value in (*values, *named.values())):
             return None
         _check(method, target.dtype, values, tuple(named.items()))
-        seed = int(self._seed.random_())
-        self._states.append(_default_state())
         draw = draw_uniform_ if method is Tensor.uniform_ and len(values) == 2 else method
-        return lambda tensor: draw(tensor, *values, **named, generator=torch.Generator().manual_seed(seed))
+        return Draw(draw, values, named, self._next_seed())
 
-    def _continued(
-        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[int, Callable[[Tensor], object]] | None:
+    def _next_seed(self) -> int:
+        with _drawing:
+            seed = int(self._seed.random_())
+        self._states.append(_default_state())
+        return seed
+
+    def _continued(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, Draw] | None:
         """Return the memory of a noted draw, and that draw with one more step; None for others.
 
         Raises what the function itself would.
@@ -181,12 +225,7 @@ class Deferral(TorchFunctionMode):
         if not (whole and all(type(value) in (int, float, type(None)) for value in (*args[1:], *kwargs.values()))):
             return None
         func(target.new_empty(0), *args[1:], **kwargs)
-
-        def draw(tensor: Tensor) -> None:
-            before(tensor)
-            func(tensor, *args[1:], **kwargs)
-
-        return address, draw
+        return address, dataclasses.replace(before, steps=(*before.steps, (func, args[1:], kwargs)))
 
     def _find(self, values: Iterable[Any], found: dict[int, None]) -> None:
         """Add the addresses of fresh memory that arguments of a function may be, or hold."""
@@ -212,7 +251,7 @@ class Deferral(TorchFunctionMode):
                 with torch.no_grad():
                     draw(memory)
 
-    def _defers(self) -> bool:
+    def defers(self) -> bool:
         """Return whether the default generator is in a state that we know; if not, note no more.
 
         It may be set back to one, as by `torch.random.fork_rng`: the same seeds are drawn again.

@@ -11,6 +11,7 @@ import pluggy
 from zoo_core.discovery.imports import import_object
 from zoo_core.errors import PluginError, ZooError, did_you_mean, said
 from zoo_core.hooks import PROJECT, specs
+from zoo_core.locks import fork_safe_lock
 from zoo_core.registry import current_index
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class HookPluginWarning(RuntimeWarning):
     """A hook plugin that does not work, and is left out."""
 
 
-_lock = threading.Lock()
+_lock = fork_safe_lock()
 _here = threading.local()
 _manager: pluggy.PluginManager | None = None
 _asked: Index | None = None

@@ -6,12 +6,12 @@ import dataclasses
 import hashlib
 import os
 import re
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from zoo_core.errors import WeightsError
 from zoo_core.hooks.manager import hook_manager
+from zoo_core.locks import fork_safe_lock
 from zoo_core.weights.cache.entry import Entry, cache_folder, verified
 from zoo_core.weights.cache.paths import is_file
 from zoo_core.weights.cache.verify import Expected
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from zoo_core.config import PretrainedCfg
 
-_registering = threading.Lock()
+_registering = fork_safe_lock()
 
 
 def fetch_weights(

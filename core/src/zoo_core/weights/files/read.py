@@ -8,7 +8,6 @@ import mmap
 import pickle
 import re
 import shlex
-import threading
 import warnings
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 from torch.serialization import get_default_mmap_options
 
 from zoo_core.errors import WeightsError
+from zoo_core.locks import fork_safe_lock
 from zoo_core.weights.files import detect
 from zoo_core.weights.files.aligned import map_aligned
 from zoo_core.weights.files.archive import Torch01File, file_in_tar, file_in_zip
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
 _PRIVATE = getattr(mmap, "MAP_PRIVATE", None)  # Windows has none, and torch no other there
-_permission = threading.Lock()
+_permission = fork_safe_lock()
 _T = TypeVar("_T")
 
 

@@ -152,9 +152,23 @@ LAYERS = {
     "attention": lambda: nn.MultiheadAttention(4, 2),
     "lstm": lambda: nn.LSTM(6, 6),
     "batch norm": lambda: nn.BatchNorm2d(6),
+    "batch norm without": lambda: nn.BatchNorm2d(6, momentum=None, affine=False, track_running_stats=False),
+    "group norm": lambda: nn.GroupNorm(2, 6, eps=1e-3),
+    "layer norm": lambda: nn.LayerNorm([4, 6], bias=False),
+    "convolution": lambda: nn.Conv2d(6, 8, (3, 1), padding="same", groups=2, padding_mode="reflect"),
+    "convolution of doubles": lambda: nn.Conv2d(6, 8, 3, bias=False, dtype=torch.float64),
+    "on meta": lambda: nn.Conv2d(3, 4, 1, device="meta").to_empty(device="cpu").apply(_zeroed),
+    "frozen": lambda: nn.Linear(20, 24).requires_grad_(False).eval(),
     "lazy": lambda: nn.LazyLinear(4),
     "copied": lambda: copy.deepcopy(nn.Linear(20, 24)),
 }
+
+
+def _zeroed(module: nn.Module) -> None:
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.zero_()
+
 
 step = st.fixed_dictionaries(
     {
@@ -230,6 +244,14 @@ def everything(model: nn.Module) -> dict[str, Tensor]:
     return {name: one for name, one in named.items() if not isinstance(one, nn.parameter.UninitializedParameter)}
 
 
+def attributes(module: nn.Module) -> list[tuple[str, Any]]:
+    """What a module holds besides tensors and modules, in its order: types of containers, and plain
+    values."""
+    plain = (bool, int, float, str, tuple, type(None))
+    own = vars(module).items() if type(module).__module__.startswith("torch.nn.modules") else ()
+    return [(name, value if type(value) in plain else type(value)) for name, value in own]
+
+
 def structure(model: nn.Module) -> Any:
     """What a module is, but for the values: names, kinds, flags, and which of its tensors and
     modules are one."""
@@ -240,6 +262,7 @@ def structure(model: nn.Module) -> Any:
     return (
         [(k, type(t), t.shape, t.stride(), t.dtype, t.requires_grad, first_tensor[id(t)]) for k, t in tensors.items()],
         [(key, type(one).__qualname__, one.training, first_module[id(one)]) for key, one in modules.items()],
+        [(key, attributes(one)) for key, one in modules.items()],
         list(model.state_dict()),
         [first_memory.get(one.data_ptr()) for one in tensors.values() if not one.is_meta],
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from zoo_core.building.copies import copied_layers
 from zoo_core.building.deferred import Deferral
 from zoo_core.errors import OptionError
 
@@ -28,7 +29,8 @@ def building(device: torch.device | str | None = None) -> Iterator[Deferral]:
     if place.type == "meta":
         place, keeps_seed = torch.device("cpu"), torch.random.fork_rng(devices=[])
     # To set the device that is set already would put a Python call before each of torch's.
-    with keeps_seed, nullcontext() if place == torch.get_default_device() else place, Deferral() as deferral:
+    on_place = nullcontext() if place == torch.get_default_device() else place
+    with keeps_seed, on_place, Deferral() as deferral, copied_layers(deferral):
         yield deferral
 
 

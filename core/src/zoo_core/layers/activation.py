@@ -63,7 +63,12 @@ def get_act_layer(act: ActLayer) -> Callable[..., nn.Module]:
     """
     if act is None or act == "":
         return nn.Identity
-    return look_up("activation", act, _ACT_LAYERS) if isinstance(act, str) else act
+    return _named(act) if isinstance(act, str) else act
+
+
+@cache  # a network asks for each of its layers
+def _named(act: str) -> Callable[..., nn.Module]:
+    return look_up("activation", act, _ACT_LAYERS)
 
 
 def create_act(act: ActLayer, *, inplace: bool = True, **kwargs: Any) -> nn.Module:

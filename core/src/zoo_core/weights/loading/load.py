@@ -149,7 +149,7 @@ def load_adapted(
         shapes = {key: slot.tensor.shape for key, slot in slots.items()}
     state_dict = adapt_first_convs(state_dict, cfg, shapes)
     state_dict, fresh = adapt_classifiers(state_dict, cfg, shapes)
-    put(model, slots, state_dict, may_miss=fresh, strict=strict, give=give, source=source)
+    put(model, slots, state_dict, may_miss=fresh, strict=strict, give=give, source=source, are_plain=True)
 
 
 def put(
@@ -161,8 +161,11 @@ def put(
     strict: bool = True,
     give: Give = Tensor.copy_,
     source: str = "the weights",
+    are_plain: bool = False,
 ) -> None:
     """Check that a state dict fits, then put it into the model; arguments as for `load_adapted`.
+
+    `are_plain` says that the tensors went through `plain_tensors`.
 
     Modules that have something to say in their own loading (a hook, an override) are loaded by
     torch's ``load_state_dict``. An extractor says which of its keys other libraries' mean.
@@ -172,7 +175,8 @@ def put(
     by_itself = loads_itself(slots)
     extra = {k: v for k, v in state_dict.items() if by_itself and str(k).endswith("_extra_state")}
     with DisableTorchFunction():
-        plain = plain_tensors({key: value for key, value in state_dict.items() if key not in extra}, source)
+        plain = {key: value for key, value in state_dict.items() if key not in extra} if extra else state_dict
+        plain = plain if are_plain else plain_tensors(plain, source)
         check_fit(slots, plain, may_miss=may_miss, strict=strict, source=source)
     if not by_itself:
         fill(slots, plain, give=give)

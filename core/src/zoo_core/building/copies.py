@@ -1,0 +1,196 @@
+"""Construct a layer of PyTorch again by copying one that had the same arguments.
+
+PyTorch takes some 100 µs to construct a convolution or a norm, nearly all of it to set attributes
+one by one, and a network has hundreds of a few kinds. Only the clock shows that they are copied:
+draws are noted as those of the constructor are, in its order. It is called for whatever might come
+out otherwise: a subclass that overrides a part of it, patched parts of torch, a device or another
+context, arguments of unusual types.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from contextlib import contextmanager
+from functools import wraps
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.nn import init
+from torch.nn.modules import module as hooks
+
+from zoo_core.locks import fork_safe_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zoo_core.building.deferred import Deferral, Draw
+
+# Layers that draw all their values, and layers that draw none.
+_DRAWN = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+_CONSTANT = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm)
+# The constructors of these, by the class that has it.
+_CONSTRUCTORS: dict[type, Any] = {
+    owner: vars(owner)["__init__"]
+    for layer in (*_DRAWN, *_CONSTANT)
+    for owner in [next(each for each in layer.__mro__ if "__init__" in vars(each))]
+}
+# What other libraries replace for a while: functions that start values, constructors, methods.
+_STARTS = itemgetter("kaiming_uniform_", "uniform_", "ones_", "zeros_", "constant_")
+_BASES = [vars(base) for base in (nn.Module, nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase)]
+_METHODS = attrgetter("reset_parameters", "register_parameter", "register_buffer", "__setattr__")
+_UNPATCHED: dict[type, Any] = {layer: _METHODS(layer) for layer in (*_DRAWN, *_CONSTANT)}
+
+
+def _common_parts() -> list[Any]:
+    return [_STARTS(vars(init)), *(base["__init__"] for base in _BASES)]
+
+
+_UNPATCHED_PARTS = _common_parts()
+# What a subclass may have of its own, beside names that its layer does not have.
+_OWN = {"__init__", "__doc__", "__module__", "__annotations__", "__constants__", "__firstlineno__", "forward"}
+_OWN |= {"__static_attributes__", "__annotate_func__", "__parameters__", "__orig_bases__", "extra_repr"}
+_SHARED = {bool, int, float, str, type(None), torch.dtype}  # types of values that cannot change
+_EMPTY = {dict, OrderedDict, set}
+_here = threading.local()
+_patching, _contexts = fork_safe_lock(), 0
+_layers: WeakKeyDictionary[type, type | None] = WeakKeyDictionary()
+_recipes: dict[Any, _Recipe | None] = {}
+_MOST_RECIPES = 4096  # of several large networks
+
+
+@contextmanager
+def copied_layers(deferral: Deferral) -> Iterator[None]:
+    """A context in which this thread constructs layers of PyTorch by copying."""
+    global _contexts
+    before = getattr(_here, "deferral", None)
+    with _patching:
+        _contexts += 1
+        if _contexts == 1:
+            _replace(_CONSTRUCTORS, _COPYING)
+    _here.deferral = deferral
+    try:
+        yield
+    finally:
+        _here.deferral = before
+        with _patching:
+            _contexts -= 1
+            if not _contexts:
+                _replace(_COPYING, _CONSTRUCTORS)
+
+
+def _replace(old: dict[type, Any], new: dict[type, Any]) -> None:
+    for owner, constructor in new.items():
+        if vars(owner)["__init__"] is old[owner]:  # which another library may have replaced
+            owner.__init__ = constructor  # type: ignore[misc] # for the time of the context
+
+
+def _copying(constructor: Any) -> Any:
+    @wraps(constructor)
+    def construct(self: nn.Module, *args: Any, **kwargs: Any) -> None:
+        deferral: Deferral | None = getattr(_here, "deferral", None)
+        key = _key(type(self), args, kwargs) if deferral is not None and deferral.is_alone() else None
+        if deferral is None or key is None:
+            constructor(self, *args, **kwargs)
+            return
+        recipe = _recipes.get(key)
+        with torch._C.DisableTorchFunction():  # the deferral would take our looking for the constructor's
+            if recipe is not None and recipe.fill(self, deferral):
+                return
+        constructor(self, *args, **kwargs)
+        if key not in _recipes:
+            if len(_recipes) >= _MOST_RECIPES:
+                _recipes.clear()
+            with torch._C.DisableTorchFunction():
+                _recipes[key] = _recipe(self, deferral)
+
+    return construct
+
+
+_COPYING = {owner: _copying(constructor) for owner, constructor in _CONSTRUCTORS.items()}
+
+
+def _key(kind: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
+    """Return what a layer depends on; None for one that must be constructed."""
+    try:
+        layer = _layers[kind]
+    except KeyError:
+        layer = _layers[kind] = _layer_of(kind)
+    if layer is None or hooks._global_parameter_registration_hooks or hooks._global_buffer_registration_hooks:
+        return None
+    types = []
+    for value in (*args, *kwargs.values()):
+        if type(value) not in _SHARED and not _of_integers(value):
+            return None
+        types.append(type(value))
+    if _METHODS(kind) != _UNPATCHED[layer] or _common_parts() != _UNPATCHED_PARTS:
+        return None
+    return layer, torch.get_default_dtype(), args, tuple(kwargs.items()), tuple(types)
+
+
+def _layer_of(kind: type) -> type | None:
+    """Return the layer of PyTorch that a class is or extends, without a change to its making."""
+    for place, layer in enumerate(kind.__mro__):
+        if layer in _DRAWN or layer in _CONSTANT:
+            names = set(dir(layer)) - _OWN
+            of_others = [vars(each) for each in kind.__mro__[:place]]
+            changed = any(
+                name in names or hasattr(type(value), "__set__") for own in of_others for name, value in own.items()
+            )
+            return None if changed or kind.__mro__[place:] != layer.__mro__ else layer
+    return None
+
+
+class _Recipe:
+    """What a layer is made of: its attributes, and its tensors by their draws or their values."""
+
+    def __init__(self, layer: nn.Module, draws: dict[str, Draw]) -> None:
+        self.state = vars(layer).copy()
+        self.empty = [(name, type(value)) for name, value in self.state.items() if type(value) in _EMPTY]
+        parameters = {name: value for name, value in layer._parameters.items() if value is not None}
+        self.drawn = [(name, draw, parameters[name].shape, parameters[name].dtype) for name, draw in draws.items()]
+        self.constant = [(name, value.detach().clone()) for name, value in parameters.items() if name not in draws]
+        self.parameters: dict[str, Tensor | None] = dict.fromkeys(layer._parameters)
+        self.buffers: dict[str, Tensor | None] = dict.fromkeys(layer._buffers)
+        self.buffer_values = [(name, value.clone()) for name, value in layer._buffers.items() if value is not None]
+
+    def fill(self, layer: nn.Module, deferral: Deferral) -> bool:
+        """Give a layer what its constructor would, unless draws cannot wait."""
+        if self.drawn and not deferral.defers():
+            return False
+        state = self.state.copy()
+        for name, container in self.empty:
+            state[name] = container()
+        state["_parameters"] = parameters = self.parameters.copy()
+        for name, draw, size, dtype in self.drawn:
+            memory = deferral.drawn_again(draw, size, dtype)
+            parameters[name] = Tensor._make_subclass(nn.Parameter, memory, True)
+        for name, value in self.constant:
+            parameters[name] = Tensor._make_subclass(nn.Parameter, value.clone(), True)
+        state["_buffers"] = buffers = self.buffers.copy()
+        for name, value in self.buffer_values:
+            buffers[name] = value.clone()
+        layer.__dict__.update(state)
+        return True
+
+
+def _recipe(layer: nn.Module, deferral: Deferral) -> _Recipe | None:
+    """Return how to make one like this layer, which is new; None if that cannot be told."""
+    parameters = {name: value for name, value in layer._parameters.items() if value is not None}
+    buffers = [value for value in layer._buffers.values() if value is not None]
+    draws = {name: draw for name, value in parameters.items() if (draw := deferral.draw_of(value))}
+    usual = all(type(value) is nn.Parameter and value.requires_grad for value in parameters.values())
+    usual &= all(type(value) is Tensor for value in buffers) and len(draws) in (0, len(parameters))
+    usual &= bool(draws) == isinstance(layer, _DRAWN) and not any(draw.steps for draw in draws.values())
+    usual &= all(value.is_cpu and value.is_contiguous() for value in (*parameters.values(), *buffers))
+    for name, value in vars(layer).items():
+        holds_nothing = type(value) in _EMPTY and not value
+        usual &= name in ("_parameters", "_buffers") or holds_nothing or type(value) in _SHARED or _of_integers(value)
+    return _Recipe(layer, draws) if usual else None
+
+
+def _of_integers(value: object) -> bool:
+    return type(value) is tuple and all(type(each) is int for each in value)

@@ -35,12 +35,13 @@ def names(
     matches = {slash: _matcher([one for one in wanted if ("/" in one) is slash]) for slash in (False, True)}
     rejects = _matcher(unwanted)
     listed: dict[str, None] = {}
+    by_tags = with_tags or pretrained or name_matches_cfg  # if not, the rows need not be parsed
     for name, manifest, qualifier, asked in _architectures(index, wanted):
         if families and manifest.family_of(name) not in families:
             continue
         if modules and not in_modules(manifest.constructor(name), modules):
             continue
-        tags = manifest.trained_tags(name) if pretrained else manifest.tags(name)
+        tags = (manifest.trained_tags(name) if pretrained else manifest.tags(name)) if by_tags else []
         if pretrained and not tags:
             continue
         full = [f"{name}.{tag}" for tag in tags] if with_tags and tags else [name]

@@ -4,7 +4,8 @@ PyTorch takes some 100 µs to construct a convolution or a norm, nearly all of i
 one by one, and a network has hundreds of a few kinds. Only the clock shows that they are copied:
 draws are noted as those of the constructor are, in its order. It is called for whatever might come
 out otherwise: a subclass that overrides a part of it, patched parts of torch, a device or another
-context, arguments of unusual types.
+context, arguments of unusual types. `init.kaiming_normal_`, which torch shows to a context only
+piece by piece, is shown to it whole.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
 # Layers that draw all their values, and layers that draw none.
 _DRAWN = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 _CONSTANT = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm)
-# The constructors of these, by the class that has it.
-_CONSTRUCTORS: dict[type, Any] = {
-    owner: vars(owner)["__init__"]
+# The constructors of these, by the class that has it and their name.
+_CONSTRUCTORS: dict[tuple[Any, str], Any] = {
+    (owner, "__init__"): vars(owner)["__init__"]
     for layer in (*_DRAWN, *_CONSTANT)
     for owner in [next(each for each in layer.__mro__ if "__init__" in vars(each))]
 }
@@ -70,7 +71,7 @@ def copied_layers(deferral: Deferral) -> Iterator[None]:
     with _patching:
         _contexts += 1
         if _contexts == 1:
-            _replace(_CONSTRUCTORS, _COPYING)
+            _replace(_THEIRS, _OURS)
     _here.deferral = deferral
     try:
         yield
@@ -79,20 +80,26 @@ def copied_layers(deferral: Deferral) -> Iterator[None]:
         with _patching:
             _contexts -= 1
             if not _contexts:
-                _replace(_COPYING, _CONSTRUCTORS)
+                _replace(_OURS, _THEIRS)
 
 
-def _replace(old: dict[type, Any], new: dict[type, Any]) -> None:
-    for owner, constructor in new.items():
-        if vars(owner)["__init__"] is old[owner]:  # which another library may have replaced
-            owner.__init__ = constructor  # type: ignore[misc] # for the time of the context
+def _replace(old: dict[tuple[Any, str], Any], new: dict[tuple[Any, str], Any]) -> None:
+    for (owner, name), function in new.items():
+        if vars(owner)[name] is old[owner, name]:  # which another library may have replaced
+            setattr(owner, name, function)
+
+
+def _onlooker() -> Deferral | None:
+    """Return the deferral of this thread's building, if nobody else looks on."""
+    deferral: Deferral | None = getattr(_here, "deferral", None)
+    return deferral if deferral is not None and deferral.is_alone() else None
 
 
 def _copying(constructor: Any) -> Any:
     @wraps(constructor)
     def construct(self: nn.Module, *args: Any, **kwargs: Any) -> None:
-        deferral: Deferral | None = getattr(_here, "deferral", None)
-        key = _key(type(self), args, kwargs) if deferral is not None and deferral.is_alone() else None
+        deferral = _onlooker()
+        key = _key(type(self), args, kwargs) if deferral is not None else None
         if deferral is None or key is None:
             constructor(self, *args, **kwargs)
             return
@@ -110,7 +117,25 @@ def _copying(constructor: Any) -> Any:
     return construct
 
 
-_COPYING = {owner: _copying(constructor) for owner, constructor in _CONSTRUCTORS.items()}
+@wraps(init.kaiming_normal_)
+def _kaiming_normal_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: Any = "fan_in",
+    nonlinearity: Any = "leaky_relu",
+    generator: torch.Generator | None = None,
+) -> Any:
+    start, deferral = _THEIRS[init, "kaiming_normal_"], _onlooker()
+    if deferral is None or type(tensor) is not nn.Parameter:
+        return start(tensor, a, mode, nonlinearity, generator)
+    options = {"a": a, "mode": mode, "nonlinearity": nonlinearity, "generator": generator}
+    with torch._C.DisableTorchFunction():
+        return deferral.__torch_function__(start, (), (tensor,), options)
+
+
+_OURS = {place: _copying(constructor) for place, constructor in _CONSTRUCTORS.items()}
+_OURS[init, "kaiming_normal_"] = _kaiming_normal_
+_THEIRS = {(owner, name): vars(owner)[name] for owner, name in _OURS}
 
 
 def _key(kind: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:

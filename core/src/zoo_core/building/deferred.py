@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 # Functions that draw all values of their first argument anew, and what `init` calls the parameters.
 _DRAWS: dict[Any, tuple[str, ...]] = {Tensor.uniform_: (), Tensor.normal_: (), init.kaiming_uniform_: ()}
-_DRAWS |= {init.uniform_: ("a", "b"), init.normal_: ("mean", "std")}
+_DRAWS |= {init.uniform_: ("a", "b"), init.normal_: ("mean", "std"), init.kaiming_normal_: ()}
+_KAIMING = {init.kaiming_uniform_: Tensor.uniform_, init.kaiming_normal_: Tensor.normal_}
 _OVERWRITES = {*_DRAWS, Tensor.copy_, Tensor.fill_, Tensor.zero_, init.constant_}
 # Functions that change each value by itself, in place, and hold no other tensor: what follows a
 # draw as its next step, such as a truncated normal distribution made of a uniform one.
@@ -191,9 +192,11 @@ class Deferral(TorchFunctionMode):
             return None
         method, values = func, args[1:]
         named = {name: value for name, value in kwargs.items() if name != "generator"}
-        if func is init.kaiming_uniform_:
-            bound = _kaiming_bound(target.shape, kwargs["a"], kwargs["mode"], kwargs["nonlinearity"])
-            method, values, named = Tensor.uniform_, (-bound, bound), {}
+        if func in _KAIMING:
+            std = _kaiming_std(target.shape, kwargs["a"], kwargs["mode"], kwargs["nonlinearity"])
+            bound = math.sqrt(3) * std
+            method, named = _KAIMING[func], {}
+            values = (-bound, bound) if method is Tensor.uniform_ else (0, std)
         elif names := _DRAWS[func]:
             method = Tensor.uniform_ if func is init.uniform_ else Tensor.normal_
             values, named = tuple(kwargs[name] for name in names), {}
@@ -268,10 +271,10 @@ def _check(method: Any, dtype: torch.dtype, values: tuple[float, ...], named: tu
 
 
 @lru_cache(4096)  # of several large networks
-def _kaiming_bound(shape: torch.Size, a: float, mode: Any, nonlinearity: Any) -> float:
-    """Return the bound that `init.kaiming_uniform_` draws within; errors as there."""
+def _kaiming_std(shape: torch.Size, a: float, mode: Any, nonlinearity: Any) -> float:
+    """Return the deviation that `init.kaiming_normal_` draws with; errors as there."""
     fan = init._calculate_correct_fan(torch.empty(shape, device="meta"), mode)
-    return math.sqrt(3) * init.calculate_gain(nonlinearity, a) / math.sqrt(fan)
+    return init.calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
 
 def _owners(tensor: Tensor) -> int:
@@ -294,7 +297,7 @@ def _owners_alone() -> int:
 def _default_state() -> bytes:
     """Return the default generator's state, as bytes, which compare faster than tensors."""
     state = torch.default_generator.get_state()
-    return ctypes.string_at(state.data_ptr(), state.numel())
+    return (ctypes.c_char * state.numel()).from_address(state.data_ptr()).raw
 
 
 def _address(tensor: Tensor) -> int | None:

@@ -95,6 +95,16 @@ def test_a_whole_network_keeps_its_methods():
     assert extract.get_classifier().out_features == 3
 
 
+def test_a_pruned_network_yields_its_last_features():
+    net, x = TinyNet().eval(), torch.randn(2, 3, 16, 16)
+    expected = net.forward_intermediates(x, [1], intermediates_only=True)[0]
+    net.prune_intermediate_layers([1])
+    assert net.num_classes == 0
+    for each in (net, copy.deepcopy(net), torch.jit.script(net)):
+        assert torch.equal(each(x), expected)
+    assert torch.equal(net.forward_head(net.forward_features(x), pre_logits=True), expected)
+
+
 def test_a_network_pruned_in_place_has_no_none_among_its_children():
     net = TinyNet()
     net.prune_intermediate_layers([1])

@@ -5,6 +5,7 @@ import copy
 import io
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 import torch
@@ -104,7 +105,9 @@ def test_threads_do_not_mix_their_maps(net, wrapper):
         assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
 
 
-@pytest.mark.parametrize("wrapper", [FeatureListNet, FeatureDictNet])
+@pytest.mark.parametrize(
+    "wrapper", [FeatureListNet, FeatureDictNet, FeatureGetterNet, partial(FeatureGetterNet, return_dict=True)]
+)
 def test_scripts(net, wrapper):
     x = torch.randn(1, 3, 32, 32)
     extractor = wrapper(net, out_indices=(1, 0))

@@ -1,7 +1,7 @@
 """The wrapper by ``forward_intermediates``, for any network that has it."""
 
 from collections import OrderedDict
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -11,6 +11,7 @@ from zoo_core.features.info import FeatureInfo, feature_table, has_walk, map_nam
 from zoo_core.features.layout import convert_map
 from zoo_core.features.mixin import OF_THE_HEAD, Adopting
 from zoo_core.features.prune import own_copy
+from zoo_core.features.stages import FeatureDictNet, FeatureListNet
 
 
 class FeatureGetterNet(Adopting):
@@ -63,7 +64,8 @@ class FeatureGetterNet(Adopting):
         With ``return_prefix_tokens`` each is a tuple of a map and its prefix tokens, where the
         network has those.
         """
-        maps = self.forward_intermediates(  # type: ignore[operator] # checked by __init__
+        # `__init__` has checked that the network has it.
+        maps = self.forward_intermediates(  # type: ignore[operator]
             x,
             indices=self.feature_wanted,
             norm=self.feature_norm,
@@ -75,6 +77,17 @@ class FeatureGetterNet(Adopting):
         if self.feature_asked != (output_fmt := self.feature_info.output_fmt):
             maps = [self._converted(found, x, output_fmt) for found in maps]
         return OrderedDict(zip(self.feature_keys, maps, strict=True)) if self.feature_return_dict else list(maps)
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        """Return what TorchScript compiles in its place: the wrapper by the same walk."""
+        if self.feature_norm or self.feature_prefix or not has_walk(self):
+            return self
+        net = own_copy(cast("nn.Module", self))
+        net.__class__ = self.adopted[1]
+        indices, output_fmt = self.feature_info.out_indices, self.feature_info.output_fmt
+        if self.feature_return_dict:
+            return FeatureDictNet(net, indices, self.feature_keys, output_fmt)
+        return FeatureListNet(net, indices, output_fmt)
 
     @staticmethod
     def _converted(found: Any, x: Tensor, output_fmt: str) -> Any:

@@ -48,6 +48,8 @@ class Adopting(FeatureExtractor):
     def lose(self, methods: Sequence[str]) -> None:
         """Remove methods that need dropped modules: `hasattr` and scripting no longer find them."""
         self.feature_lost = tuple(methods)
+        for method in methods:
+            self.__dict__.pop(method, None)  # of a network that was pruned before
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         """Pickle and copy by the two classes: the pair's class cannot be imported."""

@@ -220,15 +220,22 @@ class Network(nn.Module):
 
         The final norm and the head come after the maps and are dropped with what precedes them,
         `prune_norm` and `prune_head` or not, when the last stage goes; with every stage kept,
-        `prune_head` drops the classifier, and the pooling where the network can be without.
+        `prune_head` drops the classifier, and the pooling where the network can be without. A
+        network without its head yields the last features.
         """
         wanted = feature_indices(indices, self.num_stages)
         if (last := max(wanted)) < self.num_stages - 1 or prune_norm:
             self.prune_stages(last)
             self.num_features = self.head_hidden_size = self.feature_info[last]["num_chs"]
+            self.num_classes = 0
+            self.__dict__["forward_head"] = _features_alone
         elif prune_head:
             try:
                 self.reset_classifier(0, "")
             except OptionError:  # its pooling is its own
                 self.reset_classifier(0)
         return wanted
+
+
+def _features_alone(x: Tensor, pre_logits: bool = False) -> Tensor:
+    return x

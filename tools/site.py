@@ -5,7 +5,7 @@
 Documents are taken as they are, with the README as the first page; links out of ``docs/`` lead to
 the pages made here. The reference has the public names of each package, and there is a page for
 each family, for each architecture of Zoo's own packages and for each bridge, from the manifests
-alone. Any other generator of sites can build the folder as well.
+alone. Zensical builds the folder as well, from the same ``mkdocs.yml``.
 """
 
 from __future__ import annotations

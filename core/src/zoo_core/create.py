@@ -101,7 +101,9 @@ def create_model(
         output_fmt: the layout of its maps: ``"NCHW"`` (the default), ``"NHWC"`` or ``"NLC"``.
         pretrained_cfg: a default config instead of the tag's, or the name of another tag.
         pretrained_cfg_overlay: fields that replace those of the default config, for this call.
-        checkpoint_path: a file to load weights from, adapted like pretrained ones.
+        checkpoint_path: a file to load weights from, adapted like pretrained ones: give its
+            `num_classes` where they are not the default config's, or others to draw a fresh
+            classifier.
         cache_dir: where downloaded weights are kept.
         device: where the model is built.
         dtype: of its floating-point tensors, or the name of one: ``"bfloat16"``.

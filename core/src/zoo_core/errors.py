@@ -46,6 +46,9 @@ class FeatureError(ZooError, ValueError):
 class WeightsError(ZooError, RuntimeError):
     """Weights that are missing, unreadable or unfit for the network."""
 
+    num_classes: int | None = None
+    """How many classes they are for, where that is why they do not fit."""
+
 
 class ImageError(ZooError, ValueError):
     """A file that is not an image."""

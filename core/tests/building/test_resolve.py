@@ -19,7 +19,7 @@ from torch import nn
 from zoo_core.building.build import build_model_with_cfg
 from zoo_core.building.resolve import resolve_default_cfg, resolve_model
 from zoo_core.config import PretrainedCfg
-from zoo_core.errors import ConfigError, OptionError
+from zoo_core.errors import ConfigError, OptionError, WeightsError
 from zoo_core.family import Family
 from zoo_core.weights.loading.load import load_custom_pretrained, load_pretrained
 
@@ -100,6 +100,28 @@ def test_a_checkpoint_keeps_the_rest_of_the_default_config(name: str, checkpoint
     made = zoo_core.create_model(name, checkpoint_path=path, pretrained_cfg_overlay={"crop_pct": 0.8})
     assert torch.equal(made.fc.weight, net.fc.weight)
     assert (made.pretrained_cfg["mean"], made.pretrained_cfg["crop_pct"]) == (OWN.mean, 0.8)
+
+
+@pytest.mark.parametrize("name", ["own", "published"])
+def test_a_checkpoint_of_other_classes_is_an_error_that_names_their_number(name: str, tmp_path: Path) -> None:
+    net, path = TinyNet(num_classes=7), tmp_path / "mine.safetensors"
+    save_file(net.state_dict(), path)
+    told = rf"^the weights in {path} are for 7 classes, the network for the 5 of its config: give num_classes=7$"
+    with pytest.raises(WeightsError, match=told) as caught:
+        zoo_core.create_model(name, checkpoint_path=path)
+    assert isinstance(caught.value, RuntimeError), "which timm raises"
+    assert caught.value.num_classes == 7
+    assert torch.equal(zoo_core.create_model(name, checkpoint_path=path, num_classes=7).fc.weight, net.fc.weight)
+
+
+def test_chosen_classes_draw_a_fresh_classifier_for_a_checkpoint(checkpoint: tuple[nn.Module, str]) -> None:
+    net, path = checkpoint
+    for options in ({"num_classes": 3}, {"num_classes": 7, "pretrained_cfg_overlay": {"num_classes": 5}}):
+        made = zoo_core.create_model("published.b", checkpoint_path=path, **options)
+        assert torch.equal(made.stem.weight, net.stem.weight)
+        assert made.fc.weight.shape == (options["num_classes"], 8)
+    extractor = zoo_core.create_model("published.b", checkpoint_path=path, features_only=True)
+    assert torch.equal(extractor.state_dict()["stem.weight"], net.stem.weight)
 
 
 def test_weights_of_another_place_are_not_said_to_be_the_tag_s(checkpoint: tuple[nn.Module, str]) -> None:

@@ -65,6 +65,18 @@ def test_patterns_choose_among_families(capsys: Capture) -> None:
     assert lines(capsys, "--families", "no*family", code=1) == []
 
 
+def test_families_are_those_of_the_wanted_models(site: Site, capsys: Capture) -> None:
+    site.plugin("zoo-bare", {"bare": []}, family="bare")
+    zoo_core.refresh()
+    every = lines(capsys, "--families")
+    assert set(every) == {"bare", "shop"}
+    assert lines(capsys, "--families", "--pretrained") == ["shop"]
+    assert lines(capsys, "--families", "--exclude", "b*") == ["shop"]
+    assert lines(capsys, "--families", "--family", "bare", "--family", "other") == ["bare"]
+    assert lines(capsys, "--families", "--module", "zoo_bare") == ["bare"]
+    assert lines(capsys, "--families", "--module", "zoo_bare", "--pretrained", code=1) == []
+
+
 def test_nothing_that_fits_is_said(capsys: Capture) -> None:
     assert main(["list", "--min-top1", "99"]) == 1
     assert capsys.readouterr().err == "zoo: no model matches; `zoo plugins` shows what is installed\n"
@@ -82,6 +94,8 @@ def test_nothing_that_fits_is_said(capsys: Capture) -> None:
         (["--sort", "tpo1"], "unknown --sort 'tpo1'. Did you mean 'top1'?"),
         (["--license", "permisive"], "there is no group of licences 'permisive'. Did you mean 'permissive'?"),
         (["--families", "--min-top1", "80"], "--families lists families, and takes no --min-top1"),
+        (["--families", "--long"], "--families lists families, and takes no --long"),
+        (["--families", "--tags"], "--families lists families, and takes no --tags"),
         (["--over", "macs"], "--over says what --plot draws: give --plot FILE too"),
         (["--plot", "x.png"], "the command 'list --plot' is in zoo-images: pip install zoo-images"),
     ],

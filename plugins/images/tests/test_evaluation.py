@@ -61,6 +61,38 @@ def test_fields_and_pixels_are_timms(timm, args: dict) -> None:
     assert torch.equal(create_transform(**ours)(PHOTO), timm.data.create_transform(**wanted)(PHOTO))
 
 
+@pytest.mark.peers
+@pytest.mark.parametrize("mode", ["center", "squash", "border"])
+@pytest.mark.parametrize("size", [(3, 48, 48), (3, 40, 56)])
+def test_the_steps_are_timms(timm, mode: str, size: tuple[int, ...]) -> None:
+    fields = {
+        "input_size": size,
+        "crop_pct": 0.9,
+        "crop_mode": mode,
+        "interpolation": "bicubic",
+        "mean": (0.1, 0.2, 0.3),
+    }
+    transform, theirs = create_transform(**fields), timm.data.create_transform(**fields)
+    resize, crop, _, normalise = transform.transforms
+    assert (resize.size, resize.interpolation) == (theirs.transforms[0].size, theirs.transforms[0].interpolation.value)
+    assert crop.size == theirs.transforms[1].size
+    assert torch.equal(normalise.mean, theirs.transforms[-1].mean)
+    assert torch.equal(normalise.std, theirs.transforms[-1].std)
+    ours = wanted = PHOTO
+    for step, their_step in zip(transform.transforms, theirs.transforms, strict=True):
+        ours, wanted = step(ours), their_step(wanted)
+        assert np.array_equal(np.asarray(ours), np.asarray(wanted)), step
+
+
+def test_a_changed_list_of_steps_is_what_is_done() -> None:
+    transform = create_transform(input_size=32)
+    normalise = transform.transforms.pop()
+    values = transform(PHOTO)
+    assert 0 <= values.min() <= values.max() <= 1
+    assert torch.equal(normalise(values), create_transform(input_size=32)(PHOTO))
+    assert torch.equal(values, pickle.loads(pickle.dumps(transform))(PHOTO)), "the step changed its input, or is back"
+
+
 def test_a_model_is_enough() -> None:
     net = zoo_core.create_model("test_resnet.digits", pretrained=True)
     transform = create_transform(net)

@@ -157,6 +157,13 @@ def test_an_architecture_without_weights_says_so():
         zoo.create_model("zoo-timm/test_mambaout", True)
 
 
+def test_a_checkpoint_of_other_classes_says_how_many(tmp_path):
+    path = weights(zoo.create_model("zoo-timm/test_vit", num_classes=9), tmp_path / "nine.safetensors")
+    with pytest.raises(WeightsError, match=r"are for 9 classes, .* 1000 of its config: give num_classes=9$"):
+        zoo.create_model("zoo-timm/test_vit", checkpoint_path=path)
+    assert zoo.create_model("zoo-timm/test_vit", checkpoint_path=path, num_classes=9).num_classes == 9
+
+
 def test_what_jax_saved_is_read_by_timms_own_loader(tmp_path):
     """A vision transformer in the layout of its first publication, which is no state dict."""
     import timm

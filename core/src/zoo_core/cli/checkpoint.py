@@ -21,17 +21,14 @@ def create_with(name: str, checkpoint: str, **options: Any) -> nn.Module:
     Raises:
         ZooError: for a model or a file that does not exist, or weights that do not fit.
     """
-    from zoo_core.config import PretrainedCfg
     from zoo_core.create import create_model
-    from zoo_core.weights.loading.adapt import names_of
-    from zoo_core.weights.loading.checkpoint import load_state_dict
+    from zoo_core.errors import WeightsError
 
-    net = create_model(name, checkpoint_path=checkpoint, **options)
-    own, given = net.state_dict(), load_state_dict(checkpoint)
-    for classifier in names_of(PretrainedCfg.from_dict(net.pretrained_cfg).classifier):
-        rows, usual = given.get(f"{classifier}.weight"), own.get(f"{classifier}.weight")
-        if rows is not None and usual is not None and len(rows) != len(usual):
-            overlay = {"num_classes": len(rows), "label_names": None}
-            options |= {"num_classes": len(rows), "pretrained_cfg_overlay": overlay}
-            return create_model(name, checkpoint_path=checkpoint, **options)
-    return net
+    options["checkpoint_path"] = checkpoint
+    try:
+        return create_model(name, **options)
+    except WeightsError as error:
+        if (classes := error.num_classes) is None:
+            raise
+    overlay = {"num_classes": classes, "label_names": None}
+    return create_model(name, num_classes=classes, pretrained_cfg_overlay=overlay, **options)

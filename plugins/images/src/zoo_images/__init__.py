@@ -1,7 +1,7 @@
 """Image files to classes, feature maps and vectors.
 
-`transform` makes an image file a network's input, and `evaluation` does so for datasets;
-`signatures` says what a file is that is no image.
+`transform` makes an image file a network's input, and `evaluation` does so for datasets, in
+`steps`; `signatures` says what a file is that is no image.
 `feature_maps` runs a model over some images and `picture` draws its maps; `labels` names classes.
 `extraction` turns any number of images into files of features; `nearest` compares them and
 `overview` draws them. `chart` draws the accuracy of models over what they cost.

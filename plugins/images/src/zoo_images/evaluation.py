@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import PIL.Image
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import OptionError, did_you_mean
 
-from zoo_images.transform import transform_image
+from zoo_images.steps import Step, steps_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,6 +32,11 @@ class Transform:
     """
 
     cfg: PretrainedCfg
+    transforms: list[Step] = dataclasses.field(init=False, repr=False, hash=False)
+    """The steps, as in torchvision's ``Compose``; changing the list changes what is done."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "transforms", steps_of(self.cfg))
 
     def __call__(self, *inputs: Any) -> Any:
         """Transform an image (PIL) to float32 (channels, height, width).
@@ -50,7 +56,7 @@ class Transform:
     def _walk(self, value: Any) -> tuple[Any, int]:
         """The value with its images transformed, and how many they were."""
         if isinstance(value, PIL.Image.Image):
-            return transform_image(value, self.cfg), 1
+            return reduce(lambda image, step: step(image), self.transforms, value), 1
         if isinstance(value, Mapping):
             walked = {key: self._walk(each) for key, each in value.items()}
             return {key: each for key, (each, _) in walked.items()}, sum(count for _, count in walked.values())

@@ -88,19 +88,29 @@ def crop_image(image: Image.Image, cfg: PretrainedCfg) -> Image.Image:
         ImageError: for an image so narrow that resizing it would fill the memory.
         OptionError: for a network whose images have neither 1 (grey) nor 3 (RGB) channels.
     """
-    channels, height, width = cfg.input_size
+    return cut_image(resize_image(image, cfg), cfg)
+
+
+def resize_image(image: Image.Image, cfg: PretrainedCfg) -> Image.Image:
+    """Return a whole image in the network's colours, resized; see `crop_image`."""
+    channels = cfg.input_size[0]
     if channels not in _MODES:
         raise OptionError(f"an image file gives 1 (grey) or 3 (RGB) channels, the network takes {channels}")
     image = _to_eight_bits(image)
     if image.mode != _MODES[channels]:
         image = image.convert(_MODES[channels])
     size = resized_size((image.height, image.width), cfg)
-    image = image.resize((size[1], size[0]), _resampling(cfg.interpolation))
-    top, left = corner_of_crop(size, cfg)
+    return image.resize((size[1], size[0]), _resampling(cfg.interpolation))
+
+
+def cut_image(image: Image.Image, cfg: PretrainedCfg) -> Image.Image:
+    """Return the centre of a resized image, or the image on its ground; see `crop_image`."""
+    _, height, width = cfg.input_size
+    top, left = corner_of_crop((image.height, image.width), cfg)
     if cfg.crop_mode != "border":
         return image.crop((left, top, left + width, top + height))
     ground = tuple(round(255 * value) for value in cfg.mean)
-    canvas = Image.new(image.mode, (width, height), ground if channels == 3 else ground[0])
+    canvas = Image.new(image.mode, (width, height), ground if len(ground) == len(image.getbands()) else ground[0])
     canvas.paste(image, (-left, -top))
     return canvas
 
@@ -120,11 +130,21 @@ def normalise_pixels(pixels: Tensor, cfg: PretrainedCfg) -> Tensor:
     Raises:
         ConfigError: if mean or std have other channels than the pixels.
     """
-    channels = pixels.shape[-1]
+    return standardise(scale_pixels(pixels), cfg)
+
+
+def scale_pixels(pixels: Tensor) -> Tensor:
+    """Convert uint8 (..., height, width, channels) to float32, channels first, from 0 to 1."""
+    return pixels.movedim(-1, -3).contiguous().float().div_(255)
+
+
+def standardise(values: Tensor, cfg: PretrainedCfg) -> Tensor:
+    """Subtract the config's mean and divide by its std, in place; see `normalise_pixels`."""
+    channels = values.shape[-3]
     if not channels == len(cfg.mean) == len(cfg.std):
         raise ConfigError(f"an image of {channels} channels needs as many numbers in mean {cfg.mean} and std {cfg.std}")
-    mean, std = (torch.tensor(values, device=pixels.device).view(-1, 1, 1) for values in (cfg.mean, cfg.std))
-    return pixels.movedim(-1, -3).contiguous().float().div_(255).sub_(mean).div_(std)
+    mean, std = (torch.tensor(each, device=values.device).view(-1, 1, 1) for each in (cfg.mean, cfg.std))
+    return values.sub_(mean).div_(std)
 
 
 def normalise(image: Image.Image, cfg: PretrainedCfg) -> Tensor:

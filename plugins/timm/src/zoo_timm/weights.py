@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from timm.models import _builder
 from torch.nn.modules.module import _IncompatibleKeys
 from zoo_core.errors import WeightsError, ZooError
+from zoo_core.weights.loading.adapt import check_classes
 from zoo_core.weights.loading.assign import slots_of
 from zoo_core.weights.loading.load import fetch_state_dict, put
 
@@ -63,7 +64,7 @@ def loading(
             if state_dict is None:
                 model.load_pretrained(str(path))  # type: ignore[operator] # timm's configs say which networks have it
             else:
-                with _last_step(model, give, f"the weights in {path}"):
+                with _last_step(model, cfg, give, f"the weights in {path}"):
                     theirs = {**pretrained_cfg, "source": "", "state_dict": state_dict}
                     _timms_load_pretrained(model, pretrained_cfg=theirs, **options)
         except ZooError:
@@ -79,12 +80,13 @@ def loading(
 
 
 @contextmanager
-def _last_step(model: nn.Module, give: Give, source: str) -> Iterator[None]:
+def _last_step(model: nn.Module, cfg: PretrainedCfg, give: Give, source: str) -> Iterator[None]:
     """A context in which the model's ``load_state_dict`` checks first, then fills all at once."""
 
     def load_state_dict(state_dict: Mapping[str, Tensor], strict: bool = True) -> _IncompatibleKeys:
         del model.__dict__["load_state_dict"]  # `put` may need the model's own
         slots = slots_of(model)
+        check_classes(dict(state_dict), cfg, {key: slot.tensor.shape for key, slot in slots.items()}, source)
         put(model, slots, dict(state_dict), strict=strict, give=give, source=source)
         missing, unexpected = ([key for key in one if key not in other] for one, other in
                                ((slots, state_dict), (state_dict, slots)))  # fmt: skip

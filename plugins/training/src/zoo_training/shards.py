@@ -100,8 +100,9 @@ def _fill(net: nn.Module, slots: Slots, rows: dict[str, _Rows], file: _File, cfg
     shapes = {key: slot.tensor.shape for key, slot in slots.items()}
     # The shapes alone say what fits, what is adapted and what is drawn: nothing is read for it.
     held = {name: torch.empty(shape, dtype=dtype, device="meta") for name, (dtype, shape, _) in file.entries.items()}
-    adapted, fresh = adapt_classifiers(adapt_first_convs(held, cfg, shapes), cfg, shapes)
-    check_fit(slots, adapted, may_miss=fresh, source=f"the weights in {file.layout.path}")
+    source = f"the weights in {file.layout.path}"
+    adapted, fresh = adapt_classifiers(adapt_first_convs(held, cfg, shapes), cfg, shapes, source)
+    check_fit(slots, adapted, may_miss=fresh, source=source)
     with torch.no_grad():
         for key, part in rows.items():
             if key in fresh:

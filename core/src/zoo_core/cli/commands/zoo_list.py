@@ -40,7 +40,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--pretrained", action="store_true", help="only those with weights, with their tags")
     parser.add_argument("--long", action="store_true", help="of those with weights, say size, accuracy, licence")
     parser.add_argument("--tags", action="store_true", help="list every tag")
-    parser.add_argument("--families", action="store_true", help="list the families instead")
+    parser.add_argument(
+        "--families", action="store_true", help="list the families of such models; patterns are of these"
+    )
     add_choice_options(parser)
     add_json_option(parser)
 
@@ -58,15 +60,12 @@ def add_choice_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Returns 1 if there is no name, as grep does."""
-    from zoo_core.registry import list_families, list_models
+    from zoo_core.registry import list_models
 
     weights = args.pretrained or args.long or args.license or args.plot or args.sort == "top1"
     weights = bool(weights or args.min_top1 is not None)
     if args.families:
-        from fnmatch import fnmatchcase
-
-        patterns = args.patterns or ["*"]
-        names = [name for name in list_families() if any(fnmatchcase(name, pattern) for pattern in patterns)]
+        names = families(args)
     else:
         names = list_models(
             args.patterns,
@@ -92,13 +91,29 @@ def run(args: argparse.Namespace) -> int:
     return int(not names)
 
 
+def families(args: argparse.Namespace) -> list[str]:
+    """The families whose names match, each with a model of the wanted modules and weights."""
+    from fnmatch import fnmatchcase
+
+    from zoo_core.registry import list_families, list_models
+
+    def matches(name: str, patterns: list[str]) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+    named = [name for name in list_families() if matches(name, args.patterns or ["*"])]
+    named = [name for name in named if name in (args.family or named) and not matches(name, args.exclude)]
+    if not (args.module or args.pretrained):
+        return named
+    return [name for name in named if list_models(family=name, module=args.module, pretrained=args.pretrained)]
+
+
 def chosen(names: list[str], args: argparse.Namespace) -> tuple[list[str], Descriptions | None]:
     """Choose among the names by facts, in the wanted order; no facts are read unless asked for."""
     bounds = {"max_params": args.max_params, "max_macs": args.max_macs, "min_top1": args.min_top1}
     wanted = {**bounds, "license": args.license, "sort": args.sort or ""}
     asked = [name for name, value in wanted.items() if value not in (None, "")] + ["plot"] * bool(args.plot)
-    if args.families and asked:
-        raise OptionError(f"--families lists families, and takes no --{asked[0].replace('_', '-')}")
+    if args.families and (of_models := [*asked, *["tags"] * args.tags, *["long"] * args.long]):
+        raise OptionError(f"--families lists families, and takes no --{of_models[0].replace('_', '-')}")
     if args.over and not args.plot:
         raise OptionError("--over says what --plot draws: give --plot FILE too")
     if args.families or not (args.long or asked):

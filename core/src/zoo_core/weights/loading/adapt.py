@@ -64,17 +64,45 @@ def adapt_first_convs(state_dict: StateDict, cfg: PretrainedCfg, shapes: Mapping
     return adapted
 
 
+def check_classes(
+    state_dict: StateDict, cfg: PretrainedCfg, shapes: Mapping[str, torch.Size], source: str = "the weights"
+) -> None:
+    """Raise where a classifier has other classes than the config says, and the network as many.
+
+    Nobody chose them then: to draw a fresh classifier would lose the weights' own without a word.
+
+    Raises:
+        WeightsError: with the weights' ``num_classes``.
+    """
+    for name in names_of(cfg.classifier):
+        key = f"{name}.weight"
+        if key not in state_dict or shapes.get(key, ())[:1] != (cfg.num_classes,):
+            continue
+        for rows in state_dict[key].shape[:1]:  # a single number has none
+            if rows - cfg.num_classes not in (0, cfg.label_offset):
+                error = WeightsError(
+                    f"{source} are for {rows} classes, the network for the {cfg.num_classes} of its config: "
+                    f"give num_classes={rows}"
+                )
+                error.num_classes = rows
+                raise error
+
+
 def adapt_classifiers(
-    state_dict: StateDict, cfg: PretrainedCfg, shapes: Mapping[str, torch.Size]
+    state_dict: StateDict, cfg: PretrainedCfg, shapes: Mapping[str, torch.Size], source: str = "the weights"
 ) -> tuple[StateDict, set[str]]:
     """Fit every classifier in the config to the classes of the network's `shapes`.
 
-    Cut off the rows of a label offset. Leave out a classifier for other classes, so that the
-    network keeps a fresh one, and one that the network does not have.
+    Cut off the rows of a label offset. Leave out a classifier for other classes where they were
+    chosen, so that the network keeps a fresh one, and one that the network does not have.
 
     Returns:
         The state dict, and the network's keys that are to be drawn afresh.
+
+    Raises:
+        WeightsError: see `check_classes`.
     """
+    check_classes(state_dict, cfg, shapes, source)
     adapted = dict(state_dict)
     fresh: set[str] = set()
     for name in names_of(cfg.classifier):

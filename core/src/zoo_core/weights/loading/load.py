@@ -148,7 +148,7 @@ def load_adapted(
         state_dict = plain_tensors(state_dict, source)
         shapes = {key: slot.tensor.shape for key, slot in slots.items()}
     state_dict = adapt_first_convs(state_dict, cfg, shapes)
-    state_dict, fresh = adapt_classifiers(state_dict, cfg, shapes)
+    state_dict, fresh = adapt_classifiers(state_dict, cfg, shapes, source)
     put(model, slots, state_dict, may_miss=fresh, strict=strict, give=give, source=source, are_plain=True)
 
 

@@ -68,12 +68,13 @@ class Block(TappedBlock):
 
     def run(self, x: Tensor) -> Tensor:
         """See `TappedBlock.run`."""
-        return self._join(x, self.rep(x))
+        y = self.rep(x)
+        return y if len(self.rep) == 1 else self._join(x, y)
 
     def run_tap(self, x: Tensor, stop: bool) -> Tuple[Tensor, Tensor]:  # noqa: UP006
         """See `TappedBlock.run_tap`."""
         tap = y = self.rep[0](x)
-        if stop:
+        if stop or len(self.rep) == 1:  # what comes after it is dropped
             return tap, tap
         for index, layer in enumerate(self.rep):
             if index > 0:

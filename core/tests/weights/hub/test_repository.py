@@ -2,12 +2,15 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import zoo_core as zoo
 from safetensors.torch import load_file
 from tiny import TinyConfig, TinyNet
 from weight_server import Server
+from zoo_core.building.build import build_model_with_cfg
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import WeightsError
 from zoo_core.weights.fetch import fetch_weights
@@ -38,6 +41,52 @@ def test_a_saved_model_is_read_as_it_is_now(tmp_path: Path) -> None:
     state_dict = load_file(fetch_weights(cfg))
     assert state_dict.keys() == net.state_dict().keys()
     assert all(torch.equal(tensor, state_dict[name]) for name, tensor in net.state_dict().items())
+
+
+class Focus(TinyNet):
+    """Space to depth first: its convolution sees each channel of the images four times."""
+
+    def __init__(self, cfg: TinyConfig, *, num_classes: int = 5, in_chans: int = 3) -> None:
+        super().__init__(cfg, num_classes=num_classes, in_chans=4 * in_chans)
+
+    def forward_stages(self, x, taps, last):
+        return super().forward_stages(torch.nn.functional.pixel_unshuffle(x, 2), taps, last)
+
+
+@pytest.mark.parametrize("in_chans", [3, 4])
+def test_a_stem_that_reshapes_the_images_is_saved_with_the_images_channels(
+    local: Any, tmp_path: Path, in_chans: int
+) -> None:
+    @zoo.register_model
+    def focus(pretrained: bool = False, **options: Any) -> torch.nn.Module:
+        return build_model_with_cfg(Focus, "focus", pretrained, model_cfg=TinyConfig(), **options)
+
+    net = zoo.create_model("focus", in_chans=in_chans)
+    save_for_hub(net, tmp_path / "as-made")
+    again = zoo.create_model(f"local-dir:{tmp_path}/as-made", pretrained=True)
+    assert again.pretrained_cfg["input_size"][0] == in_chans
+    images = torch.rand(1, in_chans, 16, 16)
+    assert torch.equal(net.eval()(images), again.eval()(images))
+    net.stem = torch.nn.Conv2d(24, net.stem.out_channels, 3)  # by hand, for six channels
+    save_for_hub(net, tmp_path / "changed")
+    cfg = read_hub_config(f"local-dir:{tmp_path}/changed").pretrained_cfg
+    assert cfg.input_size[0] == 6
+
+
+def test_a_published_size_of_the_last_maps_is_kept_while_it_is_true(local: Any, tmp_path: Path) -> None:
+    """Without padding, it is none that follows from the reduction."""
+
+    @zoo.register_model(pretrained={"old": PretrainedCfg(input_size=(3, 32, 32), pool_size=(3, 3))})
+    def valid(pretrained: bool = False, **options: Any) -> torch.nn.Module:
+        return build_model_with_cfg(TinyNet, "valid", pretrained, model_cfg=TinyConfig(), **options)
+
+    def saved(options: dict[str, Any], **details: Any) -> tuple[int, int] | None:
+        save_for_hub(zoo.create_model("valid", **options), tmp_path, **details)
+        return read_hub_config(f"local-dir:{tmp_path}").pretrained_cfg.pool_size
+
+    assert saved({"num_classes": 7, "in_chans": 1}) == (3, 3)
+    assert saved({"widths": (4, 4, 4)}) == (4, 4)
+    assert saved({}, input_size=(64, 48)) == (8, 6)
 
 
 def test_a_model_without_a_name_cannot_be_saved(tmp_path: Path) -> None:

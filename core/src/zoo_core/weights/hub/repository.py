@@ -47,6 +47,8 @@ _PROVENANCE = frozenset(
 )
 """Fields that are true of published weights, not of every model that was made from their config."""
 _TEST_FIELDS = ("test_input_size", "test_crop_pct", "min_input_size")
+_OF_NO_MAPS = {"num_classes", "in_chans", "global_pool", "drop_rate", "drop_path_rate"}
+"""Options that leave the sizes of maps as the published config has them."""
 _CLASSES = ("num_classes", "label_offset", "label_names", "label_descriptions")
 
 
@@ -136,14 +138,14 @@ def describe(model: nn.Module, details: Details) -> dict[str, Any]:
     cfg = PretrainedCfg.from_dict(getattr(model, "pretrained_cfg", None) or {})
     if not cfg.architecture:
         raise WeightsError(f"a {type(model).__name__} without an architecture in its pretrained_cfg cannot be saved")
-    # An option may have moved the convolution that the published weights name.
-    modules = {name for name, _ in model.named_modules()}
-    cfg = cfg.overlaid(
-        {key: None for key in ("first_conv", "classifier") if not {*names_of(getattr(cfg, key))} <= modules}
-    )
-    cfg = completed(model, cfg)
     made_with: Mapping[str, Any] = getattr(model, "made_with", {})
-    num_classes, channels = int(getattr(model, "num_classes", cfg.num_classes)), _in_channels(model, cfg)
+    # An option may have moved what the published weights name, or widened the last maps.
+    modules = {name for name, _ in model.named_modules()}
+    moved = [key for key in ("first_conv", "classifier") if not {*names_of(getattr(cfg, key))} <= modules]
+    if not made_with or not made_with["options"].keys() <= _OF_NO_MAPS:
+        moved.append("pool_size")
+    cfg = completed(model, cfg.overlaid(dict.fromkeys(moved)))
+    num_classes, channels = int(getattr(model, "num_classes", cfg.num_classes)), _in_channels(model, cfg, made_with)
     cfg = _as_it_is_now(model, cfg, num_classes, channels, details.get("input_size"))
     names, descriptions = _labels(cfg, num_classes, details)
     options = {**made_with.get("options", {}), **(details.get("model_args") or {})}
@@ -174,11 +176,11 @@ def _as_it_is_now(
     model: nn.Module, cfg: PretrainedCfg, num_classes: int, channels: int, size: tuple[int, int] | None
 ) -> PretrainedCfg:
     """The default config with the classes, channels and image size that the model has."""
-    changed: dict[str, Any] = {"num_classes": num_classes, "label_offset": 0, "pool_size": None}
+    changed: dict[str, Any] = {"num_classes": num_classes, "label_offset": 0}
     if num_classes != cfg.num_classes - cfg.label_offset:
         changed |= {"label_names": None, "label_descriptions": None}
     if size is not None:
-        changed |= {"input_size": (cfg.input_size[0], *size), **dict.fromkeys(_TEST_FIELDS)}
+        changed |= {"input_size": (cfg.input_size[0], *size), **dict.fromkeys(("pool_size", *_TEST_FIELDS))}
     cfg = cfg.overlaid(changed)
     if channels != cfg.input_size[0]:
         # The mean over the colours is what images of other channels are normalised with.
@@ -218,7 +220,24 @@ def _model_args(options: Mapping[str, Any], channels: int) -> dict[str, Any]:
     return checked_options({**written, **({"in_chans": channels} if channels != 3 else {})}, "save_for_hub", ())
 
 
-def _in_channels(model: nn.Module, cfg: PretrainedCfg) -> int:
+def _in_channels(model: nn.Module, cfg: PretrainedCfg, made_with: Mapping[str, Any]) -> int:
+    """The channels of the model's images, which its first convolution may see several times each.
+
+    It does behind a stem that reshapes the images (space to depth); how often says a network made
+    with the same options.
+    """
+    asked = made_with.get("options", {}).get("in_chans") or cfg.input_size[0]
+    seen = _seen_first(model, cfg, asked)
+    if not made_with or seen == asked or seen % asked:
+        return seen
+    from zoo_core.create import create_model
+
+    fresh = create_model(made_with["architecture"], pretrained_cfg=cfg, device="meta", **made_with["options"])
+    return seen * asked // _seen_first(fresh, cfg, asked)
+
+
+def _seen_first(model: nn.Module, cfg: PretrainedCfg, otherwise: int) -> int:
+    """The channels that the first convolution sees."""
     convs: list[Any] = [model.get_submodule(name) for name in names_of(cfg.first_conv)]
     # What sees the images first may be a linear layer, of patches.
-    return next((int(conv.in_channels) for conv in convs if hasattr(conv, "in_channels")), cfg.input_size[0])
+    return next((int(conv.in_channels) for conv in convs if hasattr(conv, "in_channels")), otherwise)

@@ -136,8 +136,9 @@ class Subject:
         return self._metas[name]
 
     def parameters(self, name: str) -> int:
-        """Count the parameters of an architecture."""
-        return sum(parameter.numel() for parameter in self.meta(name).parameters())
+        """Return the count of an architecture's parameters: as listed, or else as built."""
+        listed = self.models[name].manifest.facts.get(name, {}).get("parameters")
+        return listed or sum(parameter.numel() for parameter in self.meta(name).parameters())
 
     @cached_property
     def sample(self) -> list[str]:

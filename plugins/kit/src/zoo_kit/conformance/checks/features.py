@@ -13,6 +13,7 @@ from zoo_core.features.layout import LAYOUTS, convert_map
 
 from zoo_kit.conformance.check import NotApplicable, check, describe
 from zoo_kit.conformance.checks.programs import claims
+from zoo_kit.manifest.facts import QuickNorms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +40,7 @@ def feature_info(subject: Subject, name: str) -> Iterable[str]:
     cfg = subject.cfg(name)
     size = cfg.input_size[1:] if cfg.fixed_input_size else (subject.multiple(name, SIDE),) * 2
     try:
-        with torch.no_grad():
+        with torch.no_grad(), QuickNorms():
             maps = net.forward_intermediates(
                 torch.empty(1, cfg.input_size[0], *size, device="meta"), intermediates_only=True
             )

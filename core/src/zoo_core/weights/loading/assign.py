@@ -96,6 +96,11 @@ def check_fit(
         WeightsError: naming missing, unexpected and misfit keys, each group compactly, with the
             nearest names.
     """
+    if state_dict.keys() == slots.keys() and all(  # as nearly always: one look at each
+        (tensor.shape, tensor.dtype) == ((own := slots[key].tensor).shape, own.dtype)
+        for key, tensor in state_dict.items()
+    ):
+        return
     misfit = [
         f"{key} is {tuple(tensor.shape)}, the network's {tuple(slots[key].tensor.shape)}"
         for key, tensor in state_dict.items()

@@ -73,9 +73,16 @@ def load_pretrained(
         filtered = filter_fn(dict(state_dict), model)
         with DisableTorchFunction():
             state_dict = plain_tensors(filtered, f"the filtered weights of {path}")
-    adapt = hook_manager().hook.zoo_adapt_state_dict
-    state_dict = adapt(state_dict=state_dict, model=model, pretrained_cfg=cfg) or unwrapped_for(model, state_dict)
-    load_adapted(model, state_dict, cfg, strict=strict, give=give, source=f"the weights in {path}")
+    adapted = hook_manager().hook.zoo_adapt_state_dict(state_dict=state_dict, model=model, pretrained_cfg=cfg)
+    load_adapted(
+        model,
+        adapted or unwrapped_for(model, state_dict),
+        cfg,
+        strict=strict,
+        give=give,
+        source=f"the weights in {path}",
+        are_plain=filter_fn is not None and not adapted,
+    )
 
 
 def fetch_state_dict(
@@ -141,11 +148,15 @@ def load_adapted(
     strict: bool = True,
     give: Give = Tensor.copy_,
     source: str = "the weights",
+    are_plain: bool = False,
 ) -> None:
-    """Adapt a state dict to the model's channels and classes, and put it into the model."""
+    """Adapt a state dict to the model's channels and classes, and put it into the model.
+
+    `are_plain` says that the tensors went through `plain_tensors`.
+    """
     slots = slots_of(model)
     with DisableTorchFunction():
-        state_dict = plain_tensors(state_dict, source)
+        state_dict = state_dict if are_plain else plain_tensors(state_dict, source)
         shapes = {key: slot.tensor.shape for key, slot in slots.items()}
     state_dict = adapt_first_convs(state_dict, cfg, shapes)
     state_dict, fresh = adapt_classifiers(state_dict, cfg, shapes, source)

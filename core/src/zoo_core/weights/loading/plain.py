@@ -23,13 +23,10 @@ def plain_tensors(state_dict: Mapping[Any, Any], source: str) -> dict[str, Tenso
     Raises:
         WeightsError: naming the first entry that is no plain tensor, or whose name is no string.
     """
-    return {_named(key, source): _plain(key, value, source) for key, value in state_dict.items()}
-
-
-def _named(key: Any, source: str) -> str:
-    if not isinstance(key, str):
-        raise WeightsError(f"{source} have an entry that is named {key!r:.80}; names are strings")
-    return key
+    for key in state_dict:
+        if not isinstance(key, str):
+            raise WeightsError(f"{source} have an entry that is named {key!r:.80}; names are strings")
+    return {key: _plain(key, value, source) for key, value in state_dict.items()}
 
 
 def _plain(key: str, value: Any, source: str) -> Tensor:

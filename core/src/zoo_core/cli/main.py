@@ -8,7 +8,7 @@ import sys
 import warnings
 from importlib import import_module
 
-from zoo_core.cli.parser import MISTAKE, Parser, add_command, examples, print_error
+from zoo_core.cli.parser import MISTAKE, Parser, add_command, examples, print_error, untranslated
 from zoo_core.cli.terminal import guarded_streams, reserved_output
 from zoo_core.errors import ZooError, said
 
@@ -21,6 +21,7 @@ COMMANDS = ("list", "info", "compare", "download", "lock", "cache", "plugins", "
 """The built-in commands, in the order of the help; each is a module of `zoo_core.cli.commands`."""
 
 
+@untranslated()
 def build_parser(*, plugin_commands: bool = False, commands: Sequence[str] = COMMANDS) -> Parser:
     """Build the parser of ``zoo``.
 

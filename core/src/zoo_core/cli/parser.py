@@ -73,6 +73,20 @@ class Parser(argparse.ArgumentParser):
         sys.exit(MISTAKE)
 
 
+@contextlib.contextmanager
+def untranslated() -> Iterator[None]:
+    """A context in which parsers are built without a search for translations of argparse's words.
+
+    Python has none, and to look for some takes a twentieth of `zoo list`.
+    """
+    translate = argparse._  # type: ignore[attr-defined] # gettext's, which no stub knows
+    argparse._ = str  # type: ignore[attr-defined] # as above
+    try:
+        yield
+    finally:
+        argparse._ = translate  # type: ignore[attr-defined] # as above
+
+
 def add_command(subparsers: Any, name: str, module: Any) -> None:
     """Add a command's parser; it stores the command's module in its arguments."""
     module.add_parser(subparsers)

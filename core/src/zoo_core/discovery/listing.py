@@ -49,7 +49,9 @@ def names(
             full = [one for one in full if one in manifest.configured or (one == name and tags)]
         for one in full:
             shown = qualifier + one
-            if (not wanted or matches["/" in asked](asked + one)) and not (rejects(one) or rejects(shown)):
+            if unwanted and (rejects(one) or rejects(shown)):
+                continue
+            if not wanted or matches["/" in asked](asked + one):
                 listed[shown] = None
     return natural_sort(listed)
 
@@ -71,11 +73,12 @@ def _architectures(index: Index, wanted: Sequence[str] = ()) -> Iterator[tuple[s
     A claimed name comes once for each claimant; where a wanted pattern has a slash, every name of
     every plugin comes too, for such patterns alone.
     """
-    for name, owner in list(index.owners.items()):
+    qualified = ["/" in pattern for pattern in wanted]
+    for name, owner in [] if qualified and all(qualified) else list(index.owners.items()):
         rivals = index.claims.get(name, ())
         for plugin in rivals or (owner,):
             yield name, plugin.manifest, f"{plugin.distribution}/" if rivals else "", ""
-    if any("/" in pattern for pattern in wanted):
+    if any(qualified):
         for plugin in index.plugins:
             for name in plugin.manifest.names:
                 yield name, plugin.manifest, f"{plugin.distribution}/", f"{plugin.distribution}/"

@@ -34,7 +34,7 @@ def names(
         return natural_merge(_owned(index, plugin) for plugin in index.plugins)
     matches = {slash: _matcher([one for one in wanted if ("/" in one) is slash]) for slash in (False, True)}
     rejects = _matcher(unwanted)
-    listed: dict[str, None] = {}
+    listed: dict[tuple[str, int], dict[str, None]] = {}  # by qualifier and manifest
     by_tags = with_tags or pretrained or name_matches_cfg  # if not, the rows need not be parsed
     for name, manifest, qualifier, asked in _architectures(index, wanted):
         if families and manifest.family_of(name) not in families:
@@ -52,8 +52,12 @@ def names(
             if unwanted and (rejects(one) or rejects(shown)):
                 continue
             if not wanted or matches["/" in asked](asked + one):
-                listed[shown] = None
-    return natural_sort(listed)
+                listed.setdefault((qualifier, id(manifest)), {})[shown] = None
+    # A manifest's own names are sorted.
+    sorted_runs = not (by_tags or index.claims)
+    return natural_merge(
+        list(run) if qualifier and sorted_runs else natural_sort(run) for (qualifier, _), run in listed.items()
+    )
 
 
 def families(index: Index) -> list[str]:
@@ -80,8 +84,9 @@ def _architectures(index: Index, wanted: Sequence[str] = ()) -> Iterator[tuple[s
             yield name, plugin.manifest, f"{plugin.distribution}/" if rivals else "", ""
     if any(qualified):
         for plugin in index.plugins:
-            for name in plugin.manifest.names:
-                yield name, plugin.manifest, f"{plugin.distribution}/", f"{plugin.distribution}/"
+            manifest, qualifier = plugin.manifest, f"{plugin.distribution}/"
+            for name in manifest.names:
+                yield name, manifest, qualifier, qualifier
 
 
 def _owned(index: Index, plugin: Plugin) -> list[str]:

@@ -14,7 +14,17 @@ PLUGINS = sorted(path for path in (ROOT / "plugins").glob("*/src/*") if path.is_
 FAMILIES = [path for path in PLUGINS if (path / "config.py").exists()]  # bridges have no tables in Python
 
 # What a listing, a suggestion or the command line needs, and what a plugin's tables may use.
-TORCH_FREE = ["names.py", "record.py", "errors.py", "config.py", "family.py", "registry.py", "discovery", "hooks"]
+TORCH_FREE = [
+    "names.py",
+    "locks.py",
+    "record.py",
+    "errors.py",
+    "config.py",
+    "family.py",
+    "registry.py",
+    "discovery",
+    "hooks",
+]
 TABLES = ["__init__.py", "config.py", "architectures.py", "pretrained.py"]
 
 # Each room of core, and the rooms that it may import, in functions too. Low rooms first: a room
@@ -22,31 +32,33 @@ TABLES = ["__init__.py", "config.py", "architectures.py", "pretrained.py"]
 # are rooms of their own.
 MAY_IMPORT = {
     "record": "",
+    "locks": "",
     "_version": "",
     "errors": "",
     "names": "errors record",
     "config_fields": "errors",
     "config": "config_fields errors",
     "discovery": "_version config config_fields errors names record",
-    "registry": "config discovery errors names",
+    "registry": "config discovery errors locks names",
     "pyinstaller": "discovery",
-    "hooks": "discovery errors registry",
+    "hooks": "discovery errors locks registry",
     "layers": "errors",
     "features": "errors layers",
     "training": "errors features layers",
     "network": "config errors features layers",
     "weights/cache": "errors",
-    "weights/files": "errors weights/cache",
+    "weights/files": "errors locks weights/cache",
     "weights/transfer": "_version errors weights/cache weights/files",
     "weights/lock": "errors weights/cache weights/transfer",
-    "weights/hub": "_version config errors names network weights/cache weights/files weights/lock weights/transfer",
+    "weights/hub": "_version config errors names network registry weights/cache weights/files weights/lock"
+    " weights/transfer",
     "weights/sources": "errors hooks weights/cache weights/hub weights/transfer",
     "weights/licence": "errors weights/cache",
-    "weights/fetch": "errors hooks weights/cache weights/licence weights/lock weights/sources weights/transfer",
+    "weights/fetch": "errors hooks locks weights/cache weights/licence weights/lock weights/sources weights/transfer",
     "weights/loading": "config errors hooks network weights/cache weights/fetch weights/files weights/sources"
     " weights/transfer",
     "weights/unpickle": "errors weights/files weights/loading",
-    "building": "config errors features names network registry weights/files weights/hub weights/loading",
+    "building": "config errors features locks names network registry weights/files weights/hub weights/loading",
     "family": "building config discovery errors names",
     "compat": "errors",
     "description": "building config discovery errors names registry weights/licence",

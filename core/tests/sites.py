@@ -18,8 +18,8 @@ import pytest
 import zoo_core
 from zoo_core import registry
 from zoo_core.discovery.manifest import API, HEADER
-from zoo_core.discovery.natural_order import natural_sort
 from zoo_core.hooks import manager
+from zoo_core.names import natural_sort
 
 SOURCE = Path(zoo_core.__file__).parents[1]
 BODY = "def __getattr__(name):\n    return lambda pretrained=False, **options: (name, pretrained, options)\n"

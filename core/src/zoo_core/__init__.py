@@ -4,7 +4,8 @@ Everything public is a name of this module, imported at its first use: ``import 
 no torch.
 
 - The words of users: `create`, `description`, `registry`, `names`, `config` (with
-  `config_fields`), `family`, `errors`; `record` and `_version` are below everything.
+  `config_fields`), `family`, `errors`; `record`, `locks` and `_version` are below
+  everything.
 - The rooms: `discovery` finds plugins, `hooks` lets them take part, `building` makes networks,
   `weights` loads them, `features` extracts maps; `network` (the contract), `layers` and `training`
   are for authors; `cli` is the command ``zoo``, `pyinstaller` freezes it, `compat`

@@ -6,9 +6,6 @@ nothing. Only `load_constructor` and `model_entrypoint` run a plugin's code.
 
 from __future__ import annotations
 
-import os
-from _thread import RLock  # importing `threading` takes a quarter of Python's own start
-
 from zoo_core.discovery import listing
 from zoo_core.discovery.index import Index, Plugin, build_index
 from zoo_core.discovery.lookup import FoundModel as FoundModel
@@ -17,6 +14,7 @@ from zoo_core.discovery.lookup import find_pretrained_cfg as find_pretrained_cfg
 from zoo_core.discovery.lookup import load_constructor as load_constructor
 from zoo_core.discovery.registered import LocalPlugin
 from zoo_core.errors import ConfigError, ModelNameError, UnknownModelError, did_you_mean
+from zoo_core.locks import fork_safe_lock
 from zoo_core.names import ModelName, parse_model_name
 
 TYPE_CHECKING = False
@@ -26,9 +24,7 @@ if TYPE_CHECKING:
 
     from zoo_core.config import PretrainedCfg
 
-_lock = RLock()
-if hasattr(os, "register_at_fork"):  # as `zoo_core.locks` does, which a listing need not import
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+_lock = fork_safe_lock()
 _local = LocalPlugin()
 _index: Index | None = None
 

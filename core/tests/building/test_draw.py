@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from zoo_core.building.draw import draw_uniform_
+from zoo_core.building.deferred import draw_uniform_
 
 # Kolmogorov and Smirnov: two samples of n draws from one distribution differ by more than 2.2 /
 # sqrt(n / 2) once in thousands of tries. The seed is fixed, so a test that passes goes on passing.

@@ -5,7 +5,7 @@ import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
-from zoo_core.discovery.natural_order import natural_merge, natural_sort
+from zoo_core.names import natural_merge, natural_sort
 
 NAMES = st.lists(st.from_regex(r"[A-Za-z0-9_\-./é]{1,12}", fullmatch=True))
 

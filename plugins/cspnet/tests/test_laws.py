@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from zoo_core.discovery.natural_order import natural_sort
+from zoo_core.names import natural_sort
 from zoo_cspnet import FAMILY
 
 NUMBERED = [name for name in FAMILY.architectures if re.search(r"darknet(aa)?\d", name)]

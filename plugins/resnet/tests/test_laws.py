@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from zoo_core.discovery.natural_order import natural_sort
+from zoo_core.names import natural_sort
 from zoo_resnet import FAMILY
 
 if TYPE_CHECKING:

@@ -80,7 +80,7 @@ def untranslated() -> Iterator[None]:
     Python has none, and to look for some takes a twentieth of `zoo list`.
     """
     translate = argparse._  # type: ignore[attr-defined] # gettext's, which no stub knows
-    argparse._ = str  # type: ignore[attr-defined] # as above
+    argparse._ = lambda message: message  # type: ignore[attr-defined] # as above
     try:
         yield
     finally:

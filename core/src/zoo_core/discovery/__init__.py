@@ -3,6 +3,5 @@
 - Installed plugins: `entry_points`, `fallback` (zips, finders), `selection` (of them), `resources`.
 - Their offers: `manifest`, `bridge` (of a library), `registered` (of this process), `index` (by
   name); `imports` runs code.
-- Questions: `listing`, `natural_order`, `lookup`, `facts`, `messages`, `catalogue`,
-  `doctor`, `holes`.
+- Questions: `listing`, `lookup`, `facts`, `messages`, `catalogue`, `doctor`, `holes`.
 """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from zoo_core.discovery.natural_order import natural_merge, natural_sort
 from zoo_core.errors import OptionError
+from zoo_core.names import natural_merge, natural_sort
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

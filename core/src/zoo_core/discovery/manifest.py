@@ -8,10 +8,9 @@ rely on the types, and on names that are safe to list.
 
 from __future__ import annotations
 
-from zoo_core.discovery.natural_order import natural_sort
 from zoo_core.discovery.resources import is_inside, read_data
 from zoo_core.errors import PluginError
-from zoo_core.names import is_architecture, is_word
+from zoo_core.names import is_architecture, is_word, natural_sort
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from zoo_core.discovery.entry_points import MODELS_GROUP, EntryPoint
 from zoo_core.discovery.index import Plugin
 from zoo_core.discovery.manifest import Manifest, check_row
-from zoo_core.discovery.natural_order import natural_sort
 from zoo_core.errors import ModelNameError, PluginError
-from zoo_core.names import is_architecture
+from zoo_core.names import is_architecture, natural_sort
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

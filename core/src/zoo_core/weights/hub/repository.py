@@ -230,9 +230,10 @@ def _in_channels(model: nn.Module, cfg: PretrainedCfg, made_with: Mapping[str, A
     seen = _seen_first(model, cfg, asked)
     if not made_with or seen == asked or seen % asked:
         return seen
-    from zoo_core.create import create_model
+    from zoo_core.registry import find_model, load_constructor
 
-    fresh = create_model(made_with["architecture"], pretrained_cfg=cfg, device="meta", **made_with["options"])
+    constructor = load_constructor(find_model(made_with["architecture"]))
+    fresh = constructor(pretrained_cfg=cfg, device="meta", **made_with["options"])
     return seen * asked // _seen_first(fresh, cfg, asked)
 
 

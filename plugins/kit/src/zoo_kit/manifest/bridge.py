@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.config import PretrainedCfg
 from zoo_core.discovery.bridge import LINE, TABLES, Bridge
 from zoo_core.discovery.manifest import API, HEADER
-from zoo_core.discovery.natural_order import natural_sort
+from zoo_core.names import natural_sort
 
 from zoo_kit.manifest.write import CONFIGS_FILE, FACTS_FILE, MODELS_FILE, RESULTS_FILE, table_text
 

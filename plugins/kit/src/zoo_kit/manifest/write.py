@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 from zoo_core.config import PretrainedCfg
 from zoo_core.discovery.facts import read_results
 from zoo_core.discovery.manifest import API, HEADER, parsed
-from zoo_core.discovery.natural_order import natural_sort
 from zoo_core.errors import PluginError
 from zoo_core.family import Family
-from zoo_core.names import is_architecture
+from zoo_core.names import is_architecture, natural_sort
 from zoo_core.registry import plugins
 
 from zoo_kit.manifest.type_stub import constructor_stub

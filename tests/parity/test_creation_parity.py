@@ -57,7 +57,7 @@ def both(architecture: str, path: Path, **options: Any) -> tuple[nn.Module, nn.M
 @given(
     architecture=st.sampled_from(ARCHITECTURES),
     in_chans=st.integers(1, 7),
-    num_classes=st.sampled_from([0, 10, 1000]),
+    num_classes=st.sampled_from([0, 7, 1000]),
     stored=st.sampled_from([torch.float32, torch.float16]),
 )
 def test_adapted_weights_give_timms_logits(
@@ -67,7 +67,7 @@ def test_adapted_weights_give_timms_logits(
     ours, theirs = both(architecture, path, in_chans=in_chans, num_classes=num_classes)
     classifier = ours.default_cfg["classifier"]
     assert list(ours.state_dict()) == list(theirs.state_dict())
-    if num_classes == 10:  # a fresh head on either side: the features are what can be compared
+    if num_classes == 7:  # a fresh head on either side: the features are what can be compared
         fresh = {key: value for key, value in ours.state_dict().items() if key.startswith(classifier)}
         theirs.load_state_dict(fresh, strict=False)
     for key, value in theirs.state_dict().items():

@@ -183,3 +183,15 @@ def test_stochastic_depth_rises_linearly_and_spares_the_block_without_a_shortcut
 def test_the_packages_own_weights_load() -> None:
     net = tiny(pretrained=True)
     assert (net.num_classes, net.default_cfg["tag"]) == (10, "digits")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pruned_network_ends_at_its_map(kind: str) -> None:
+    images = torch.randn(1, 3, 71, 71)
+    for index in range(len(KINDS[kind]().feature_info) - 1):  # the last map may have a norm after it
+        net = KINDS[kind]().eval()
+        with torch.no_grad():
+            (expected,) = net.forward_intermediates(images, indices=[index], intermediates_only=True)
+            net.prune_intermediate_layers([index])
+            assert torch.equal(net.forward_features(images), expected)
+            assert torch.equal(net(images), expected)

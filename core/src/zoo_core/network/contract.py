@@ -221,7 +221,7 @@ class Network(nn.Module):
         The final norm and the head come after the maps and are dropped with what precedes them,
         `prune_norm` and `prune_head` or not, when the last stage goes; with every stage kept,
         `prune_head` drops the classifier, and the pooling where the network can be without. A
-        network without its head yields the last features.
+        network without its head yields its last features, if its walk can do without the rest.
         """
         wanted = feature_indices(indices, self.num_stages)
         if (last := max(wanted)) < self.num_stages - 1 or prune_norm:

@@ -173,6 +173,23 @@ def test_a_subclass_of_plain_pytorch_keeps_what_it_adds() -> None:
     assert (other.weight.unique().item(), other.scale) == (3.0, 3.0)
 
 
+class Scaled(nn.Conv2d):
+    """One that has attributes before its layer is made."""
+
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
+        super().__init__(4, 4, 3)
+        self.doubled = 2 * self.scale
+
+
+def test_what_a_subclass_sets_before_its_layer_is_made_stays_its_own() -> None:
+    with building() as deferral:
+        layers = nn.Sequential(Scaled(2.0), Scaled(3.0), nn.Conv2d(4, 4, 3))
+    complete(layers, deferral)
+    assert [(layer.scale, layer.doubled) for layer in layers[:2]] == [(2.0, 4.0), (3.0, 6.0)]
+    assert not hasattr(layers[2], "scale")
+
+
 def test_what_others_do_to_torch_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     def conv() -> nn.Module:
         return nn.Conv2d(4, 4, 3)

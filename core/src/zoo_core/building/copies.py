@@ -2,10 +2,12 @@
 
 PyTorch takes some 100 µs to construct a convolution or a norm, nearly all of it to set attributes
 one by one, and a network has hundreds of a few kinds. Only the clock shows that they are copied:
-draws are noted as those of the constructor are, in its order. It is called for whatever might come
-out otherwise: a subclass that overrides a part of it, patched parts of torch, a device or another
-context, arguments of unusual types. `init.kaiming_normal_`, which torch shows to a context only
-piece by piece, is shown to it whole.
+the deferral notes a copy's draws as it notes the constructor's, in the same order. The constructor
+runs wherever its result might differ: for a subclass that overrides a part of it or has set
+attributes before it, under patched parts of torch, on another device, within another context, with
+arguments of unusual types.
+
+Torch shows `init.kaiming_normal_` to a context as ten calls. Here the deferral gets it as one.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ _CONSTRUCTORS: dict[tuple[Any, str], Any] = {
     for layer in (*_DRAWN, *_CONSTANT)
     for owner in [next(each for each in layer.__mro__ if "__init__" in vars(each))]
 }
-# What other libraries replace for a while: functions that start values, constructors, methods.
+# Parts of torch that other libraries replace for a while.
 _STARTS = itemgetter("kaiming_uniform_", "uniform_", "ones_", "zeros_", "constant_")
 _BASES = [vars(base) for base in (nn.Module, nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase)]
 _METHODS = attrgetter("reset_parameters", "register_parameter", "register_buffer", "__setattr__")
@@ -89,8 +91,8 @@ def _replace(old: dict[tuple[Any, str], Any], new: dict[tuple[Any, str], Any]) -
             setattr(owner, name, function)
 
 
-def _onlooker() -> Deferral | None:
-    """Return the deferral of this thread's building, if nobody else looks on."""
+def _current_deferral() -> Deferral | None:
+    """Return the deferral of this thread's building, unless another context is active too."""
     deferral: Deferral | None = getattr(_here, "deferral", None)
     return deferral if deferral is not None and deferral.is_alone() else None
 
@@ -98,8 +100,9 @@ def _onlooker() -> Deferral | None:
 def _copying(constructor: Any) -> Any:
     @wraps(constructor)
     def construct(self: nn.Module, *args: Any, **kwargs: Any) -> None:
-        deferral = _onlooker()
-        key = _key(type(self), args, kwargs) if deferral is not None else None
+        deferral = _current_deferral()
+        # What a subclass has set already is its own, and no part of a recipe.
+        key = _key(type(self), args, kwargs) if deferral is not None and not vars(self) else None
         if deferral is None or key is None:
             constructor(self, *args, **kwargs)
             return
@@ -125,7 +128,7 @@ def _kaiming_normal_(
     nonlinearity: Any = "leaky_relu",
     generator: torch.Generator | None = None,
 ) -> Any:
-    start, deferral = _THEIRS[init, "kaiming_normal_"], _onlooker()
+    start, deferral = _THEIRS[init, "kaiming_normal_"], _current_deferral()
     if deferral is None or type(tensor) is not nn.Parameter:
         return start(tensor, a, mode, nonlinearity, generator)
     options = {"a": a, "mode": mode, "nonlinearity": nonlinearity, "generator": generator}
@@ -139,7 +142,7 @@ _THEIRS = {(owner, name): vars(owner)[name] for owner, name in _OURS}
 
 
 def _key(kind: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
-    """Return what a layer depends on; None for one that must be constructed."""
+    """Return what a layer follows from; None if the constructor must make it."""
     try:
         layer = _layers[kind]
     except KeyError:
@@ -157,7 +160,7 @@ def _key(kind: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any
 
 
 def _layer_of(kind: type) -> type | None:
-    """Return the layer of PyTorch that a class is or extends, without a change to its making."""
+    """Return the layer of PyTorch that a class extends; None if the class changes its making."""
     for place, layer in enumerate(kind.__mro__):
         if layer in _DRAWN or layer in _CONSTANT:
             names = set(dir(layer)) - _OWN

@@ -131,7 +131,7 @@ class Deferral(TorchFunctionMode):
         old.copy_(new)
 
     def is_alone(self) -> bool:
-        """Return whether no other context looks on, while this one is the current one."""
+        """Return whether no other context of torch is active; only while this one is."""
         alone = torch._C._len_torch_function_stack() == 1 and not torch._C._len_torch_dispatch_stack()
         return alone and not torch.is_inference_mode_enabled()
 

@@ -5,6 +5,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from forks import forks_beside_threads
 from zoo_core import registry
 
 if TYPE_CHECKING:
@@ -93,34 +94,15 @@ def test_a_refresh_between_building_and_returning(site: Site, monkeypatch: pytes
     assert registry.list_models() == ["one"]
 
 
-FORK = """
-import os, threading, time
-from zoo_core import registry
-ended = threading.Event()
-def refresh():
-    while not ended.is_set():
-        registry.refresh()
-        registry.list_models()
-threads = [threading.Thread(target=refresh) for _ in range(2)]
-for thread in threads: thread.start()
-import warnings; warnings.simplefilter("ignore")  # Python warns of a fork beside threads
-children = []
-for _ in range(20):
-    if not (child := os.fork()):
-        os._exit(0 if registry.list_models() == ["one"] else 1)
-    children.append(child)
-ended.set()
-for thread in threads: thread.join()
-end = time.monotonic() + 20
-while children and time.monotonic() < end:
-    children = [child for child in children if os.waitpid(child, os.WNOHANG) == (0, 0)]
-    time.sleep(0.01)
-for child in children: os.kill(child, 9)
-assert not children, f"{len(children)} of 20 children wait for a thread that they do not have"
-"""
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_process_that_is_forked_while_another_thread_refreshes(site: Site) -> None:
     site.plugin("zoo-one", ["one"])
-    site.run(FORK)
+    listed = "registry.list_models()"
+    site.run(
+        forks_beside_threads(
+            prepare="from zoo_core import registry",
+            work=f"registry.refresh(); {listed}",
+            succeeds=f"{listed} == ['one']",
+            count=20,
+        )
+    )

@@ -77,7 +77,7 @@ class Parser(argparse.ArgumentParser):
 def untranslated() -> Iterator[None]:
     """A context in which parsers are built without a search for translations of argparse's words.
 
-    Python has none, and to look for some takes a twentieth of `zoo list`.
+    Python has none, and to look for some took a thirtieth of `zoo list`.
     """
     translate = argparse._  # type: ignore[attr-defined] # gettext's, which no stub knows
     argparse._ = lambda message: message  # type: ignore[attr-defined] # as above

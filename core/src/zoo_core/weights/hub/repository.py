@@ -221,10 +221,10 @@ def _model_args(options: Mapping[str, Any], channels: int) -> dict[str, Any]:
 
 
 def _in_channels(model: nn.Module, cfg: PretrainedCfg, made_with: Mapping[str, Any]) -> int:
-    """The channels of the model's images, which its first convolution may see several times each.
+    """The channels of the model's images.
 
-    It does behind a stem that reshapes the images (space to depth); how often says a network made
-    with the same options.
+    A stem that reshapes the images (space to depth) gives the first convolution several times as
+    many. A fresh network with the same options tells how many times.
     """
     asked = made_with.get("options", {}).get("in_chans") or cfg.input_size[0]
     seen = _seen_first(model, cfg, asked)

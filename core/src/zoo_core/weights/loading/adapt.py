@@ -75,17 +75,17 @@ def check_classes(
         WeightsError: with the weights' ``num_classes``.
     """
     for name in names_of(cfg.classifier):
-        key = f"{name}.weight"
-        if key not in state_dict or shapes.get(key, ())[:1] != (cfg.num_classes,):
+        weight, own = state_dict.get(f"{name}.weight"), shapes.get(f"{name}.weight", ())
+        if weight is None or not weight.ndim or own[:1] != (cfg.num_classes,):
             continue
-        for rows in state_dict[key].shape[:1]:  # a single number has none
-            if rows - cfg.num_classes not in (0, cfg.label_offset):
-                error = WeightsError(
-                    f"{source} are for {rows} classes, the network for the {cfg.num_classes} of its config: "
-                    f"give num_classes={rows}"
-                )
-                error.num_classes = rows
-                raise error
+        rows = weight.shape[0]
+        if rows - cfg.num_classes not in (0, cfg.label_offset):
+            error = WeightsError(
+                f"{source} are for {rows} classes, the network for the {cfg.num_classes} of its config: "
+                f"give num_classes={rows}"
+            )
+            error.num_classes = rows
+            raise error
 
 
 def adapt_classifiers(

@@ -18,6 +18,7 @@ from PIL import Image
 from safetensors.torch import load, save
 from stress.tally import Tally
 from weight_server import Server
+from zoo_core.cli.interrupts import repeated_interrupts
 from zoo_core.weights.cache.entry import Entry, Receipt
 from zoo_core.weights.cache.inventory import damage, inventory
 
@@ -104,7 +105,8 @@ def _load(argv: list[str]) -> int:
         assert torch.equal(values["weight"], torch.arange(1_500_000.0))
 
     try:
-        act()
+        with repeated_interrupts():  # as the command has it: Python drops what a finalizer raises
+            act()
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         act()

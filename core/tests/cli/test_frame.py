@@ -261,6 +261,30 @@ def test_an_added_command_ends_as_cores_own_do(
     assert len(result.stderr.splitlines()) == bool(said)
 
 
+def test_an_interrupt_that_a_finalizer_drops_ends_a_command(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "zoo_oddly.py").write_text(
+        "import os, signal, time\n"
+        "class Held:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "def add_parser(subparsers):\n    subparsers.add_parser('odd')\n"
+        "def run(args):\n    Held()\n    time.sleep(60)\n    print('went on')\n"
+    )
+    result = command(install_hook(environment, tmp_path, HOOK + "return {'odd': 'zoo_oddly'}"), "odd")
+    assert (result.stdout, result.stderr, result.returncode) == ("", "", 130)
+
+
+def test_another_error_of_a_finalizer_is_shown(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "zoo_oddly.py").write_text(
+        "class Held:\n    def __del__(self):\n        [][1]\n"
+        "def add_parser(subparsers):\n    subparsers.add_parser('odd')\n"
+        "def run(args):\n    Held()\n"
+    )
+    result = command(install_hook(environment, tmp_path, HOOK + "return {'odd': 'zoo_oddly'}"), "odd")
+    assert "IndexError" in result.stderr
+    assert result.returncode == 0
+
+
 def test_json_of_an_added_command_is_alone_on_standard_output(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "zoo_oddly.py").write_text(
         "from zoo_core.cli.output import print_json\n"

@@ -8,6 +8,7 @@ import sys
 import warnings
 from importlib import import_module
 
+from zoo_core.cli.interrupts import repeated_interrupts
 from zoo_core.cli.parser import MISTAKE, Parser, add_command, examples, print_error, untranslated
 from zoo_core.cli.terminal import guarded_streams, reserved_output
 from zoo_core.errors import ZooError, said
@@ -67,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with guarded_streams():
         try:
             try:
-                return _run(sys.argv[1:] if argv is None else argv)
+                with repeated_interrupts():
+                    return _run(sys.argv[1:] if argv is None else argv)
             finally:
                 sys.stdout.flush()
         except BrokenPipeError:

@@ -6,9 +6,6 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-
 from zoo_core.building.materialise import building, complete
 from zoo_core.building.options import feature_options, network_options, resolve_dtype, split_options
 from zoo_core.building.resolve import default_cfg_for_features, resolve_default_cfg
@@ -17,9 +14,13 @@ from zoo_core.network.infer import completed
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import torch
+    from torch import nn
 
     from zoo_core.config import PretrainedCfg
+    from zoo_core.weights.loading.assign import Give
     from zoo_core.weights.loading.load import FilterFn
 
 
@@ -151,7 +152,7 @@ def load_weights(
     custom: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
     mmap: bool | None = None,
-    give: Callable[[Tensor, Tensor], object] = Tensor.copy_,
+    give: Give | None = None,
 ) -> None:
     """Load the weights that a default config names; arguments as for `build_model_with_cfg`.
 
@@ -159,6 +160,7 @@ def load_weights(
         WeightsError: if there are none, or see `zoo_core.weights.loading.load.load_pretrained`.
     """
     from zoo_core.weights.files.detect import WEIGHT_SUFFIXES
+    from zoo_core.weights.loading.assign import copy_each
     from zoo_core.weights.loading.load import load_custom_pretrained, load_pretrained
 
     _require_weights(variant, cfg)
@@ -166,7 +168,9 @@ def load_weights(
     if (custom or cfg.custom_load) and not (cfg.file and cfg.file.endswith(WEIGHT_SUFFIXES)):
         load_custom_pretrained(model, cfg, cache_dir=cache_dir)
     else:
-        load_pretrained(model, cfg, filter_fn=filter_fn, strict=strict, cache_dir=cache_dir, mmap=mmap, give=give)
+        load_pretrained(
+            model, cfg, filter_fn=filter_fn, strict=strict, cache_dir=cache_dir, mmap=mmap, give=give or copy_each
+        )
 
 
 def wrap(model: nn.Module, feature_cfg: Mapping[str, Any] | None = None, **chosen: Any) -> nn.Module:

@@ -13,7 +13,7 @@ from zoo_core.building.deferred import Deferral
 from zoo_core.building.materialise import building, complete
 from zoo_core.config import PretrainedCfg
 from zoo_core.errors import WeightsError
-from zoo_core.weights.loading.assign import slots_of
+from zoo_core.weights.loading.assign import copy_each, slots_of
 from zoo_core.weights.loading.load import load_adapted, load_pretrained
 
 CFG = PretrainedCfg(num_classes=4, input_size=(3, 8, 8), first_conv="conv", classifier="fc")
@@ -159,7 +159,7 @@ CHANGES = st.lists(
 
 def giver(assign):
     """How the builder, or somebody else, overwrites tensors."""
-    return Deferral().give if assign else torch.Tensor.copy_
+    return Deferral().give if assign else copy_each
 
 
 @settings(deadline=None, max_examples=600, suppress_health_check=[HealthCheck.too_slow])
@@ -242,6 +242,22 @@ def test_tensors_that_share_memory_do_not_tie_a_network_that_does_not():
     assert net[1].weight.sum() == 4
 
 
+@pytest.mark.parametrize("layer", [lambda: nn.Linear(2, 2), lambda: nn.BatchNorm1d(2)])
+def test_a_shared_tensor_ends_with_the_value_that_torch_gives_it(layer):
+    net, other = nn.Sequential(layer(), layer()), nn.Sequential(layer(), layer())
+    weights = {
+        key: torch.randn_like(value) if value.is_floating_point() else value for key, value in net.state_dict().items()
+    }
+    other[1].weight = other[0].weight
+    other.load_state_dict(weights)
+    with building() as deferral:
+        net = nn.Sequential(layer(), layer())
+        net[1].weight = net[0].weight
+        load_adapted(net, dict(weights), PretrainedCfg(), give=deferral.give)
+    assert net[0].weight is net[1].weight
+    assert all(torch.equal(value, other.state_dict()[key]) for key, value in net.state_dict().items())
+
+
 def test_an_expanded_tensor_can_be_trained_when_assigned():
     with building() as deferral:
         net = nn.Sequential(nn.Linear(2, 2, bias=False))
@@ -262,7 +278,7 @@ def test_negated_and_conjugated_tensors_of_a_file_keep_their_values(tmp_path, mm
     cfg = PretrainedCfg(**{**CFG.to_dict(), "file": str(tmp_path / "net.pth")})
     with building() as deferral:
         other = Net()
-        load_pretrained(other, cfg, mmap=mmap, give=deferral.give if assign else torch.Tensor.copy_)
+        load_pretrained(other, cfg, mmap=mmap, give=deferral.give if assign else copy_each)
     complete(other, deferral)
     assert other.fc.bias.tolist() == [0, -1, -2, -3]
     assert other.wave.tolist() == [1 - 2j, 3 + 4j]

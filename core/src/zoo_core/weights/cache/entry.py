@@ -65,7 +65,8 @@ class Receipt:
     mirror: str | None = None
     """The mirror's URL, where the bytes came from one."""
     validator: str | None = None
-    """The server's ETag or modification date; a transfer is only resumed from the same."""
+    """The server's ETag or modification date; a transfer is only resumed from the same. Of an
+    aligned copy, the SHA-256 of its header."""
     size: int | None = None
     """Bytes."""
     sha256: str | None = None

@@ -19,6 +19,7 @@ import hashlib
 import os
 import secrets
 import shutil
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 from zoo_core.errors import WeightsError
@@ -52,61 +53,59 @@ def map_aligned(path: Path, cache_dir: str | os.PathLike[str] | None = None) -> 
     # Opened once, so that all that is read is of the same file.
     with path.open("rb") as file:
         status = os.fstat(file.fileno())  # before anything is read, so that a change meanwhile shows
-        layout = layout_of(file, path)
-        if layout.misaligned() < WORTH:
-            return layout.tensors(map_file(file))
-        head, arranged = layout.rearranged()
-        if arranged.misaligned() >= WORTH:
-            return layout.tensors(map_file(file))
-        try:
-            copy = _copy_of(file, status, layout, arranged, head, cache_dir)
-        except OSError:  # an optimisation: without room or permission for it, loading goes on
-            copy = None
+        entry = _entry_of(path, status, cache_dir)
+        layout = copy = None
+        with suppress(OSError):  # an optimisation: without room or permission for a copy, loading goes on
+            if (copy := _open_copy(entry)) is None:
+                layout = layout_of(file, path)
+                copy = _make_copy(entry, file, status, layout)
         if copy is None:
-            return layout.tensors(map_file(file))
+            return (layout or layout_of(file, path)).tensors(map_file(file))
         with copy:
-            return arranged.tensors(map_file(copy))
+            return layout_of(copy, entry.path).tensors(map_file(copy))
 
 
-def _copy_of(
-    file: IO[bytes],
-    status: os.stat_result,
-    layout: Layout,
-    arranged: Layout,
-    head: bytes,
-    cache_dir: str | os.PathLike[str] | None,
-) -> IO[bytes] | None:
-    """Open the copy of a file, in another layout with its header; write it first if need be.
+def _entry_of(path: Path, status: os.stat_result, cache_dir: str | os.PathLike[str] | None) -> Entry:
+    """Return the place of a file's copy, which no other file or version of it has."""
+    folder = f"{_short(str(path.resolve()))}-{_short(repr(_identity(status)))}"
+    return Entry(cache_folder(cache_dir), f"aligned/{folder}/{path.name}")
 
-    None when the file was replaced meanwhile, or where others could change the copy.
+
+def _make_copy(entry: Entry, file: IO[bytes], status: os.stat_result, layout: Layout) -> IO[bytes] | None:
+    """Write the copy of a file and open it.
+
+    None for a file that needs none, when it was replaced meanwhile, or where others could change
+    the copy.
     """
-    folder = f"{_short(str(layout.path.resolve()))}-{_short(repr(_identity(status)))}"
-    entry = Entry(cache_folder(cache_dir), f"aligned/{folder}/{layout.path.name}")
-    size = len(head) + layout.size
-    if copy := _open_copy(entry, head, size):
-        return copy
+    if layout.misaligned() < WORTH:
+        return None
+    head, arranged = layout.rearranged()
+    if arranged.misaligned() >= WORTH:
+        return None
     entry.path.parent.mkdir(parents=True, exist_ok=True)
     if not only_ours_to_write(entry.path.parent):
         return None
     with entry.lock():
-        if copy := _open_copy(entry, head, size):
+        if copy := _open_copy(entry):
             return copy  # somebody else has made it
         if not _write(entry, head, file, status, layout, arranged):
             return None
         _forget_others(entry)
-        return _open_copy(entry, head, size)
+        return _open_copy(entry)
 
 
-def _open_copy(entry: Entry, head: bytes, size: int) -> IO[bytes] | None:
+def _open_copy(entry: Entry) -> IO[bytes] | None:
     """Open the copy if it is right by receipt, size and header, and nobody else could write it."""
     receipt = entry.read_receipt()
     if receipt is None or not entry.path.is_file() or not only_ours_to_write(entry.path, entry.receipt_path):
         return None
     copy = entry.path.open("rb")
     status = os.fstat(copy.fileno())
-    known = (receipt.size, receipt.mtime_ns, size) == (status.st_size, status.st_mtime_ns, status.st_size)
-    if known and copy.read(len(head)) == head:
-        return copy
+    if (receipt.size, receipt.mtime_ns) == (status.st_size, status.st_mtime_ns):
+        head = copy.read(8)
+        head += copy.read(min(int.from_bytes(head, "little"), status.st_size))
+        if receipt.validator == hashlib.sha256(head).hexdigest():
+            return copy
     copy.close()
     return None
 
@@ -132,7 +131,8 @@ def _write(
             raise WeightsError(f"{path} was changed while it was read: load it again")
         if not _identity(before) == _identity(after) == _identity(path.stat()):
             return False  # replaced by another file: this one is whole, but nobody will ask for it again
-        receipt = Receipt(url=path.resolve().as_uri()).of(temporary, sha256_of(temporary))
+        told = Receipt(url=path.resolve().as_uri(), validator=hashlib.sha256(head).hexdigest())
+        receipt = told.of(temporary, sha256_of(temporary))
         temporary.replace(entry.path)
     finally:
         temporary.unlink(missing_ok=True)

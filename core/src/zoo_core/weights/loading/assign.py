@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,8 +22,8 @@ _PLAIN_LOADERS = (nn.Module._load_from_state_dict, nn.modules.batchnorm._NormBas
 _SHOWN = 4
 
 
-Give = Callable[[Tensor, Tensor], object]
-"""Overwrites its first argument by its second, of the same shape."""
+Give = Callable[[Sequence[tuple[Tensor, Tensor]]], object]
+"""Overwrites the first tensor of each pair by the second, of the same shape."""
 
 
 class Slot(NamedTuple):
@@ -175,24 +175,24 @@ def _some(keys: list[str]) -> str:
     return f"({len(keys)}): {shown}{', ...' if len(keys) > _SHOWN else ''}"
 
 
-def fill(
-    slots: Mapping[str, Slot],
-    state_dict: Mapping[str, Tensor],
-    *,
-    give: Give = Tensor.copy_,
-) -> None:
+def copy_each(pairs: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Copy the second tensor of each pair into the first."""
+    for old, new in pairs:
+        old.copy_(new)
+
+
+def fill(slots: Mapping[str, Slot], state_dict: Mapping[str, Tensor], *, give: Give = copy_each) -> None:
     """Put tensors that fit into their slots.
 
     Args:
         slots: the network's.
         state_dict: the tensors, each of its slot's shape.
-        give: overwrites a slot's tensor by the state dict's.
+        give: overwrites the slots' tensors by the state dict's.
     """
     with torch.no_grad():
+        give([(slot.tensor, state_dict[key]) for key, slot in slots.items() if key in state_dict])
         for key, slot in slots.items():
-            if key in state_dict:
-                give(slot.tensor, state_dict[key])
-            elif slot.name == _COUNTER:
+            if slot.name == _COUNTER and key not in state_dict:
                 slot.tensor.zero_()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch._C import DisableTorchFunction  # the builder's deferral need not look at a file's tensors
 
 from zoo_core.config import PretrainedCfg
@@ -20,6 +20,7 @@ from zoo_core.weights.loading.assign import (
     Give,
     Slots,
     check_fit,
+    copy_each,
     fill,
     loads_itself,
     slots_of,
@@ -47,7 +48,7 @@ def load_pretrained(
     strict: bool = True,
     cache_dir: str | os.PathLike[str] | None = None,
     mmap: bool | None = None,
-    give: Give = Tensor.copy_,
+    give: Give = copy_each,
 ) -> None:
     """Load the weights that a default config names, adapted to the model's channels and classes.
 
@@ -58,8 +59,8 @@ def load_pretrained(
         strict: False lets keys be missing or too many.
         cache_dir: where downloads are kept, by default the platform's cache folder.
         mmap: map the file instead of copying it; by default only one in a cache or a package.
-        give: overwrites a tensor of the model by one of the file; the builder shares memory where
-            nobody can tell.
+        give: overwrites the model's tensors by the file's; the builder shares memory where nobody
+            can tell.
 
     Raises:
         ConfigError: for a default config that cannot be.
@@ -146,7 +147,7 @@ def load_adapted(
     cfg: PretrainedCfg,
     *,
     strict: bool = True,
-    give: Give = Tensor.copy_,
+    give: Give = copy_each,
     source: str = "the weights",
     are_plain: bool = False,
 ) -> None:
@@ -170,7 +171,7 @@ def put(
     *,
     may_miss: Iterable[str] = (),
     strict: bool = True,
-    give: Give = Tensor.copy_,
+    give: Give = copy_each,
     source: str = "the weights",
     are_plain: bool = False,
 ) -> None:

@@ -4,7 +4,7 @@ Needs the peers, OpenVINO and ONNX Runtime (see constraints.txt). Every ratio is
 network with the same weights, in the same run: `zoo` runs eagerly, `torch` is optimised by PyTorch
 alone, `auto` by any backend, and beside them OpenVINO and ONNX Runtime run timm's network by hand.
 
-    python benchmarks/inference.py                            # the four networks, batch 1 and 8
+    python benchmarks/inference.py              # the four networks, batch 1 and 8, 1 and 2 threads
     python benchmarks/inference.py --only resnet50 --batch 1 --threads 2
     python benchmarks/inference.py --rows eager               # a network of each kind, training too
     python benchmarks/inference.py --rows all bridged digits  # long: every architecture
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import gc
 import io
+import itertools
 import sys
 import time
 import warnings
@@ -79,20 +80,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--only", nargs="*", help="architectures")
     parser.add_argument("--batch", type=int, nargs="*", default=[1, 8])
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, nargs="*", default=[1, 2], help="of the engines; other rows take one")
     parser.add_argument("--budget", type=float, default=90.0, help="seconds of each search")
     args, report = begin(parser)
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     report.note(str(fingerprint()))
     for rows in args.rows:
         ROWS[rows](report, args)
     report.close()
-
-
-def clock(args: argparse.Namespace) -> Callable[[], float]:
-    """CPU time of one thread; of more, the time on the wall, as idle workers spin."""
-    return time.process_time if args.threads == 1 else time.perf_counter
 
 
 def engines(report: Report, args: argparse.Namespace) -> None:
@@ -101,27 +97,38 @@ def engines(report: Report, args: argparse.Namespace) -> None:
         theirs = timm.create_model(name).eval()
         mine = zoo.create_model(name).eval()
         mine.load_state_dict(theirs.state_dict())
-        for batch in args.batch:
-            images = torch.randn(batch, *mine.pretrained_cfg.input_size)
-            contestants: dict[str, Callable[[], object]] = {"timm": partial(theirs, images)}
-            contestants["zoo"] = partial(mine, images)
-            for backends in ("auto", "torch"):
-                fast = zoo_inference.optimize(mine, images, backends=backends, budget_s=args.budget)
-                report.note(f"{name}, batch {batch}, {backends}: {fast.report}")
-                contestants[backends] = partial(fast, images)
-            program = exported(theirs, images)
-            contestants["OpenVINO"] = openvino_by_hand(program, images, args.threads)
-            contestants["ONNX Runtime"] = onnxruntime_by_hand(program, images, args.threads)
-            times = interleave(contestants, args.rounds, clock=clock(args))
-            auto, alone = TARGETS.get(name, {}).get(batch, (None, None))
-            what = f"{name}, batch {batch}, {args.threads} threads"
-            targets = {"auto": auto, "torch": alone, "zoo": 0.97}
-            for who in [who for who in contestants if who != "timm"]:
-                report.add(what, {who: times[who], "timm": times["timm"]}, over="timm", target=targets.get(who))
-            best = min(("OpenVINO", "ONNX Runtime"), key=lambda who: sorted(times[who])[len(times[who]) // 2])
-            report.add(what, {"auto": times["auto"], best: times[best]}, over=best, target=0.97)
-            del contestants, fast
+        for batch, threads in itertools.product(args.batch, args.threads):
+            torch.set_num_threads(threads)
+            engines_of(report, args, name, (theirs, mine), (batch, threads))
+            torch.set_num_threads(1)
             gc.collect()
+
+
+def engines_of(
+    report: Report, args: argparse.Namespace, name: str, nets: tuple[nn.Module, nn.Module], how: tuple[int, int]
+) -> None:
+    """One network, `nets` of timm and of Zoo, at one batch size and number of threads, `how`."""
+    (theirs, mine), (batch, threads) = nets, how
+    images = torch.randn(batch, *mine.pretrained_cfg.input_size)
+    contestants: dict[str, Callable[[], object]] = {"timm": partial(theirs, images), "zoo": partial(mine, images)}
+    for backends in ("auto", "torch"):
+        fast = zoo_inference.optimize(mine, images, backends=backends, budget_s=args.budget)
+        report.note(f"{name}, batch {batch}, {backends}: {fast.report}")
+        contestants[backends] = partial(fast, images)
+    program = exported(theirs, images)
+    contestants["OpenVINO"] = openvino_by_hand(program, images, threads)
+    contestants["ONNX Runtime"] = onnxruntime_by_hand(program, images, threads)
+    # Idle workers spin, which is CPU time of nobody's work. A single image takes little time, so
+    # that the noise is larger, and more rounds cost no more.
+    clock = time.process_time if threads == 1 else time.perf_counter
+    times = interleave(contestants, args.rounds * (1 if batch > 1 else 4), clock=clock)
+    auto, alone = TARGETS.get(name, {}).get(batch, (None, None))
+    what = f"{name}, batch {batch}, {threads} thread{'s' if threads > 1 else ''}"
+    targets = {"auto": auto, "torch": alone, "zoo": 0.97}
+    for who in [who for who in contestants if who != "timm"]:
+        report.add(f"{what}: {who}", {who: times[who], "timm": times["timm"]}, over="timm", target=targets.get(who))
+    best = min(("OpenVINO", "ONNX Runtime"), key=lambda who: sorted(times[who])[len(times[who]) // 2])
+    report.add(f"{what}: auto", {"auto": times["auto"], best: times[best]}, over=best, target=0.97)
 
 
 def exported(net: nn.Module, images: torch.Tensor) -> bytes:
@@ -207,7 +214,7 @@ def searched(report: Report, name: str, net: nn.Module, images: torch.Tensor, ar
     fast = zoo_inference.optimize(net, images, budget_s=args.budget)
     result = fast.report
     error = max((a.error for a in result.attempts if a.name == result.chosen and a.error), default=0.0)
-    times = interleave({"fast": lambda: fast(images), "given": lambda: net(images)}, 5, clock=clock(args))
+    times = interleave({"fast": lambda: fast(images), "given": lambda: net(images)}, 5)
     report.add(f"{name}: {result.chosen}, error {error:.1e}", times, over="given", target=0.97)
     for attempt in result.attempts:
         if attempt.reason:

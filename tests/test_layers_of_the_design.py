@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "weights/cache": "errors",
     "weights/files": "errors locks weights/cache",
     "weights/transfer": "_version errors weights/cache weights/files",
-    "weights/lock": "errors weights/cache weights/transfer",
+    "weights/lock": "discovery errors weights/cache weights/transfer",
     "weights/hub": "_version config errors names network registry weights/cache weights/files weights/lock"
     " weights/transfer",
     "weights/sources": "errors hooks weights/cache weights/hub weights/transfer",

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from hub_repositories import COMMIT, EVIL, GOOD, REPO
 from safetensors.torch import save
 from weight_server import Server
@@ -144,6 +145,28 @@ def test_what_is_no_lock_refuses_everything(lock: Path, content: str, monkeypatc
     lock.write_text(content)
     monkeypatch.setenv("ZOO_LOCK", str(lock))
     with pytest.raises(ConfigError, match=r"^[^\n]*zoo\.lock is no lock[^\n]*$"):
+        fetch_weights(PretrainedCfg(url="https://weights.example/x.safetensors"))
+
+
+def test_a_plugin_may_ship_a_lock(
+    locked: Path, hub: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "zoo_yours").mkdir()
+    (tmp_path / "zoo_yours/__init__.py").write_text("raise RuntimeError('it is imported')\n")
+    locked.rename(tmp_path / "zoo_yours/zoo.lock")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("ZOO_LOCK", "package:zoo_yours/zoo.lock")
+    assert main(["download", "--frozen"]) == 0
+    hub.add("/other.safetensors", save({"weight": torch.zeros(1)}))
+    assert main(["download", "other", "--cache-dir", str(tmp_path / "fresh")]) == 2
+    assert main(["lock", "net"]) == 2, "it is not the user's to write"
+    assert "is an installed package's: name your own file with --output" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["package:nosuch/zoo.lock", "package:zoo_core/none.lock", "package:../zoo.lock"])
+def test_a_package_without_a_lock_refuses_everything(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_LOCK", place)
+    with pytest.raises(ConfigError, match=r"^the lock package:\S+ cannot be read: [^\n]+$"):
         fetch_weights(PretrainedCfg(url="https://weights.example/x.safetensors"))
 
 

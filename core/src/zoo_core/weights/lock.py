@@ -7,7 +7,8 @@
         "sha256": "c16a5b...", "size": 102469840, "revision": "767268603ca0...",
         "plugin": "zoo-resnet 0.1.0", "manifest": "8a1f..."}]}
 
-``zoo lock`` writes it. While the variable ``ZOO_LOCK`` names one, `held` gives every request of
+``zoo lock`` writes it, and a plugin may have one among its files. While the variable ``ZOO_LOCK``
+names one, ``zoo.lock`` or ``package:zoo_yours/zoo.lock``, `held` gives every request of
 `zoo_core.weights.fetch` its hash and revision, so that each source verifies as for a config's own
 hash, and refuses what the lock does not have. A file that the user names is the user's own.
 """
@@ -21,7 +22,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo_core.errors import ConfigError, WeightsError
+from zoo_core.discovery.resources import read_data, read_file
+from zoo_core.errors import ConfigError, PluginError, WeightsError
 from zoo_core.weights.cache.entry import write_atomically
 from zoo_core.weights.cache.paths import user_path
 from zoo_core.weights.cache.verify import is_commit, is_sha256
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 VARIABLE = "ZOO_LOCK"
 """The variable with the path of the lock that this process is held to."""
 DEFAULT = "zoo.lock"
+_IN_PACKAGE = "package:"
 _VERSION = 1
 _LARGEST = 10_000_000  # bytes; the weights of 10,000 models take three
 _TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,2000}")
@@ -71,21 +74,18 @@ class Locked:
 
 
 def read_lock(path: str | os.PathLike[str]) -> list[Locked]:
-    """Read a lock file.
+    """Read a lock file: a path, or ``package:NAME/FILE`` for an installed package's.
 
     Raises:
         ConfigError: for a file that cannot be read, or is no lock.
     """
-    path = user_path(path)
     try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
-        if len(content) > _LARGEST:
-            raise ValueError(f"it is larger than {_LARGEST:,} bytes")
-        values = json.loads(content)
+        values = json.loads(_content(path))
         if not isinstance(values, dict) or values.get("version") != _VERSION:
             raise ValueError(f"it is not of version {_VERSION}")
         return [Locked(**row) for row in values["weights"]]
+    except PluginError as error:
+        raise ConfigError(f"the lock {path} cannot be read: {error}") from error
     except OSError as error:
         raise ConfigError(
             f"the lock {path} cannot be read ({error.strerror or error}): write it with `zoo lock NAME...`"
@@ -94,12 +94,22 @@ def read_lock(path: str | os.PathLike[str]) -> list[Locked]:
         raise ConfigError(f"{path} is no lock, write one with `zoo lock`: {str(error)[:200]}") from error
 
 
+def _content(path: str | os.PathLike[str]) -> bytes:
+    package, _, name = str(path).removeprefix(_IN_PACKAGE).partition("/")
+    content = read_data(package, name) if str(path).startswith(_IN_PACKAGE) else read_file(str(user_path(path)))
+    if len(content) > _LARGEST:
+        raise ValueError(f"it is larger than {_LARGEST:,} bytes")
+    return content
+
+
 def write_lock(path: str | os.PathLike[str], weights: Iterable[Locked]) -> None:
     """Write a lock file, whole or not at all: the same weights give the same bytes.
 
     Raises:
         ConfigError: when it cannot be written.
     """
+    if str(path).startswith(_IN_PACKAGE):
+        raise ConfigError(f"the lock {path} is an installed package's: name your own file with --output")
     rows = [
         {key: value for key, value in dataclasses.asdict(each).items() if value is not None}
         for each in sorted(weights, key=lambda each: (each.name, each.source))

@@ -77,7 +77,7 @@ def test_logits_and_maps_equal_timms(name: str) -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("name", [name for name in SHARED if name not in LARGE])
+@pytest.mark.parametrize("name", [name for name in SHARED if name not in {*LARGE, *SAMPLE}])
 def test_logits_and_maps_equal_timms_everywhere(name: str) -> None:
     assert_same_maps_and_logits(ours(name), theirs(name))
 

@@ -264,6 +264,8 @@ def test_an_added_command_ends_as_cores_own_do(
 def test_an_interrupt_that_a_finalizer_drops_ends_a_command(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "zoo_oddly.py").write_text(
         "import os, signal, time\n"
+        # What a shell starts in the background, tests as well, ignores Ctrl-C.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "class Held:\n"
         "    def __del__(self):\n"
         "        os.kill(os.getpid(), signal.SIGINT)\n"

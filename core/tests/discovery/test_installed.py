@@ -88,7 +88,8 @@ def test_wheels_and_editable_installs(tmp_path: Path, backend: str, hook: str, s
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
-    zipfile.ZipFile(wheel).extractall(target)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(target)
     listed(target)
 
 
@@ -103,7 +104,8 @@ def test_a_strict_editable_install_of_setuptools(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=root, capture_output=True, check=True)
     (wheel,) = tmp_path.glob("*.whl")
     target = tmp_path / "site"
-    zipfile.ZipFile(wheel).extractall(target)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(target)
     listed(target)
 
 

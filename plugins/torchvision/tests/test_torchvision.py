@@ -199,9 +199,14 @@ def test_a_layout_is_a_matter_of_asking(name):
     nets = {}
     for layout in ("NCHW", "NHWC", "NLC"):
         nets[layout] = zoo.create_model(
-            f"zoo-torchvision/{name}", features_only=True, out_indices=(0, -1), output_fmt=layout, **options
+            f"zoo-torchvision/{name}",
+            features_only=True,
+            out_indices=(0, -1),
+            output_fmt=layout,
+            device="meta",  # drawing weights takes longest
+            **options,
         ).eval()
-        nets[layout].load_state_dict(plain.state_dict())
+        nets[layout].load_state_dict(plain.state_dict(), assign=True)
     with torch.no_grad():
         own, nchw, nhwc, tokens = plain(image), *(net(image) for net in nets.values())
     for a, b, c in zip(nchw, nhwc, tokens, strict=True):

@@ -66,17 +66,19 @@ def test_an_interrupted_download_ends_at_once(server: Server, large: bytes, monk
     config = json.dumps({"architecture": "one"}).encode()
     server.add_repository("org/one", {"config.json": config, "model.safetensors": large}, gate=gate)
     program = (
-        "import sys; sys.modules['huggingface_hub'] = None\n"
+        # What a shell starts in the background, tests as well, ignores Ctrl-C.
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.modules['huggingface_hub'] = None\n"
         "from zoo_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", program, "download", "hf-hub:org/one"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        while process.poll() is None and not any(line.path.startswith("/cdn/") for line in server.log):
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)  # the server would hold the rest back for good
-    finally:
-        process.kill()
-        gate.set()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            while process.poll() is None and not any(line.path.startswith("/cdn/") for line in server.log):
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)  # the server would hold the rest back for good
+        finally:
+            process.kill()
+            gate.set()
     assert (process.returncode, out, err) == (130, "", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,14 +40,16 @@ def write(source: str, folder: Path) -> int:
     return main(["new", "stranger", "--from", source, "--directory", str(folder)])
 
 
-@pytest.fixture
-def same(tmp_path: Path) -> Callable[[str], list[torch.Tensor]]:
-    """Write a plugin around a stranger, which conforms and gives the same logits; return its
+@pytest.fixture(scope="module")
+def same(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[torch.Tensor]]:
+    """Write a plugin around a stranger, once, which conforms and gives the same logits; return its
     maps."""
 
+    @cache
     def same(name: str) -> list[torch.Tensor]:
-        assert write(f"{FILE}:{name}", tmp_path) == 0
-        with importable(tmp_path / "zoo-stranger/src", "zoo_stranger"):
+        folder = tmp_path_factory.mktemp(name)
+        assert write(f"{FILE}:{name}", folder) == 0
+        with importable(folder / "zoo-stranger/src", "zoo_stranger"):
             import zoo_stranger
 
             net = zoo_stranger.stranger_tiny()

@@ -123,7 +123,8 @@ def test_the_version_stands_in_one_place(tmp_path: Path) -> None:
     run(*command, cwd=plugin)
     (wheel,) = (plugin / "dist").glob("*.whl")
     assert wheel.name == "zoo_acme-0.2.0-py3-none-any.whl"
-    assert any(name.endswith("/licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist())
+    with zipfile.ZipFile(wheel) as archive:
+        assert any(name.endswith("/licenses/LICENSE") for name in archive.namelist())
 
 
 def test_a_folder_that_exists_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -233,11 +234,17 @@ def _child(
     """Be the command, in a process group of its own, as a terminal starts one."""
     os.setsid()
     take_on(cwd, environment, outputs)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # until there is something to interrupt
     signal.signal(signal.SIGINT, signal.default_int_handler)
     from zoo_core.cli.main import main
 
     begun.send_bytes(b"begun")
-    code = (enter or main)(argv)
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    except KeyboardInterrupt:  # before the command began
+        code = 130
+    else:
+        code = (enter or main)(argv)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from here on Python ends, which is not ours
     sys.exit(code)
 
@@ -255,8 +262,9 @@ def perform(act: Act, moment_s: float | None) -> tuple[int | None, str]:
     here.recv_bytes()
     if moment_s is not None:
         process.join(moment_s)
-        if process.exitcode is None:
-            os.killpg(process.pid or 0, signal.SIGINT)  # as a terminal does
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            if process.exitcode is None:
+                os.killpg(process.pid or 0, signal.SIGINT)  # as a terminal does
     process.join(PATIENCE_S)
     code = process.exitcode
     if code is None:

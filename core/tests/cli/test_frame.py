@@ -276,6 +276,18 @@ def test_an_interrupt_that_a_finalizer_drops_ends_a_command(environment: dict[st
     assert (result.stdout, result.stderr, result.returncode) == ("", "", 130)
 
 
+def test_an_interrupted_constructor_is_quiet(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "zoo_oddly.py").write_text(
+        "class Held:\n"
+        "    def __init__(self):\n        raise KeyboardInterrupt\n        self.held = 1\n"
+        "    def __del__(self):\n        self.held\n"
+        "def add_parser(subparsers):\n    subparsers.add_parser('odd')\n"
+        "def run(args):\n    Held()\n"
+    )
+    result = command(install_hook(environment, tmp_path, HOOK + "return {'odd': 'zoo_oddly'}"), "odd")
+    assert (result.stdout, result.stderr, result.returncode) == ("", "", 130)
+
+
 def test_another_error_of_a_finalizer_is_shown(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "zoo_oddly.py").write_text(
         "class Held:\n    def __del__(self):\n        [][1]\n"

@@ -1,4 +1,4 @@
-"""Ctrl-C that meets a finalizer, whose exceptions Python prints and drops."""
+"""Ctrl-C and finalizers, whose exceptions Python prints and drops."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def repeated_interrupts() -> Iterator[None]:
 
     A signal handler runs between any two instructions of the main thread, also in a ``__del__`` or
     in a callback of the garbage collector. What it raises there reaches `sys.unraisablehook` and
-    nobody else, so that the command would go on to its end.
+    nobody else, so that the command would go on to its end. And it interrupts constructors, such as
+    that of a DataLoader's iterator, whose ``__del__`` then fails on an object that is half made.
     """
     before, timers = sys.unraisablehook, []
 
@@ -34,6 +35,12 @@ def repeated_interrupts() -> Iterator[None]:
     sys.unraisablehook = interrupt_again
     try:
         yield
+    except KeyboardInterrupt as interrupt:
+        from traceback import clear_frames
+
+        sys.unraisablehook = lambda _: None
+        clear_frames(interrupt.__traceback__)  # which frees what was half made
+        raise
     finally:
         sys.unraisablehook = before
         for timer in timers:

@@ -57,35 +57,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``zoo`` with `argv` (None: the process's arguments).
 
     Returns:
-        The exit code: the command's, or 2 after one line on an error.
+        The exit code: the command's, 2 after one line on an error, 130 after Ctrl-C.
     """
-    # torch warns in two lines if NumPy, which nothing here needs, is not installed.
-    warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
-    if "_ARGCOMPLETE" in os.environ:  # a shell asks for completions
-        from zoo_core.cli.commands.zoo_completion import complete
+    try:
+        # torch warns in two lines if NumPy, which nothing here needs, is not installed.
+        warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
+        if "_ARGCOMPLETE" in os.environ:  # a shell asks for completions
+            from zoo_core.cli.commands.zoo_completion import complete
 
-        complete()
-    with guarded_streams():
+            complete()
+        with guarded_streams(), repeated_interrupts():
+            return _without_traceback(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _without_traceback(argv: Sequence[str]) -> int:
+    """Run a command; an error becomes one line and the exit code 2."""
+    try:
         try:
-            try:
-                with repeated_interrupts():
-                    return _run(sys.argv[1:] if argv is None else argv)
-            finally:
-                sys.stdout.flush()
-        except BrokenPipeError:
-            return 0  # the reader (`zoo list | head`) has seen enough
-        except KeyboardInterrupt:
-            return 130
-        except RecursionError:
-            print_error("the input is nested too deep")
-        except MemoryError:
-            print_error("this machine has not enough memory for it")
-        except (ZooError, UnicodeError) as error:
-            print_error(error)
-        except OSError as error:
-            where = f"{error.filename!r}: " if error.filename else ""
-            print_error(f"{where}{error.strerror or error}")
-        return MISTAKE
+            return _run(argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        return 0  # the reader (`zoo list | head`) has seen enough
+    except RecursionError:
+        print_error("the input is nested too deep")
+    except MemoryError:
+        print_error("this machine has not enough memory for it")
+    except (ZooError, UnicodeError) as error:
+        print_error(error)
+    except OSError as error:
+        where = f"{error.filename!r}: " if error.filename else ""
+        print_error(f"{where}{error.strerror or error}")
+    return MISTAKE
 
 
 def parser_for(argv: Sequence[str]) -> Parser:

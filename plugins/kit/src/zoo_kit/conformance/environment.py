@@ -8,7 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +78,9 @@ class Environment:
         Raises:
             PluginError: with pip's last line if pip fails, or if there is no pip.
         """
-        if find_spec("pip") is None:
+        # Asked for pip, setuptools' finder would leave distutils to the standard library for good,
+        # and importing setuptools in this process, as torch.compile does, would fail from then on.
+        if PathFinder.find_spec("pip") is None:
             raise PluginError("installing into an environment of its own needs pip, which is not installed here")
         quiet = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-index", "--ignore-installed")
         done = self.run("-m", "pip", "install", *quiet, *arguments)

@@ -1,9 +1,9 @@
 """What holds for all tests of the repository: their cache, and numbers that can be had again.
 
 pytest-randomly shuffles the tests: modules, then the tests in each. Before each test it also seeds
-`random` and NumPy from the seed that the run prints and the test's name. That weakens no test, as
-each run has another seed, and it lets a failure be seen again by running that one test with that
-seed. hypothesis draws from a generator of its own.
+`random` and NumPy from the seed that the run prints and the test's name. torch is seeded by the
+name alone: what a test draws depends neither on the tests before it nor on the run, so that a
+tolerance holds always or never. hypothesis draws from a generator of its own.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Seed torch as pytest-randomly seeds NumPy, where a test module has imported it."""
-    seed = item.config.getoption("randomly_seed", None)  # None without the plugin
-    if seed is not None and (torch := sys.modules.get("torch")):
-        torch.manual_seed(seed + zlib.crc32(item.nodeid.encode()))
+    """Seed torch, where a test module has imported it."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(zlib.crc32(item.nodeid.encode()))
 
 
 @pytest.fixture(scope="session", autouse=True)

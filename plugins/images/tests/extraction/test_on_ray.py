@@ -27,7 +27,7 @@ if engine == "ray":
     ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
 extract(source, "test_resnet.digits", output, batch_size=4, shard_size=4, workers=0, engine=engine, actors=2)
 """
-MINUTES = 8 * 60
+MINUTES = 4 * 60
 
 
 def contents(output: Path) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ alone, `auto` by any backend, and beside them OpenVINO and ONNX Runtime run timm
     python benchmarks/inference.py              # the four networks, batch 1 and 8, 1 and 2 threads
     python benchmarks/inference.py --only resnet50 --batch 1 --threads 2
     python benchmarks/inference.py --rows eager               # a network of each kind, training too
-    python benchmarks/inference.py --rows all bridged digits  # long: every architecture
+    python benchmarks/inference.py --rows digits              # top-1 of every engine
 """
 
 from __future__ import annotations
@@ -59,18 +59,6 @@ KINDS = {
     "group norm": "resnet50_gn",
 }
 """An architecture of each kind, which eagerly may not be slower than timm's."""
-BRIDGED = [
-    *("swin_tiny_patch4_window7_224", "swin_small_patch4_window7_224", "swinv2_tiny_window8_256"),
-    *("vit_tiny_patch16_224", "vit_small_patch16_224", "deit_tiny_patch16_224", "convnext_atto"),
-    *("convnext_tiny", "convnextv2_atto", "efficientnet_b0", "efficientnet_b1", "tf_efficientnetv2_b0"),
-    *("efficientnet_lite0", "mobilenetv2_100", "mobilenetv3_large_100", "mobilenetv3_small_100"),
-    *("mobilenetv4_conv_small", "mnasnet_100", "regnetx_004", "regnety_004", "regnety_016", "repvgg_a0"),
-    *("mobileone_s0", "ghostnet_100", "hrnet_w18_small", "dla34", "dpn68", "res2net50_26w_4s"),
-    *("resnest14d", "vgg11", "vgg11_bn", "inception_v3", "inception_v4", "mixer_s32_224"),
-    *("resmlp_12_224", "poolformer_s12", "edgenext_xx_small", "levit_128s", "mobilevit_xxs"),
-    *("fastvit_t8"),
-]
-"""Networks of timm, as a bridge lists them."""
 
 
 def main() -> None:
@@ -194,33 +182,6 @@ def step(net: nn.Module, images: torch.Tensor) -> None:
     net(images).square().mean().backward()
 
 
-def every_architecture(report: Report, args: argparse.Namespace) -> None:
-    """All architectures of ours under 60 M parameters: never slower, never wrong."""
-    for name in args.only or zoo.list_models():
-        net = zoo.create_model(name).eval()
-        if sum(parameter.numel() for parameter in net.parameters()) < 60e6:
-            searched(report, name, net, torch.randn(1, *net.pretrained_cfg.input_size), args)
-
-
-def bridged(report: Report, args: argparse.Namespace) -> None:
-    """Networks of timm: never slower, never wrong."""
-    for name in args.only or BRIDGED:
-        net = timm.create_model(name).eval()
-        searched(report, name, net, torch.randn(1, *net.pretrained_cfg["input_size"]), args)
-
-
-def searched(report: Report, name: str, net: nn.Module, images: torch.Tensor, args: argparse.Namespace) -> None:
-    """Optimise a network, and print the row of it."""
-    fast = zoo_inference.optimize(net, images, budget_s=args.budget)
-    result = fast.report
-    error = max((a.error for a in result.attempts if a.name == result.chosen and a.error), default=0.0)
-    times = interleave({"fast": lambda: fast(images), "given": lambda: net(images)}, 5)
-    report.add(f"{name}: {result.chosen}, error {error:.1e}", times, over="given", target=0.97)
-    for attempt in result.attempts:
-        if attempt.reason:
-            report.note(f"    {attempt.name} refused: {attempt.reason}")
-
-
 def digits(report: Report, args: argparse.Namespace) -> None:
     """Top-1 on the digits' test set, for every engine of the weights that the plugins ship."""
     from sklearn.datasets import load_digits
@@ -247,8 +208,6 @@ def digits(report: Report, args: argparse.Namespace) -> None:
 ROWS: dict[str, Callable[[Report, argparse.Namespace], None]] = {
     "engines": engines,
     "eager": eager,
-    "all": every_architecture,
-    "bridged": bridged,
     "digits": digits,
 }
 

@@ -24,6 +24,7 @@ TITLES = {
     "features": "Feature maps",
     "bridges": "Models of timm by the bridge",
     "inference": "Inference",
+    "architectures": "Every architecture, optimised",
     "training": "Training",
     "extract": "Features of many images",
 }
@@ -35,12 +36,12 @@ SUMMARY = (
     ("a list of all models in a new process", "discovery", "list, 5 plugins, against importing timm", "timm"),
     ("two maps of DenseNet-121", "features", "densenet121, (1, 2) maps", "torchvision"),
     ("a training step of ResNet-50", "training", "resnet50: time", "timm"),
-    ("ResNet-50 by `zoo_inference.optimize`, one image", "inference", "resnet50, batch 1, 1 threads", "timm"),
+    ("ResNet-50 by `zoo_inference.optimize`, one image", "inference", "resnet50, batch 1, 1 thread: auto", "timm"),
 )
 """Rows of the README: what they are, and where they come from."""
 
 PEERS = ("torch", "timm", "torchvision")
-BESIDE = {"inference": ("openvino", "onnxruntime"), "extract": ("transformers",)}
+BESIDE = {**dict.fromkeys(("inference", "architectures"), ("openvino", "onnxruntime")), "extract": ("transformers",)}
 """Packages whose versions are shown: always, and where they are measured."""
 
 Row = dict[str, Any]

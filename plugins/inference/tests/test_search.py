@@ -128,6 +128,25 @@ def test_the_fastest_of_the_right_ones_is_returned(monkeypatch: pytest.MonkeyPat
     assert report.ratio > 3
 
 
+def test_an_engine_that_was_far_behind_at_first_may_still_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(nn.Module):
+        """As slow as two of `better`, until it has been compared and measured once."""
+
+        runs = 0
+
+        def forward(self, x: Tensor) -> Any:
+            Late.runs += 1
+            for _ in range(1 if Late.runs > 16 else 6):
+                y = net(x)
+            return y
+
+    net, x = digits(), torch.randn(1, 3, SIZE, SIZE)
+    names = tried(monkeypatch, better=lambda _: slowed(net), late=lambda _: Late().eval())
+    report = zoo_inference.optimize(slowed(slowed(net)), x, backends=names, budget_s=20).report
+    assert report.chosen == "late"
+    assert report.attempt("better").reason == ""
+
+
 def test_a_budget_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     def build(subject: Subject) -> nn.Module:
         time.sleep(0.3)

@@ -190,7 +190,8 @@ class _Search:
     def measure(self, attempt: Attempt, run: Run) -> None:
         """Measure an engine beside the model, and keep it while it may win."""
         seconds = max(0.0, min(4.0, (self.end - time.perf_counter()) * (1 - _OF_FINAL) / 3))
-        self._note({attempt.name: run}, least=3, most=11, seconds=seconds)
+        # Both have run when they were compared, and a large batch may take seconds.
+        self._note({attempt.name: run}, least=2, most=11, seconds=seconds, warm_up=0)
         if not attempt.ratio or attempt.ratio <= 1:
             raise Refused("it is not faster")
         self.built[attempt.name] = run
@@ -201,12 +202,10 @@ class _Search:
         """Measure the best engines side by side; return the fastest, or the model as it is."""
         if not self.built:
             return AS_GIVEN
-        best = self.attempt(self._ranking()[0]).ratio or 1.0
-        close = {name: run for name, run in self.built.items() if (self.attempt(name).ratio or 0) > 0.85 * best}
-        self._note(close, least=5, most=21, seconds=seconds)
+        self._note(dict(self.built), least=4, most=21, seconds=seconds)
         for name in self._ranking():
             # Faster in three of four turns, at least: what is faster by chance is not.
-            if name in close and (self.attempt(name).low or 0) > 1:
+            if (self.attempt(name).low or 0) > 1:
                 return name
             self.attempt(name).reason = "it is not faster for sure"
         return AS_GIVEN

@@ -24,6 +24,8 @@ def onnxruntime(subject: Subject) -> Run:
     options.inter_op_num_threads = 1
     options.graph_optimization_level = library.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3
+    # Else its idle threads spin after a run, and slow what PyTorch does next.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         session = library.InferenceSession(subject.program, options, providers=["CPUExecutionProvider"])
     except Refused:

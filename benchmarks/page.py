@@ -40,6 +40,9 @@ SUMMARY = (
 )
 """Rows of the README: what they are, and where they come from."""
 
+MOST_BARS = 100
+"""Rows of a picture; a table of more is easier to read than its picture."""
+
 PEERS = ("torch", "timm", "torchvision")
 BESIDE = {**dict.fromkeys(("inference", "architectures"), ("openvino", "onnxruntime")), "extract": ("transformers",)}
 """Packages whose versions are shown: always, and where they are measured."""
@@ -63,8 +66,9 @@ def documents() -> dict[Path, str]:
     }
     rows = summary(results)
     written = {
-        RESULTS / f"{name}.svg": picture(TITLES[name], [(label(row), row) for row in result["rows"]])
+        RESULTS / f"{name}.svg": picture(TITLES[name], [(label(row), row) for row in bars])
         for name, result in results.items()
+        if (bars := drawn(result))
     }
     written[RESULTS / "summary.svg"] = picture(
         "Zoo and its peers", [(f"{what} / {peer}", row) for what, _, row, peer in rows]
@@ -138,7 +142,7 @@ def section(name: str, result: Result) -> str:
             f"## {TITLES[name]}\n",
             f"```sh\n{result['command']}\n```\n",
             f"{setup(result)}\nAll figures: [{name}.json](benchmarks/{name}.json).\n",
-            f"![{TITLES[name]}: how many times less it takes](benchmarks/{name}.svg)\n",
+            f"![{TITLES[name]}: how many times less it takes](benchmarks/{name}.svg)\n" if drawn(result) else "",
             table(("what", "first", "beside", "times less", "half of the rounds", "target"), rows),
         ]
     )
@@ -185,10 +189,19 @@ def last(row: Row) -> str:
     return list(row["values"])[-1]
 
 
+def drawn(result: Result) -> list[Row]:
+    """The rows that a picture has: of many those with a target, and of very many none."""
+    rows: list[Row] = result["rows"]
+    if len(rows) > MOST_BARS:
+        rows = [row for row in rows if row["target"]]
+    return rows if len(rows) <= MOST_BARS else []
+
+
 def label(row: Row) -> str:
     """A row in few words: with both contestants, where it is not Zoo's."""
     first = next(iter(row["values"]))
-    return f"{row['what']} / {last(row)}" if first == "zoo" else f"{row['what']}, {first} / {last(row)}"
+    known = first == "zoo" or row["what"].endswith(f": {first}")
+    return f"{row['what']} / {last(row)}" if known else f"{row['what']}, {first} / {last(row)}"
 
 
 def shown(row: Row, which: int) -> str:

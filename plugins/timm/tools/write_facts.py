@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
-from write_tables import declare_operators
+sys.path.append(str(Path(__file__).parents[3] / "tests"))
+
+import peers
 
 ON_CPU = 60e6  # parameters up to which a network that cannot run on the meta device runs in memory
 
@@ -28,7 +31,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    declare_operators()
+    peers.prepare()
     warnings.simplefilter("ignore")
     part, parts = map(int, args.part.split("/"))
     done = {json.loads(line)["name"] for line in args.file.read_text().splitlines()} if args.file.is_file() else set()

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PACKAGE = Path(__file__).parents[1] / "src" / "zoo_timm"
+ROOT = Path(__file__).parents[3]
+PACKAGE = ROOT / "plugins" / "timm" / "src" / "zoo_timm"
 RELEASES = 8
 
 
@@ -103,7 +104,10 @@ def table_of(version: str, folder: Path) -> dict[str, Any]:
 
 def table() -> dict[str, Any]:
     """Return the architectures, old names and default configs of the timm that is importable."""
-    declare_operators()
+    sys.path.append(str(ROOT / "tests"))
+    import peers
+
+    peers.prepare()
     import timm
     from timm.models import _registry
     from zoo_kit.manifest.bridge import bridge_row, config_row
@@ -131,21 +135,6 @@ def config(theirs: Any) -> Any:
     values = {key: value for key, value in vars(theirs).items() if key in known and value is not None}
     return PretrainedCfg.from_dict({**values, "custom_load": bool(theirs.custom_load)})
 
-
-def declare_operators() -> None:
-    """Let torchvision be imported beside a CPU build of torch, which lacks two of its operators."""
-    import torch
-
-    for name in ("nms", "qnms"):
-        try:
-            torch._C._dispatch_find_schema_or_throw(f"torchvision::{name}", "")
-        except RuntimeError:
-            library = torch.library.Library("torchvision", "FRAGMENT")
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-            _KEPT.append(library)
-
-
-_KEPT: list[Any] = []  # a library forgets its operators with itself
 
 if __name__ == "__main__":
     main()

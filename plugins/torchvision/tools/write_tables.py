@@ -9,6 +9,7 @@ running each network once on the meta device: the last module at each resolution
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +17,10 @@ from typing import Any
 
 import torch
 from torch import nn
+
+sys.path.append(str(Path(__file__).parents[3] / "tests"))
+
+import peers
 
 PACKAGE = Path(__file__).parents[1] / "src" / "zoo_torchvision"
 LICENSES = {None: "bsd-3-clause", "https://github.com/facebookresearch/SWAG/blob/main/LICENSE": "cc-by-nc-4.0"}
@@ -29,7 +34,7 @@ def main() -> None:
     """Write the files."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    declare_operators()
+    peers.prepare()
     from zoo_kit.manifest.bridge import bridge_texts
 
     release = version("torchvision").partition("+")[0]
@@ -174,19 +179,6 @@ def depth(net: nn.Module) -> int:
         1 if any(name in dict(net.named_children()) for name in ("features", "layers", "blocks", "trunk_output")) else 0
     )
 
-
-def declare_operators() -> None:
-    """Let torchvision be imported beside a CPU build of torch, which lacks two of its operators."""
-    for name in ("nms", "qnms"):
-        try:
-            torch._C._dispatch_find_schema_or_throw(f"torchvision::{name}", "")
-        except RuntimeError:
-            library = torch.library.Library("torchvision", "FRAGMENT")
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-            _KEPT.append(library)
-
-
-_KEPT: list[Any] = []  # a library forgets its operators with itself
 
 if __name__ == "__main__":
     main()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from torch import nn
@@ -60,7 +61,7 @@ class Adopting(FeatureExtractor):
 class _Losable:
     """A method of the network's class that an instance of the pair's class may lose."""
 
-    def __init__(self, method: Any) -> None:
+    def __init__(self, method: FunctionType) -> None:
         self.method = method
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -71,7 +72,7 @@ class _Losable:
             return self.method
         if self.name in instance.__dict__.get("feature_lost", ()):
             raise AttributeError(f"a {owner.__name__} has no {self.name}: it keeps what its feature maps need")
-        return self.method.__get__(instance, owner)
+        return FunctionType.__get__(self.method, instance, owner)  # so, torch.compile of PyTorch 2.12 follows it
 
 
 _PAIRS: dict[tuple[type, type], type[Adopting]] = {}
@@ -82,6 +83,7 @@ def _blank(wrapper: type[nn.Module], network: type[nn.Module]) -> Adopting:
     if (pair := _PAIRS.get((wrapper, network))) is None:
         names = {name: getattr(wrapper, name) for name in ("__module__", "__qualname__", "__doc__")}
         names["adopted"] = (wrapper, network)
-        names |= {name: _Losable(getattr(network, name)) for name in OF_THE_WHOLE if hasattr(network, name)}
+        methods = {name: getattr(network, name, None) for name in OF_THE_WHOLE}
+        names |= {name: _Losable(method) for name, method in methods.items() if isinstance(method, FunctionType)}
         pair = _PAIRS.setdefault((wrapper, network), type(wrapper.__name__, (wrapper, network), names))
     return nn.Module.__new__(pair)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -30,4 +30,24 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     """Give the tests, and the processes they start, a cache folder of their own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOO_CACHE", str(tmp_path_factory.mktemp("zoo-cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def operators_that_stay() -> Iterator[None]:
+    """Keep the functions that TorchScript knows as operators, since it knows them by `id` alone.
+
+    An operator that gets another overload also gets another function. Where the old one was, a list
+    of a module may come to lie, which TorchScript then takes for an operator and refuses.
+    """
+    kept: list[Callable[..., object]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        if torch := sys.modules.get("torch"):
+            known = torch.jit._builtins._register_builtin
+
+            def register(function: Callable[..., object], name: str) -> None:
+                kept.append(function)
+                known(function, name)
+
+            patch.setattr(torch.jit._builtins, "_register_builtin", register)
         yield

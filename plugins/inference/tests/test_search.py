@@ -288,3 +288,26 @@ def test_an_engine_that_was_chosen_before_is_not_measured_again() -> None:
         zoo_inference.with_engine(net, images, "grown")
     with pytest.raises(OptionError, match="unknown backend 'foldd'"):
         zoo_inference.with_engine(net, images, "foldd")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the memory of a process from /proc")
+@pytest.mark.parametrize("engine", ["fused", "script", "openvino", "onnxruntime"])
+def test_weights_go_with_the_models_that_had_them(engine: str) -> None:
+    code = f"""
+import ctypes, gc, pathlib, torch, zoo_inference
+def held():
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * 4096
+def once():
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Flatten(), torch.nn.Linear(8 * 30 * 30, 4096)).eval()
+    x = torch.randn(1, 3, 32, 32)
+    zoo_inference.with_engine(net, x, {engine!r})(x)
+once()
+before = held()
+for _ in range(3):
+    once()
+print((held() - before) / (8 * 30 * 30 * 4096 * 4))  # in networks
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 1

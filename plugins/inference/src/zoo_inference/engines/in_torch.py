@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import warnings
 from typing import Any
 
@@ -68,10 +69,13 @@ def script(subject: Subject) -> Run:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what varies with the input is found out by comparing
         try:
-            program = torch.jit.trace(  # type: ignore[no-untyped-call]
-                flat, subject.example, check_trace=False
-            )
-            program = torch.jit.optimize_for_inference(torch.jit.freeze(program.eval()))
+            file = io.BytesIO()
+            torch.jit.save(torch.jit.trace(flat, subject.example, check_trace=False), file)  # type: ignore[no-untyped-call]
+            file.seek(0)
+            # What is loaded has a compilation unit of its own, which goes with it: the process's
+            # one would keep the weights of every frozen module.
+            program = torch.jit.load(file).eval()  # type: ignore[no-untyped-call]
+            program = torch.jit.optimize_for_inference(torch.jit.freeze(program))
             program(subject.example)  # the second run compiles
         except Exception as error:
             raise Refused(f"TorchScript: {first_line(error)}") from error

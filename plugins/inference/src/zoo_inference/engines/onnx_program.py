@@ -31,9 +31,10 @@ def export(net: nn.Module, example: Tensor) -> bytes:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what varies with the input is found out by comparing
         try:
-            # The exporter by tracing: the one by torch.export takes longer than a search has.
+            # The exporter by tracing: the one by torch.export takes longer than a search has. It
+            # gets the module: of a traced one it makes a frozen copy, which PyTorch never frees.
             torch.onnx.export(
-                torch.jit.trace(net.eval(), example, check_trace=False),  # type: ignore[no-untyped-call]
+                net.eval(),
                 (example,),
                 file,  # type: ignore[arg-type] # this exporter writes into files in memory
                 dynamo=False,

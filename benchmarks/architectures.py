@@ -42,7 +42,7 @@ BRIDGED = [
     *("mobileone_s0", "ghostnet_100", "hrnet_w18_small", "dla34", "dpn68", "res2net50_26w_4s"),
     *("resnest14d", "vgg11", "vgg11_bn", "inception_v3", "inception_v4", "mixer_s32_224"),
     *("resmlp_12_224", "poolformer_s12", "edgenext_xx_small", "levit_128s", "mobilevit_xxs"),
-    *("fastvit_t8"),
+    "fastvit_t8",
 ]
 """Networks of timm, as a bridge lists them."""
 

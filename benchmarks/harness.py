@@ -32,7 +32,7 @@ PACKAGES = ("torch", "timm", "torchvision", "transformers", "openvino", "onnxrun
 
 @dataclass
 class Report:
-    """Rows of a benchmark, printed as they come, and in the end written where a file is given."""
+    """Rows of a benchmark, printed and, where a file is given, written as they come."""
 
     file: Path | None = None
     command: str = ""
@@ -56,6 +56,7 @@ class Report:
         self.note(f"{what:44s} {shown}   ratio {ratio['median']:6.2f}  {among}{verdict}")
         row = {"what": what, "unit": unit, "values": each, "ratio": ratio, "rounds": len(values[first])}
         self.rows.append({**row, "target": target})
+        self.close()
         return ratio["median"]
 
     def note(self, line: str) -> None:
@@ -63,7 +64,7 @@ class Report:
         print(line, flush=True)
 
     def close(self) -> None:
-        """Write the file, if one is given."""
+        """Write the rows so far to the file, if one is given: a run of an hour may not end well."""
         if self.file is not None:
             about = {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), "command": self.command}
             result = {**about, "machine": machine(), "versions": versions(), "rows": self.rows}

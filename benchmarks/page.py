@@ -171,10 +171,10 @@ def setup(result: Result) -> str:
     machine, rounds = result["machine"], sorted({row["rounds"] for row in result["rows"]})
     beside = [one for name, more in BESIDE.items() if f"/{name}.py" in result["command"] for one in more]
     packages = [f"{name} {result['versions'][name]}" for name in (*PEERS, *beside) if name in result["versions"]]
-    place = f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}"
+    place = f"{machine['cpu']}, {machine['cores']} core{'s' * (machine['cores'] > 1)}, {machine['system']}"
     turns = "1 round" if rounds == [1] else f"{' to '.join(map(str, dict.fromkeys((rounds[0], rounds[-1]))))} rounds"
     packages.insert(0, f"Python {result['versions']['python']}")
-    sentence = f"Measured on {result['date']} in {turns}: {place}, {', '.join(packages)}."
+    sentence = f"Measured on {result['date']} in {turns}: {place}, {', '.join(packages)}. {result.get('note', '')}"
     return textwrap.fill(sentence, 120, break_on_hyphens=False)
 
 

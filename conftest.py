@@ -1,4 +1,4 @@
-"""What holds for all tests of the repository: their cache, and numbers that can be had again.
+"""What holds for all tests of the repository: their cache, seeds, and operators of TorchScript.
 
 pytest-randomly shuffles the tests: modules, then the tests in each. Before each test it also seeds
 `random` and NumPy from the seed that the run prints and the test's name. torch is seeded by the
@@ -37,8 +37,8 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 def operators_that_stay() -> Iterator[None]:
     """Keep the functions that TorchScript knows as operators, since it knows them by `id` alone.
 
-    An operator that gets another overload also gets another function. Where the old one was, a list
-    of a module may come to lie, which TorchScript then takes for an operator and refuses.
+    An operator that gets another overload gets another function, and PyTorch frees the old one. A
+    module's list may get its address: TorchScript takes the list for the operator, and fails.
     """
     kept: list[Callable[..., object]] = []
     with pytest.MonkeyPatch.context() as patch:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -21,16 +20,16 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import peers
-from harness import Report, begin, interleave
+from harness import Report, interleave
+from inference import Rows, run
 
 peers.prepare()
 
 import timm
 import zoo_core as zoo
 import zoo_inference
-from zoo_inference.machine import fingerprint
 
-FAMILIES = ("resnet", "densenet", "xception", "cspnet")
+FAMILIES = [package.removeprefix("zoo_") for package in peers.FAMILIES]
 LARGEST = 60e6
 """Parameters; a larger architecture of ours is left out."""
 BRIDGED = [
@@ -49,18 +48,7 @@ BRIDGED = [
 
 def main() -> None:
     """Print a table of ratios to the network as it was given."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rows", nargs="*", default=list(ROWS), choices=list(ROWS))
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--only", nargs="*", help="architectures")
-    parser.add_argument("--budget", type=float, default=20.0, help="seconds of each search")
-    args, report = begin(parser)
-    torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
-    report.note(str(fingerprint()))
-    for rows in args.rows:
-        ROWS[rows](report, args)
-    report.close()
+    run(argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0]), ROWS, rounds=7, budget=20.0)
 
 
 def ours(report: Report, args: argparse.Namespace) -> None:
@@ -93,7 +81,7 @@ def searched(report: Report, name: str, net: nn.Module, images: torch.Tensor, ar
         report.note(f"    {engine} refused: {reason}")
 
 
-ROWS: dict[str, Callable[[Report, argparse.Namespace], None]] = {"ours": ours, "bridged": bridged}
+ROWS: Rows = {"ours": ours, "bridged": bridged}
 
 if __name__ == "__main__":
     main()

@@ -43,7 +43,7 @@ def main() -> None:
         os.environ["ZOO_CACHE"] = str(Path(folder) / "cache")  # where misaligned files get their aligned copies
         for name in args.only:
             measure(report, name, Path(folder) / f"{name}.safetensors", args.rounds)
-    report.close()
+    report.write()
 
 
 def measure(report: Report, name: str, file: Path, rounds: int) -> None:

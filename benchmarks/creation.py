@@ -70,7 +70,7 @@ def main() -> None:
                 report.add(f"{name}: initialised", pair, over="timm", target=TARGETS[name][3])
         if "resnet50" in args.only:
             cold(report, Path(folder) / "resnet50.safetensors", args.rounds)
-    report.close()
+    report.write()
 
 
 def measure(report: Report, name: str, folder: Path, rounds: int) -> None:

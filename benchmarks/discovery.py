@@ -109,7 +109,7 @@ def main() -> None:
         if not (root / "few").exists():
             generate(root)
         measure(report, root, args.rounds, with_timm=not args.no_timm)
-    report.close()
+    report.write()
 
 
 def generate(root: Path) -> None:

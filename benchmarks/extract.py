@@ -100,7 +100,7 @@ def main() -> None:
         write_photos(folder / "photos" / "all", args.images)
         for model in args.models:
             compare(report, model, folder, args)
-    report.close()
+    report.write()
     return None
 
 

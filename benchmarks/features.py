@@ -43,7 +43,7 @@ def main() -> None:
     for name in args.only:
         for wanted in (None, (1, 2)):
             measure(report, name, wanted, args)
-    report.close()
+    report.write()
 
 
 def measure(report: Report, name: str, wanted: tuple[int, ...] | None, args: argparse.Namespace) -> None:

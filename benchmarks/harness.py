@@ -56,14 +56,14 @@ class Report:
         self.note(f"{what:44s} {shown}   ratio {ratio['median']:6.2f}  {among}{verdict}")
         row = {"what": what, "unit": unit, "values": each, "ratio": ratio, "rounds": len(values[first])}
         self.rows.append({**row, "target": target})
-        self.close()
+        self.write()
         return ratio["median"]
 
     def note(self, line: str) -> None:
         """Print a line."""
         print(line, flush=True)
 
-    def close(self) -> None:
+    def write(self) -> None:
         """Write the rows so far to the file, if one is given: a run of an hour may not end well."""
         if self.file is not None:
             about = {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), "command": self.command}

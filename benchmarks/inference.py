@@ -4,10 +4,10 @@ Needs the peers, OpenVINO and ONNX Runtime (see constraints.txt). Every ratio is
 network with the same weights, in the same run: `zoo` runs eagerly, `torch` is optimised by PyTorch
 alone, `auto` by any backend, and beside them OpenVINO and ONNX Runtime run timm's network by hand.
 
-    python benchmarks/inference.py              # the four networks, batch 1 and 8, 1 and 2 threads
-    python benchmarks/inference.py --only resnet50 --batch 1 --threads 2
-    python benchmarks/inference.py --rows eager               # a network of each kind, training too
-    python benchmarks/inference.py --rows digits              # top-1 of every engine
+    python benchmarks/inference.py                   # all three tables
+    python benchmarks/inference.py --rows engines --only resnet50 --batch 1 --threads 2
+    python benchmarks/inference.py --rows eager      # a network of each kind, training too
+    python benchmarks/inference.py --rows digits     # top-1 of every engine
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ import zoo_core as zoo
 import zoo_inference
 from zoo_inference.machine import fingerprint
 
+Rows = dict[str, Callable[[Report, argparse.Namespace], None]]
+"""Functions that print a table, by name."""
+
 TARGETS = {
     # architecture: targets of `auto` and of `torch`, at batch 1 and at batch 8
     "resnet50": {1: (1.6, 1.45), 8: (1.45, 1.25)},
@@ -64,19 +67,24 @@ KINDS = {
 def main() -> None:
     """Print tables of ratios."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rows", nargs="*", default=["engines"], choices=list(ROWS))
-    parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--only", nargs="*", help="architectures")
     parser.add_argument("--batch", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2], help="of the engines; other rows take one")
-    parser.add_argument("--budget", type=float, default=90.0, help="seconds of each search")
+    run(parser, ROWS, rounds=11, budget=90.0)
+
+
+def run(parser: argparse.ArgumentParser, tables: Rows, *, rounds: int, budget: float) -> None:
+    """Add the options that all tables have, and print those that are asked for."""
+    parser.add_argument("--rows", nargs="*", default=list(tables), choices=list(tables))
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--only", nargs="*", help="architectures")
+    parser.add_argument("--budget", type=float, default=budget, help="seconds of each search")
     args, report = begin(parser)
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     report.note(str(fingerprint()))
     for rows in args.rows:
-        ROWS[rows](report, args)
-    report.close()
+        tables[rows](report, args)
+    report.write()
 
 
 def engines(report: Report, args: argparse.Namespace) -> None:
@@ -205,7 +213,7 @@ def digits(report: Report, args: argparse.Namespace) -> None:
             report.note(f"{name}, {engine}: top-1 of {len(images)} images {'equal' if same else 'DIFFERS'}")
 
 
-ROWS: dict[str, Callable[[Report, argparse.Namespace], None]] = {
+ROWS: Rows = {
     "engines": engines,
     "eager": eager,
     "digits": digits,

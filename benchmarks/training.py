@@ -117,7 +117,7 @@ def main() -> int:
         if name in names:
             pair = {"switch": build, "plain": partial(zoo.create_model, name)}
             measure(report, label, pair, images, args.rounds, promised)
-    report.close()
+    report.write()
     return 0 if fine else 1
 
 

@@ -72,7 +72,7 @@ class _Losable:
             return self.method
         if self.name in instance.__dict__.get("feature_lost", ()):
             raise AttributeError(f"a {owner.__name__} has no {self.name}: it keeps what its feature maps need")
-        return FunctionType.__get__(self.method, instance, owner)  # so, torch.compile of PyTorch 2.12 follows it
+        return FunctionType.__get__(self.method, instance, owner)  # torch.compile of PyTorch 2.12 follows this call
 
 
 _PAIRS: dict[tuple[type, type], type[Adopting]] = {}

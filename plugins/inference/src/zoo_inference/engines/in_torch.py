@@ -72,8 +72,8 @@ def script(subject: Subject) -> Run:
             file = io.BytesIO()
             torch.jit.save(torch.jit.trace(flat, subject.example, check_trace=False), file)  # type: ignore[no-untyped-call]
             file.seek(0)
-            # What is loaded has a compilation unit of its own, which goes with it: the process's
-            # one would keep the weights of every frozen module.
+            # A loaded program has its own compilation unit, and frees it. A traced one is in the
+            # process's unit, which keeps the weights of every frozen module.
             program = torch.jit.load(file).eval()  # type: ignore[no-untyped-call]
             program = torch.jit.optimize_for_inference(torch.jit.freeze(program))
             program(subject.example)  # the second run compiles

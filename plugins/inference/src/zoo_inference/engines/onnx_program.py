@@ -32,7 +32,7 @@ def export(net: nn.Module, example: Tensor) -> bytes:
         warnings.simplefilter("ignore")  # what varies with the input is found out by comparing
         try:
             # The exporter by tracing: the one by torch.export takes longer than a search has. It
-            # gets the module: of a traced one it makes a frozen copy, which PyTorch never frees.
+            # gets the module itself: PyTorch never frees the frozen copy that it makes of a trace.
             torch.onnx.export(
                 net.eval(),
                 (example,),

@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 import zoo_core as zoo
 from extractors import SOME, extractor, images, maps_of
+from leaving import leave
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
@@ -36,6 +37,7 @@ def main(rank: int, folder: Path) -> None:
     if rank == 0:
         (folder / "failures.txt").write_text("\n".join(failures))
     dist.destroy_process_group()
+    leave()
 
 
 def replicated(name: str, wrapper: str, rank: int) -> None:

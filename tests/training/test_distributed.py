@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROGRAM = Path(__file__).with_name("processes.py")
+LEAVING = Path(__file__).parents[1] / "leaving.py"
 pytestmark = pytest.mark.heavy
 
 
 def run(folder: Path, processes: int, *checks: str, **variables: str) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
-    command = [*launcher, str(PROGRAM), str(folder), *checks]
+    command = [*launcher, str(LEAVING), str(PROGRAM), str(folder), *checks]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         pytest.fail(done.stderr[-6000:], pytrace=False)

@@ -124,6 +124,19 @@ def test_chosen_classes_draw_a_fresh_classifier_for_a_checkpoint(checkpoint: tup
     assert torch.equal(extractor.state_dict()["stem.weight"], net.stem.weight)
 
 
+@pytest.mark.parametrize("name", ["own", "published"])
+def test_a_classifier_that_a_checkpoint_should_have_is_missing(name: str, tmp_path: Path) -> None:
+    net, path = TinyNet(num_classes=0), tmp_path / "backbone.safetensors"
+    save_file(net.state_dict(), path)
+    with pytest.raises(WeightsError, match=r"do not fit the network: missing \(2\): fc\.weight, fc\.bias$"):
+        zoo_core.create_model(name, checkpoint_path=path)
+    chosen = ({"num_classes": 0}, {"num_classes": 3}, {"num_classes": 5, "pretrained_cfg_overlay": {"num_classes": 0}})
+    for options in chosen:
+        made = zoo_core.create_model(name, checkpoint_path=path, **options)
+        assert torch.equal(made.stem.weight, net.stem.weight)
+        assert made.num_classes == options["num_classes"]
+
+
 def test_weights_of_another_place_are_not_said_to_be_the_tag_s(checkpoint: tuple[nn.Module, str]) -> None:
     made = zoo_core.create_model("published", pretrained=True, pretrained_cfg_overlay={"file": checkpoint[1]})
     assert "weights" not in made.made_with

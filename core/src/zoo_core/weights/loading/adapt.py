@@ -94,7 +94,8 @@ def adapt_classifiers(
     """Fit every classifier in the config to the classes of the network's `shapes`.
 
     Cut off the rows of a label offset. Leave out a classifier for other classes where they were
-    chosen, so that the network keeps a fresh one, and one that the network does not have.
+    chosen, so that the network keeps a fresh one, and one that the network does not have. One that
+    the weights lack is fresh too, unless the config says that they are for as many classes.
 
     Returns:
         The state dict, and the network's keys that are to be drawn afresh.
@@ -113,6 +114,8 @@ def adapt_classifiers(
         rows = state_dict[keys[0]].shape[0] if keys else None
         if wanted is not None and rows == wanted[0]:
             continue
+        if wanted is not None and rows is None and wanted[0] == cfg.num_classes:
+            continue  # which the weights should have: it is missing
         if wanted is not None and rows is not None and cfg.label_offset and rows - cfg.label_offset == wanted[0]:
             for key in keys:
                 adapted[key] = state_dict[key][cfg.label_offset :]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import json
 import subprocess
 import sys
 import tarfile
@@ -26,6 +25,11 @@ import pytest
 import torch
 import zoo_compat
 import zoo_core as zoo
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "tests"))
+
+import peers
+from outcomes import Outcomes, read
 
 TIMM = "1.0.31"
 FAMILIES = ("resnet", "densenet", "xception", "legacy_xception", "cspnet")
@@ -45,10 +49,9 @@ def main() -> int:
     parser.add_argument("--source", type=Path, help="timm's source, unpacked; fetched where it is not given")
     args = parser.parse_args()
     file: Path = args.file
-    done = read(file)
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.source or fetched(Path(temporary))
-        run(folder, Suite(args.models or architectures(), done, file), args.tests)
+        run(folder, Suite(args.models or architectures(), file), args.tests)
     outcomes = read(file)
     counts = Counter(outcome["outcome"] for outcome in outcomes.values())
     print("\n".join(f"{counts[name]:6} {name}" for name in NAMED))
@@ -82,18 +85,12 @@ def fetched(folder: Path) -> Path:
     return folder / f"timm-{TIMM}"
 
 
-def read(file: Path) -> dict[str, dict[str, Any]]:
-    """Return the outcomes of earlier runs by the tests' names."""
-    lines = map(json.loads, file.read_text().splitlines()) if file.is_file() else ()
-    return {line["name"]: line for line in lines}
-
-
-class Suite:
+class Suite(Outcomes):
     """A plugin of pytest: chooses the tests of some architectures, and writes how each ends."""
 
-    def __init__(self, models: list[str], done: dict[str, Any], file: Path) -> None:
+    def __init__(self, models: list[str], file: Path) -> None:
+        super().__init__(file, skipped="not applicable")
         self.order = {name: place for place, name in enumerate(models)}
-        self.done, self.file = done, file
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep the tests of our architectures, one architecture after another."""
@@ -114,22 +111,11 @@ class Suite:
         if item.name.startswith(OF_THE_NETWORK):
             pytest.skip("downloads weights")
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Write a test's outcome, of the call or of the setup that kept it from being called."""
-        if report.when == "teardown" or (report.when == "setup" and report.passed):
-            return
-        name = report.nodeid.partition("::")[2]
-        outcome = "not applicable" if report.skipped else report.outcome
-        said = "" if report.passed else str(getattr(report.longrepr, "reprcrash", report.longrepr))
-        line = {"name": name, "outcome": outcome, "seconds": round(report.duration, 2), "said": said[:600]}
-        with self.file.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-
 
 def run(folder: Path, suite: Suite, tests: str = "") -> None:
     """Run the tests in `folder`; every import of timm in this process is Zoo's."""
     torch.set_num_threads(1)
-    declare_operators()
+    peers.prepare()
     zoo_compat.install()
     options = [
         "-q",
@@ -146,14 +132,6 @@ def run(folder: Path, suite: Suite, tests: str = "") -> None:
     ]
     warnings.simplefilter("ignore")
     pytest.main([*options, "--rootdir", str(folder), str(folder / "tests" / "test_models.py")], plugins=[suite])
-
-
-def declare_operators() -> None:
-    """Declare the operators that torchvision's wheel for another build of torch extends."""
-    sys.path.insert(0, str(Path(__file__).parents[3] / "tests"))
-    import peers
-
-    peers.prepare()
 
 
 if __name__ == "__main__":

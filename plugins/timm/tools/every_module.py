@@ -9,7 +9,6 @@ One line of JSON for each test: its name, its outcome, its seconds, and what one
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -17,6 +16,10 @@ from typing import Any
 
 import pytest
 import zoo_core as zoo
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "tests"))
+
+from outcomes import Outcomes, read
 
 TESTS = Path(__file__).parents[1] / "tests" / "test_every_module.py"
 
@@ -35,31 +38,12 @@ def main() -> int:
     return int(any(line["outcome"] == "failed" for line in outcomes))
 
 
-def read(file: Path) -> dict[str, dict[str, Any]]:
-    """Return the outcomes of earlier runs by the tests' names."""
-    lines = map(json.loads, file.read_text().splitlines()) if file.is_file() else ()
-    return {line["name"]: line for line in lines}
-
-
-class Recorder:
+class Recorder(Outcomes):
     """A plugin of pytest: passes over the tests that a file has, and writes how the others end."""
-
-    def __init__(self, file: Path) -> None:
-        self.file, self.done = file, read(file)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep the tests that have not run, the cheapest first."""
         items[:] = sorted((item for item in items if item.name not in self.done), key=cost)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Write a test's outcome, of the call or of the setup that kept it from being called."""
-        if report.when == "teardown" or (report.when == "setup" and report.passed):
-            return
-        said = "" if report.passed else str(getattr(report.longrepr, "reprcrash", report.longrepr))[:600]
-        name = report.nodeid.partition("::")[2]
-        line = {"name": name, "outcome": report.outcome, "seconds": round(report.duration, 2), "said": said}
-        with self.file.open("a") as file:
-            file.write(json.dumps(line) + "\n")
 
 
 def cost(item: Any) -> int:

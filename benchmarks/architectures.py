@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import peers
 from harness import Report, interleave
-from inference import Rows, run
+from inference import Rows, run, telling
 
 peers.prepare()
 
@@ -57,19 +58,21 @@ def ours(report: Report, args: argparse.Namespace) -> None:
         with torch.device("meta"):
             size = sum(parameter.numel() for parameter in zoo.create_model(name).parameters())
         if size < LARGEST:
-            net = zoo.create_model(name).eval()
-            searched(report, name, net, torch.randn(1, *net.pretrained_cfg.input_size), args)
+            net = zoo.create_model(name)
+            searched(report, name, net, net.pretrained_cfg.input_size, args)
 
 
 def bridged(report: Report, args: argparse.Namespace) -> None:
     """Networks of timm."""
     for name in args.only or BRIDGED:
-        net = timm.create_model(name).eval()
-        searched(report, name, net, torch.randn(1, *net.pretrained_cfg["input_size"]), args)
+        net = timm.create_model(name)
+        searched(report, name, net, net.pretrained_cfg["input_size"], args)
 
 
-def searched(report: Report, name: str, net: nn.Module, images: torch.Tensor, args: argparse.Namespace) -> None:
+def searched(report: Report, name: str, net: nn.Module, size: Sequence[int], args: argparse.Namespace) -> None:
     """Optimise a network, and print the row of it."""
+    images = torch.randn(1, *size)
+    net = telling(net, size)
     fast = zoo_inference.optimize(net, images, budget_s=args.budget)
     result = fast.report
     error = max((a.error for a in result.attempts if a.name == result.chosen and a.error), default=0.0)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from zoo_inference.check import largest_error, probes
+from zoo_inference.check import largest_error, probes, variation
 from zoo_inference.measure import Interval, ratios, take_turns
 
 
@@ -50,6 +50,16 @@ def test_probes_are_several_inputs_and_batch_sizes() -> None:
     assert {tuple(probe.shape[1:]) for probe in inputs} == {(3, 4, 5)}
     tokens = probes(torch.arange(6).reshape(2, 3))
     assert all(probe.dtype is torch.int64 and int(probe.max()) <= 5 for probe in tokens)
+
+
+def test_a_variation_is_how_far_two_inputs_answers_lie_apart() -> None:
+    inputs = probes(torch.randn(2, 3, 4, 5))
+    assert variation(inputs, [torch.ones(len(probe), 7) for probe in inputs]) == 0.0
+    outputs = [torch.full((len(probe), 7), float(len(probe))) for probe in inputs[:-1]]
+    assert variation(inputs, [*outputs, torch.full((1, 7), 0.75)]) == pytest.approx(0.25)
+    assert variation(inputs, [*outputs, torch.full((1, 7), math.nan)]) is None
+    tokens = probes(torch.arange(6).reshape(2, 3))
+    assert variation(tokens, [torch.ones(len(probe)) for probe in tokens]) is None, "they are one input"
 
 
 def test_ratios_are_taken_within_a_turn() -> None:

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -182,6 +183,20 @@ def test_inputs_that_were_not_checked_go_through_the_model() -> None:
     x = torch.randn(1, 3, SIZE, SIZE, requires_grad=True)
     fast(x).sum().backward()
     assert x.grad is not None
+
+
+def test_a_model_that_answers_every_image_alike_proves_little(tmp_path: Path) -> None:
+    net, image, options = digits(), torch.randn(1, 3, SIZE, SIZE), {"backends": ["folded"], "budget_s": 20}
+    fast = zoo_inference.optimize(net, image, **options)
+    assert fast.report.variation is not None
+    assert fast.report.variation > 0.1
+    assert fast.report.caveat == ""
+    nn.init.zeros_(net.get_classifier().weight)
+    said = "equal outputs prove little: for two inputs the model's own differ by 0.0e+00"
+    fast = zoo_inference.optimize(net, image, **options)
+    assert str(fast.report).splitlines()[-1] == fast.report.caveat == said
+    zoo_inference.save(fast, tmp_path / "fast.safetensors")
+    assert zoo_inference.load(tmp_path / "fast.safetensors", elsewhere=True).report.caveat == said
 
 
 def test_the_model_does_not_change_and_lends_its_attributes() -> None:

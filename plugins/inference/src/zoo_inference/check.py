@@ -27,6 +27,18 @@ def probes(example: Tensor) -> list[Tensor]:
     return [example, *(drawn(batch, 1.0 + index) for index, batch in enumerate(OTHER_BATCHES)), drawn(1, 0.0) + 0.5]
 
 
+def variation(inputs: list[Tensor], outputs: list[Any]) -> float | None:
+    """Return by how much the outputs for two of the `probes` differ, as `largest_error` measures.
+
+    A model that answers every input alike, such as one whose last layer is zero, cannot show that
+    an engine is wrong. None where the probes are all of one input, or outputs cannot be compared.
+    """
+    if not inputs[0].is_floating_point():
+        return None
+    found = largest_error(outputs[-1], outputs[1])
+    return found if math.isfinite(found) else None
+
+
 def largest_error(output: Any, expected: Any) -> float:
     """Return by how much outputs differ at most, over the largest value of their map.
 

@@ -48,6 +48,8 @@ class Report:
         seconds: that the search took.
         machine: see `zoo_inference.machine.fingerprint`.
         batches: batch sizes that outputs were compared on.
+        variation: by how much the model's outputs for two inputs differ, over the largest value of
+            their map; None where that is unknown.
         attempts: the engines in the order in which they were tried.
     """
 
@@ -59,6 +61,7 @@ class Report:
     seconds: float
     machine: dict[str, str | int]
     batches: tuple[int, ...]
+    variation: float | None = None
     attempts: list[Attempt] = field(default_factory=list)
 
     def attempt(self, name: str) -> Attempt:
@@ -72,6 +75,13 @@ class Report:
     def ratio(self) -> float:
         """How many times faster than the model as given."""
         return next((a.ratio for a in self.attempts if a.name == self.chosen and a.ratio), 1.0)
+
+    @property
+    def caveat(self) -> str:
+        """A sentence for a model that answers every input alike, as any engine does; or nothing."""
+        if self.variation is None or self.variation > self.tolerance:
+            return ""
+        return f"equal outputs prove little: for two inputs the model's own differ by {self.variation:.1e}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data, for JSON."""
@@ -92,7 +102,7 @@ class Report:
             machine = dict(report.machine).items()
             known = all(isinstance(key, str) and isinstance(value, str | int) for key, value in machine)
             texts = (report.chosen, report.dtype, report.device)
-            numbers = (report.tolerance, report.seconds)
+            numbers = (report.tolerance, report.seconds, report.variation or 0.0)
             known = known and all(isinstance(text, str) for text in texts)
             known = known and all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
         except (TypeError, ValueError, KeyError, AttributeError) as error:
@@ -121,7 +131,7 @@ class Report:
         lines = [columns, *self.rows()]
         widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
         text = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
-        return "\n".join([head, *(line.rstrip() for line in text)])
+        return "\n".join([head, *(line.rstrip() for line in text), *filter(None, [self.caveat])])
 
 
 def _checked(attempt: Attempt) -> Attempt:

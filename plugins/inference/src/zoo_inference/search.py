@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from zoo_core.cli.output import watched
 from zoo_core.errors import OptionError
 
-from zoo_inference.check import largest_error, probes
+from zoo_inference.check import largest_error, probes, variation
 from zoo_inference.engines.subject import Run, Subject
 from zoo_inference.engines.table import AS_GIVEN, ENGINES, chosen_engines
 from zoo_inference.graph.trace import first_line
@@ -174,6 +174,7 @@ class _Search:
             seconds=seconds,
             machine=fingerprint(self.example.device.type),
             batches=tuple(sorted({int(probe.shape[0]) for probe in self.inputs})),
+            variation=variation(self.inputs, self.expected),
             attempts=self.attempts,
         )
         return Optimized(self.model, self.built.get(chosen, self.model), report, self.subject)

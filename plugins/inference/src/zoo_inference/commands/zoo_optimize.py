@@ -83,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
     shape = " x ".join(map(str, fast.report.shape))
     print_table(("engine", "times faster", "ms", "error", "outcome"), fast.report.rows(), title=f"{args.name}, {shape}")
     print(f"{fast.report.chosen}: {fast.report.ratio:.2f} times as fast as the model as given")
+    if fast.report.caveat:
+        print(fast.report.caveat)
     if args.output:
         print(f"wrote {args.output}")
     return 0

@@ -191,8 +191,8 @@ class _Search:
     def measure(self, attempt: Attempt, run: Run) -> None:
         """Measure an engine beside the model, and keep it while it may win."""
         seconds = max(0.0, min(4.0, (self.end - time.perf_counter()) * (1 - _OF_FINAL) / 3))
-        # Both have run when they were compared, and a large batch may take seconds.
-        self._note({attempt.name: run}, least=2, most=11, seconds=seconds, warm_up=0)
+        # Both have run when they were compared. A large batch may take seconds: one turn, then.
+        self._note({attempt.name: run}, least=1, most=11, seconds=seconds, warm_up=0)
         if not attempt.ratio or attempt.ratio <= 1:
             raise Refused("it is not faster")
         self.built[attempt.name] = run

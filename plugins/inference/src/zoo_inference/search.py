@@ -203,7 +203,7 @@ class _Search:
         """Measure the best engines side by side; return the fastest, or the model as it is."""
         if not self.built:
             return AS_GIVEN
-        self._note(self.built, least=4, most=21, seconds=seconds)
+        self._note(self.built, least=4, most=21, seconds=seconds, warm_up=0)
         for name in self._ranking():
             # Faster in three of four turns, at least: what is faster by chance is not.
             if (self.attempt(name).low or 0) > 1:

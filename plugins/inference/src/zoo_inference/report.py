@@ -81,7 +81,8 @@ class Report:
         """A sentence for a model that answers every input alike, as any engine does; or nothing."""
         if self.variation is None or self.variation > self.tolerance:
             return ""
-        return f"equal outputs prove little: for two inputs the model's own differ by {self.variation:.1e}"
+        said = f"equal outputs prove little: for two inputs the model's own differ by {self.variation:.1e}"
+        return f"{said}; give it the weights that will be used"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data, for JSON."""

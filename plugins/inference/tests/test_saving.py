@@ -114,6 +114,7 @@ def test_a_file_that_is_wrong_here_is_refused(saved: Path, tmp_path: Path) -> No
         ({"format": "zoo-inference 0"}, "no optimised model of this version"),
         ({"chosen": "os.system"}, "unknown engine 'os.system'"),
         ({"tolerance": "much"}, "no report"),
+        ({"variation": []}, "no report"),
         ({"attempts": [{"name": 3}]}, "no report"),
         ({"device": "meta"}, "metadata is damaged"),
         ({"model": "{"}, "metadata is damaged"),

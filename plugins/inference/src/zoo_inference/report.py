@@ -103,7 +103,7 @@ class Report:
             machine = dict(report.machine).items()
             known = all(isinstance(key, str) and isinstance(value, str | int) for key, value in machine)
             texts = (report.chosen, report.dtype, report.device)
-            numbers = (report.tolerance, report.seconds, report.variation or 0.0)
+            numbers = (report.tolerance, report.seconds, 0.0 if report.variation is None else report.variation)
             known = known and all(isinstance(text, str) for text in texts)
             known = known and all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
         except (TypeError, ValueError, KeyError, AttributeError) as error:

@@ -174,7 +174,7 @@ def setup(result: Result) -> str:
     place = f"{machine['cpu']}, {machine['cores']} core{'s' * (machine['cores'] > 1)}, {machine['system']}"
     turns = "1 round" if rounds == [1] else f"{' to '.join(map(str, dict.fromkeys((rounds[0], rounds[-1]))))} rounds"
     packages.insert(0, f"Python {result['versions']['python']}")
-    sentence = f"Measured on {result['date']} in {turns}: {place}, {', '.join(packages)}. {result.get('note', '')}"
+    sentence = f"Measured on {result['date']} in {turns}: {place}, {', '.join(packages)}."
     return textwrap.fill(sentence, 120, break_on_hyphens=False)
 
 

@@ -132,7 +132,7 @@ class Report:
         lines = [columns, *self.rows()]
         widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
         text = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
-        return "\n".join([head, *(line.rstrip() for line in text), *filter(None, [self.caveat])])
+        return "\n".join([head, *(line.rstrip() for line in text), self.caveat]).rstrip()
 
 
 def _checked(attempt: Attempt) -> Attempt:

@@ -8,7 +8,7 @@ import zoo_core
 from small_nets import Dense, Residual, filled
 from torch import nn
 from zoo_inference.check import largest_error
-from zoo_inference.graph import fuse as module
+from zoo_inference.graph import onednn
 from zoo_inference.graph.fold import fold
 from zoo_inference.graph.fuse import fuse
 from zoo_inference.graph.grow import append, grow, new_buffer
@@ -30,7 +30,7 @@ ACTIVATIONS = {
     "mish": nn.Mish(),
 }
 
-needs_operators = pytest.mark.skipif(bool(module.missing()), reason=module.missing())
+needs_operators = pytest.mark.skipif(bool(onednn.missing()), reason=onednn.missing())
 
 
 @needs_operators
@@ -93,7 +93,7 @@ def test_extractors_of_every_family(name: str) -> None:
 def test_a_pytorch_without_the_operators_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     net, x = nn.Sequential(nn.Conv2d(3, 4, 1)).eval(), torch.randn(1, 3, 4, 4)
     graph = fold(trace(net, x))[0]
-    monkeypatch.setattr(module, "missing", lambda: "this PyTorch has no oneDNN")
+    monkeypatch.setattr(onednn, "missing", lambda: "this PyTorch has no oneDNN")
     with pytest.raises(Refused, match="no oneDNN"):
         fuse(graph)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import time
 import warnings
 from typing import Any
 
@@ -13,8 +14,13 @@ from torch import Tensor, fx, nn
 from zoo_inference.engines.subject import Flat, Run, Subject
 from zoo_inference.graph.fuse import channels_last, fuse
 from zoo_inference.graph.grow import grow
+from zoo_inference.graph.record import record
+from zoo_inference.graph.tile import tile
 from zoo_inference.graph.trace import copied, first_line
 from zoo_inference.refused import Refused
+
+LONG_S = 0.5
+"""Seconds of a run above which nobody notices the Python between its operations."""
 
 
 def folded(subject: Subject) -> Run:
@@ -50,7 +56,7 @@ def fused(subject: Subject) -> Run:
     """Norms folded, and oneDNN's convolutions that end in an activation or a sum."""
     if subject.example.device.type != "cpu":
         raise Refused("it is for CPUs")
-    return fuse(subject.graph)[0]
+    return _recorded(subject, fuse(subject.graph)[0])
 
 
 def grown(subject: Subject) -> Run:
@@ -60,7 +66,29 @@ def grown(subject: Subject) -> Run:
     net, buffers = grow(subject.graph)
     if not buffers:
         raise Refused("it has no dense blocks")
-    return fuse(net)[0]
+    return _recorded(subject, fuse(net)[0])
+
+
+def winograd(subject: Subject) -> Run:
+    """As `grown`, and 3x3 convolutions with fewer multiplications where they are faster so."""
+    if subject.example.device.type != "cpu":
+        raise Refused("it is for CPUs")
+    return _recorded(subject, fuse(tile(grow(subject.graph)[0])[0])[0])
+
+
+def _recorded(subject: Subject, net: fx.GraphModule) -> Run:
+    """Run inputs of the example's shape without Python between the operations, where that works."""
+    begin = time.perf_counter()
+    net(subject.example)
+    if time.perf_counter() - begin > LONG_S:
+        return net
+    try:
+        program = record(net, subject.example)
+        subject.structure  # noqa: B018 - computed now, and not in the first run
+    except Exception:  # of TorchScript, which has not every operation, and which other versions may lack
+        return net
+    shape = subject.example.shape
+    return lambda x: subject.arranged(program(x)) if x.shape == shape else net(x)
 
 
 def script(subject: Subject) -> Run:

@@ -37,6 +37,7 @@ class Engine:
 
 
 ENGINES = {
+    "winograd": Engine(build=in_torch.winograd),
     "fused": Engine(build=in_torch.fused),
     "grown": Engine(build=in_torch.grown),
     "openvino": Engine(build=openvino, in_torch=False, program=True),

@@ -1,23 +1,18 @@
-"""oneDNN's convolutions that end in an activation, a sum, or both.
-
-They are what `torch.compile` calls on a CPU: private operators of PyTorch, so each is tried once
-before it is used. They want maps whose channels lie side by side in memory (channels last), and
-weights in a layout that depends on the input's size; another size is right too, and slower.
-"""
+"""Convolutions of a graph that end in an activation, a sum, or both."""
 
 from __future__ import annotations
 
 import operator
-from functools import cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, fx
 
+from zoo_inference.graph import onednn
 from zoo_inference.graph.fold import tidy
-from zoo_inference.graph.nodes import CONV, Constants, Conv, only_user, read_conv
-from zoo_inference.graph.trace import copied, first_line
+from zoo_inference.graph.nodes import CONV, Conv, added, only_user, read_conv, sum_of
+from zoo_inference.graph.trace import copied
 from zoo_inference.refused import Refused
 
 
@@ -29,39 +24,19 @@ def fuse(net: fx.GraphModule) -> tuple[fx.GraphModule, int]:
     Raises:
         Refused: where this PyTorch has not the operators, or the network no such convolution.
     """
-    if problem := missing():
+    if problem := onednn.missing():
         raise Refused(problem)
     net = copied(net)
-    constants = Constants(net)
     fused = 0
     for node in list(net.graph.nodes):
         if node.target is CONV and (conv := read_conv(net, node)) is not None and _fits(conv):
-            _fuse_one(net, node, conv, constants)
+            _fuse_one(net, node, conv)
             fused += 1
-    if not fused:
+    if not fused and not any(_convolves(node) for node in net.graph.nodes):
         raise Refused("it has no 2d convolution in float32")
+    _overwrite(net.graph)
     channels_last(net)
     return tidy(net), fused
-
-
-@cache
-def missing() -> str:
-    """Return why the operators cannot be used here; empty where they can."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return "this PyTorch has no oneDNN"
-    try:
-        x, weight = torch.ones(1, 1, 3, 3), torch.ones(1, 1, 1, 1)
-        x = x.contiguous(memory_format=torch.channels_last)
-        packed = torch.ops.mkldnn._reorder_convolution_weight(weight, [0, 0], [1, 1], [1, 1], 1, [1, 1, 3, 3])
-        options = ([0, 0], [1, 1], [1, 1], 1)
-        one = torch.ops.mkldnn._convolution_pointwise(x, packed, None, *options, "relu", [], "")
-        two = torch.ops.mkldnn._convolution_pointwise.binary(
-            x, x, packed, None, *options, "add", None, "relu", [], None
-        )
-    except (AttributeError, RuntimeError, TypeError) as error:
-        return f"this PyTorch's fused convolutions have another form: {first_line(error)}"
-    right = bool((one == 1).all()) and bool((two == 2).all())
-    return "" if right else "this PyTorch's fused convolutions compute something else"
 
 
 def channels_last(net: fx.GraphModule) -> None:
@@ -87,30 +62,27 @@ def _fits(conv: Conv) -> bool:
     return float32 and len(conv.x.meta.get("shape", ())) == 4
 
 
-def _fuse_one(net: fx.GraphModule, node: fx.Node, conv: Conv, constants: Constants) -> None:
+def _fuse_one(net: fx.GraphModule, node: fx.Node, conv: Conv) -> None:
     """Replace a convolution, with the sum and the activation after it where it can take them."""
     options = conv.padding, conv.stride, conv.dilation, conv.groups
-    with torch.no_grad():
-        weight = torch.ops.mkldnn._reorder_convolution_weight(
-            conv.weight.detach().contiguous(), *options, list(conv.x.meta["shape"])
-        )
-    packed = _Packed(net, constants, weight, conv.bias)
+    weight = onednn.packed(conv.weight, options, conv.x.meta["shape"])
     target, user = node, only_user(node)
-    other = _added(node, user)
-    function: Any = torch.ops.mkldnn._convolution_pointwise.default
+    other = added(node, user)
+    function: Any = onednn.convolve
     others: tuple[fx.Node, ...] = ()
-    tail: tuple[Any, ...] = ("none", [], "")
+    tail: tuple[Any, ...] = ()
     if user is not None and other is not None:
         target, after = user, only_user(user)
         relu = after is not None and after.target is F.relu and not after.kwargs
         if after is not None and relu:
             target = after
-        function, others = torch.ops.mkldnn._convolution_pointwise.binary, (other,)
-        tail = ("add", None, "relu" if relu else None, [], None)
+        function, others = onednn.add, (other,)
+        tail = ("relu" if relu else None,)
     elif user is not None and (activation := _activation(user)) is not None:
         target, tail = user, activation
     with net.graph.inserting_before(target):
-        new = net.graph.call_function(function, (conv.x, *others, *packed.nodes(), *options, *tail))
+        parameters = _kept(net, weight), _kept(net, conv.bias)
+        new = net.graph.call_function(function, (conv.x, *others, *parameters, *options, *tail))
     new.meta = dict(target.meta)
     target.replace_all_uses_with(new)
     while target is not node:
@@ -120,31 +92,54 @@ def _fuse_one(net: fx.GraphModule, node: fx.Node, conv: Conv, constants: Constan
     net.graph.erase_node(node)
 
 
-class _Packed:
-    """The parameters of one fused convolution.
+def _kept(net: fx.GraphModule, parameter: Tensor | None) -> fx.Node | None:
+    """Add a node with this parameter where the graph inserts.
 
-    A packed weight is no buffer: it cannot be copied.
+    It is an attribute past `nn.Module.__setattr__`: a packed weight is no buffer, since it cannot
+    be copied, and an attribute is found faster than a buffer.
     """
-
-    def __init__(self, net: fx.GraphModule, constants: Constants, weight: Tensor, bias: Tensor | None) -> None:
-        self.net, self.constants, self.bias = net, constants, bias
-        self.name = f"packed_{sum(name.startswith('packed_') for name in vars(net))}"
-        object.__setattr__(net, self.name, weight)
-
-    def nodes(self) -> tuple[fx.Node, fx.Node | None]:
-        """Add weight and bias where the graph inserts."""
-        bias = None if self.bias is None else self.constants.node(self.bias)
-        return self.net.graph.create_node("get_attr", self.name), bias
-
-
-def _added(node: fx.Node, user: fx.Node | None) -> fx.Node | None:
-    """Return what a convolution's output is added to, of the same shape; None if it is not."""
-    if user is None or user.target not in (operator.add, torch.add) or len(user.args) != 2 or user.kwargs:
+    if parameter is None:
         return None
-    other = user.args[1] if user.args[0] is node else user.args[0]
-    if not isinstance(other, fx.Node) or other.meta.get("shape") != node.meta.get("shape"):
-        return None
-    return other
+    name = f"kept_{sum(name.startswith('kept_') for name in vars(net))}"
+    object.__setattr__(net, name, parameter.detach())
+    return net.graph.create_node("get_attr", name)
+
+
+def _overwrite(graph: fx.Graph) -> None:
+    """Let sums and activations write over a map that nothing reads any more.
+
+    That map must be a convolution's, and its other users must be convolutions before them, which
+    neither keep it nor return a view of it.
+    """
+    place = {node: index for index, node in enumerate(graph.nodes)}
+    own = {node for node in graph.nodes if _convolves(node)}
+
+    def free(node: fx.Node, x: Any) -> bool:
+        others = [user for user in x.users if user is not node]
+        return x in own and all(_convolves(user) and place[user] < place[node] for user in others)
+
+    for node in graph.nodes:
+        if node.target is onednn.add:
+            x, other, *rest = node.args
+            if other is not x and free(node, other):
+                node.target, node.args = onednn.add_to, (other, x, *rest)
+        elif (terms := sum_of(node)) is not None and any(free(node, term) for term in terms):
+            node.target, node.args = operator.iadd, terms if free(node, terms[0]) else terms[::-1]
+            own.add(node)
+        elif node.target in _IN_PLACE and free(node, node.args[0]):
+            node.kwargs = {**node.kwargs, "inplace": True}
+            own.add(node)
+
+
+_IN_PLACE = (F.relu, F.relu6, F.leaky_relu, F.elu, F.silu, F.mish, F.hardswish, F.hardsigmoid)
+
+
+def _convolves(node: fx.Node) -> bool:
+    """Tell whether a node is a convolution whose output is a new map."""
+    if node.op == "call_module":
+        net = node.graph.owning_module
+        return net is not None and isinstance(net.get_submodule(str(node.target)), onednn.Convolution)
+    return node.target in (onednn.convolve, onednn.add, onednn.add_to)
 
 
 def _activation(node: fx.Node) -> tuple[str, list[Any], str] | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import torch
@@ -134,9 +136,10 @@ class Constants:
     def node(self, tensor: Tensor) -> fx.Node:
         """Add a node with this tensor where the graph inserts."""
         if id(tensor) not in self.names:
-            number = sum(name.startswith("constant_") for name in self.net._buffers)
-            self.net.register_buffer(f"constant_{number}", tensor.detach(), persistent=False)
-            self.names[id(tensor)] = f"constant_{number}"
+            # A pass may have dropped some, so that their number is no free name.
+            name = next(name for name in map("constant_{}".format, count()) if name not in self.net._buffers)
+            self.net.register_buffer(name, tensor.detach(), persistent=False)
+            self.names[id(tensor)] = name
             self.kept.append(tensor)
         return self.net.graph.get_attr(self.names[id(tensor)])
 
@@ -145,3 +148,20 @@ def only_user(node: fx.Node) -> fx.Node | None:
     """Return the node that alone uses this one's value, once."""
     users = list(node.users)
     return users[0] if len(users) == 1 and users[0].all_input_nodes.count(node) == 1 else None
+
+
+def sum_of(node: fx.Node) -> tuple[fx.Node, fx.Node] | None:
+    """Return the two maps of the same shape that a node adds; None for any other node."""
+    if node.target not in (operator.add, torch.add) or len(node.args) != 2 or node.kwargs:
+        return None
+    one, other = node.args
+    if not (isinstance(one, fx.Node) and isinstance(other, fx.Node)):
+        return None
+    shape = one.meta.get("shape")
+    return (one, other) if shape is not None and shape == other.meta.get("shape") else None
+
+
+def added(node: fx.Node, user: fx.Node | None) -> fx.Node | None:
+    """Return what a convolution's output is added to, of the same shape; None if it is not."""
+    terms = None if user is None else sum_of(user)
+    return None if terms is None else terms[1] if terms[0] is node else terms[0]

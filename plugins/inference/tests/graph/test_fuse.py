@@ -77,7 +77,7 @@ def test_a_dense_block_grows_in_one_buffer(kernel: int, positive: bool) -> None:
 
 def test_a_buffer_begins_with_its_first_map() -> None:
     x, y = torch.randn(2, 3, 4, 4), torch.randn(2, 2, 4, 4)
-    assert torch.equal(append(new_buffer(x, 5), y, 3), torch.cat([x, y], 1))
+    assert torch.equal(append(new_buffer(x, 5), y, 3, 2), torch.cat([x, y], 1))
 
 
 @needs_operators

@@ -44,15 +44,15 @@ def new_buffer(x: Tensor, channels: int) -> Tensor:
     return buffer
 
 
-def append(buffer: Tensor, x: Tensor, begin: int) -> Tensor:
-    """Write the map `x` into the buffer's channels from `begin` on; return the buffer."""
-    buffer[:, begin : begin + x.shape[1]] = x
+def append(buffer: Tensor, x: Tensor, begin: int, channels: int) -> Tensor:
+    """Write the map `x` into as many channels of the buffer, from `begin` on; return the buffer."""
+    buffer.narrow(1, begin, channels).copy_(x)
     return buffer
 
 
 def first_channels(buffer: Tensor, channels: int) -> Tensor:
     """Return the buffer's first channels: a view, no copy."""
-    return buffer[:, :channels]
+    return buffer.narrow(1, 0, channels)
 
 
 def scaled(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ def _share(graph: fx.Graph, chain: list[fx.Node]) -> None:
         # After its part and after the buffer's last change, whichever comes later.
         place = max(parts[index], buffer, key=list(graph.nodes).index)
         with graph.inserting_after(place):
-            buffer = graph.call_function(append, (buffer, parts[index], sum(widths[:index])))
+            buffer = graph.call_function(append, (buffer, parts[index], sum(widths[:index]), widths[index]))
         filled[index + 1] = buffer
     for node in chain:
         count = len(_parts(node))

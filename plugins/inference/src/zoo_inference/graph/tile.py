@@ -22,7 +22,7 @@ GAIN = 1.05
 """How many times cheaper a convolution must be by tiles."""
 SQUARE = 1.15
 """How many times longer a multiplication takes in square tiles, whose convolution is 1x1."""
-NUMBER, WEIGHT, LAYER = 2.0, 9.0, 4e6
+NUMBER, WEIGHT, LAYER = 2.0, 9.0, 2e6
 """Multiplications that take as long as a number of a weighted sum, a weight that comes from memory,
 and the further operations of a layer. Measured in resnet50, densenet121 and cspdarknet53 on one
 core of an AMD EPYC 9004."""

@@ -54,42 +54,27 @@ def convolve(
     return function(x, weight, bias, padding, stride, dilation, groups, activation, numbers, algorithm)
 
 
-def add(
-    x: Tensor,
-    other: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    padding: Pair,
-    stride: Pair,
-    dilation: Pair,
-    groups: int,
-    activation: str | None = None,
-) -> Tensor:
-    """Return a convolution plus `other`, activated."""
-    arguments = x, other, weight, bias, padding, stride, dilation, groups
-    if is_tracing():
-        return _script("add")(*arguments, activation)
-    function: Any = torch.ops.mkldnn._convolution_pointwise.binary
-    return function(*arguments, "add", None, activation, (), None)
+def add(x: Tensor, other: Tensor, *rest: Any) -> Tensor:
+    """Return a convolution of `x` plus `other`, activated.
+
+    The rest is weight, bias, padding, stride, dilation, groups, and the activation or None.
+    """
+    return _sum("add", torch.ops.mkldnn._convolution_pointwise, (x, other, *rest))
 
 
-def add_to(
-    other: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    padding: Pair,
-    stride: Pair,
-    dilation: Pair,
-    groups: int,
-    activation: str | None = None,
-) -> Tensor:
-    """Add a convolution to `other` in place, activate that and return it."""
-    arguments = other, x, weight, bias, padding, stride, dilation, groups
-    if is_tracing():
-        return _script("add_to")(*arguments, activation)
-    function: Any = torch.ops.mkldnn._convolution_pointwise_.binary
-    return function(*arguments, "add", None, activation, (), None)
+def add_to(other: Tensor, x: Tensor, *rest: Any) -> Tensor:
+    """Add a convolution of `x` to `other` in place, activate that and return it: see `add`."""
+    return _sum("add_to", torch.ops.mkldnn._convolution_pointwise_, (other, x, *rest))
+
+
+def _sum(name: str, operator: Any, arguments: tuple[Any, ...]) -> Tensor:
+    *arguments_of_both, activation = arguments
+    found: Tensor = (
+        _script(name)(*arguments)
+        if is_tracing()
+        else operator.binary(*arguments_of_both, "add", None, activation, (), None)
+    )
+    return found
 
 
 def is_tracing() -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import time
 import warnings
 from typing import Any
@@ -14,7 +13,7 @@ from torch import Tensor, fx, nn
 from zoo_inference.engines.subject import Flat, Run, Subject
 from zoo_inference.graph.fuse import channels_last, fuse
 from zoo_inference.graph.grow import grow
-from zoo_inference.graph.record import record
+from zoo_inference.graph.record import apart, record
 from zoo_inference.graph.tile import tile
 from zoo_inference.graph.trace import copied, first_line
 from zoo_inference.refused import Refused
@@ -70,7 +69,7 @@ def grown(subject: Subject) -> Run:
 
 
 def winograd(subject: Subject) -> Run:
-    """As `grown`, and 3x3 convolutions with fewer multiplications where they are faster so."""
+    """As `grown`, and 3x3 convolutions with fewer multiplications where that should be faster."""
     if subject.example.device.type != "cpu":
         raise Refused("it is for CPUs")
     return _recorded(subject, fuse(tile(grow(subject.graph)[0])[0])[0])
@@ -97,12 +96,7 @@ def script(subject: Subject) -> Run:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what varies with the input is found out by comparing
         try:
-            file = io.BytesIO()
-            torch.jit.save(torch.jit.trace(flat, subject.example, check_trace=False), file)  # type: ignore[no-untyped-call]
-            file.seek(0)
-            # A loaded program has its own compilation unit, and frees it. A traced one is in the
-            # process's unit, which keeps the weights of every frozen module.
-            program = torch.jit.load(file).eval()  # type: ignore[no-untyped-call]
+            program = apart(torch.jit.trace(flat, subject.example, check_trace=False))  # type: ignore[no-untyped-call]
             program = torch.jit.optimize_for_inference(torch.jit.freeze(program))
             program(subject.example)  # the second run compiles
         except Exception as error:

@@ -29,16 +29,23 @@ def record(net: fx.GraphModule, example: Tensor) -> Any:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on TorchScript's future, and on shapes, which are constant here
             traced = torch.jit.trace(program, (example, tensors), check_trace=False, _store_inputs=False)  # type: ignore[no-untyped-call]
-            file = io.BytesIO()
-            torch.jit.save(traced, file)
-            file.seek(0)
-            # A loaded program frees its constants; a traced one leaves them to the process.
-            loaded = torch.jit.load(file).eval()  # type: ignore[no-untyped-call]
+            loaded = apart(traced)
             for _ in range(2):  # the second run compiles
                 loaded(example, tensors)
     finally:
         program.put(tensors)
     return lambda x: loaded(x, tensors)
+
+
+def apart(traced: Any) -> Any:
+    """Return a traced program with constants of its own, which are freed with it.
+
+    Those of a traced one stay in the process, which keeps the weights of every frozen module.
+    """
+    file = io.BytesIO()
+    torch.jit.save(traced, file)
+    file.seek(0)
+    return torch.jit.load(file).eval()  # type: ignore[no-untyped-call]
 
 
 class _Program(nn.Module):

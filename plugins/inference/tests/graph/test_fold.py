@@ -12,6 +12,7 @@ from small_nets import Mutated, PreActivation, Residual, Shared, filled
 from torch import nn
 from zoo_inference.check import largest_error
 from zoo_inference.graph.fold import fold
+from zoo_inference.graph.nodes import Constants
 from zoo_inference.graph.trace import trace
 from zoo_inference.refused import Refused
 
@@ -112,3 +113,13 @@ def test_what_cannot_be_traced_is_refused_with_the_reason() -> None:
 
     with pytest.raises(Refused, match=r"torch\.fx cannot trace it: TraceError"):
         trace(Branching().eval(), torch.randn(1, 3, 4, 4))
+
+
+def test_a_new_constant_takes_no_name_that_is_in_use() -> None:
+    """A pass may have dropped the first ones, so that their number is no free name."""
+    net = torch.fx.symbolic_trace(nn.Identity())
+    kept = torch.ones(2)
+    net.register_buffer("constant_1", kept)
+    Constants(net).node(torch.zeros(2))
+    Constants(net).node(torch.zeros(2))
+    assert net.constant_1 is kept

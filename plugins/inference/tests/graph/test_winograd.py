@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from small_nets import filled
 from torch import Tensor, nn
 from zoo_inference.check import largest_error
-from zoo_inference.graph import onednn
+from zoo_inference.graph import onednn, winograd
 from zoo_inference.graph import tile as module
 from zoo_inference.graph.fold import fold
 from zoo_inference.graph.fuse import fuse
@@ -75,6 +75,17 @@ def test_a_batch_may_have_another_size_than_the_example() -> None:
             x = torch.randn(batch, 16, 9, 9)
             assert largest_error(tiled(x).contiguous(), F.conv2d(x, weight, padding=1)) < 2e-5
     assert len(tiled.plans) <= MOST_PLANS
+
+
+@given(batch=st.integers(1, 40), most=st.integers(1, 40))
+def test_a_batch_is_cut_into_equal_parts(batch: int, most: int) -> None:
+    """Another size than the packed one's is computed several times slower by oneDNN."""
+    weight, planes = torch.randn(16, 16, 3, 3), 6 * 2 * 16  # F(4, 3), of 8 rows, and 16 channels
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "MOST_NUMBERS", most * planes * 5)
+        images = Tiled(conv_of(torch.empty(batch, 16, 8, 5), weight), (4, 0)).images
+    assert batch % images == 0
+    assert images <= most
 
 
 @pytest.mark.parametrize(

@@ -80,5 +80,5 @@ def cost(conv: Conv, tile: Tile | None) -> float:
         return filters * TAPS**2 * (high.outputs * wide.outputs + WEIGHT)
     taps = (high.length + TAPS - 1) * (wide.length + TAPS - 1 if wide.length else TAPS)
     pixels = high.tiles * (wide.tiles * SQUARE if wide.length else wide.outputs)
-    read, written = (len(sums(high, wide, 1).indices) for sums in (to_planes, to_outputs))
-    return filters * taps * (pixels + WEIGHT) + (read * channels + written * out_channels) * NUMBER + LAYER
+    inputs, outputs = (sum(sums.numbers for sums in of(high, wide, 1)) for of in (to_planes, to_outputs))
+    return filters * taps * (pixels + WEIGHT) + (inputs * channels + outputs * out_channels) * NUMBER + LAYER

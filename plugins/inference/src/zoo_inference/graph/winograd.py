@@ -4,8 +4,8 @@ A filter of 3 taps gives `m` neighbouring outputs with ``m + 2`` multiplications
 ``y = A [(G g) * (B d)]``, for a filter `g` and ``m + 2`` inputs `d` (F(m, 3) of
 https://arxiv.org/abs/1509.09308). A map is cut into tiles of `m` rows, or of `m` rows and columns.
 B turns what a tile reads into planes, one grouped convolution multiplies the planes with their
-filters, and A turns them into outputs. B and A are sparse: weighted sums of pixels, which an
-embedding bag computes in one pass, whatever their order in memory.
+filters, and A turns them into outputs. B and A are sparse: weighted sums of pixels, along one axis
+after the other, which an embedding bag computes in one pass, whatever their order in memory.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ POINTS: dict[int, tuple[Fraction, ...]] = {
         7: "1 -1 1/4 -1/4 5/8 -5/8 2 -2",
     }.items()
 }
-"""Where polynomials are evaluated, beside infinity, by a tile's length. All have the point 1."""
+"""Where polynomials are evaluated, beside infinity, by a tile's length."""
 TAPS = 3
 """The height and the width of a filter."""
-MOST_NUMBERS = 1 << 19
+MOST_NUMBERS = 1 << 20
 """Numbers of the planes that are computed at once. More of them leave the processor's caches."""
 MOST_PLANS = 4
 """Shapes of inputs that a convolution keeps what it needs for."""
@@ -58,26 +58,23 @@ class Tiled(onednn.Convolution):
         self.tile, self.padding = tile, conv.padding
         (rows, columns), (batch, channels, _, _) = tile, conv.x.meta["shape"]
         weight = torch.einsum("pt,oitu->poiu", filtering(rows).filters, conv.weight.detach().double())
-        plane = POINTS[rows].index(Fraction(1))
         if columns:
             weight = torch.einsum("qu,poiu->pqoi", filtering(columns).filters, weight)
-            plane = plane * (columns + TAPS - 1) + POINTS[columns].index(Fraction(1))
         weight = weight.to(conv.weight.dtype).reshape(-1, channels, 1, 1 if columns else TAPS)
-        self.planes = len(weight) // len(conv.weight)
+        self.out_channels = len(conv.weight)
+        self.planes = len(weight) // self.out_channels
         self.options = (0, 0 if columns else conv.padding[1]), (1, 1), (1, 1), self.planes
-        # Every output has the plane of the point 1 once, so that the plane's bias is its own.
-        bias = weight.new_zeros(self.planes, len(conv.weight))
-        if conv.bias is not None:
-            bias[plane] = conv.bias.detach()
         tiles = [axis.tiles for axis in axes(tile, conv)]
-        self.images = max(1, MOST_NUMBERS // (self.planes * max(conv.weight.shape[:2]) * math.prod(tiles)))
+        most = MOST_NUMBERS // (self.planes * max(channels, self.out_channels) * math.prod(tiles))
+        # Parts of one size: oneDNN is much slower where a weight was packed for another.
+        self.images = next(images for images in range(max(1, min(most, batch)), 0, -1) if batch % images == 0)
         self.plans: dict[tuple[int, ...], _Plan] = {}
-        shape = [min(batch, self.images), self.planes * channels, *tiles]
+        shape = [self.images, self.planes * channels, *tiles]
         # Past `nn.Module.__setattr__`: a packed weight is no buffer, since it cannot be copied.
         self.weight: Tensor
-        self.bias: Tensor
+        self.bias: Tensor | None
         object.__setattr__(self, "weight", onednn.packed(weight, self.options, shape))
-        object.__setattr__(self, "bias", bias.flatten())
+        object.__setattr__(self, "bias", None if conv.bias is None else conv.bias.detach())
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution of a map."""
@@ -85,22 +82,29 @@ class Tiled(onednn.Convolution):
             return torch.cat([self(part) for part in torch.split(x, self.images)])
         shape = tuple(map(int, x.shape)) if onednn.is_tracing() else x.shape
         plan = self.plans.get(shape) or self._planned(shape)
-        x = plan.to_planes.of(x.contiguous(memory_format=torch.channels_last).as_strided(*plan.pixels))
-        x = onednn.convolve(x.as_strided(*plan.planes), self.weight, self.bias, *self.options)
-        return plan.to_outputs.of(x.as_strided(*plan.convolved)).as_strided(*plan.outputs)
+        x = x.contiguous(memory_format=torch.channels_last).as_strided(*plan.pixels)
+        for sums in plan.to_planes:
+            x = sums.of(x)
+        x = onednn.convolve(x.as_strided(*plan.planes), self.weight, None, *self.options)
+        x = x.as_strided(*plan.convolved)
+        for sums in plan.to_outputs:
+            x = sums.of(x)
+        if self.bias is not None:  # here, since the planes have more numbers than the outputs
+            x += self.bias
+        return x.as_strided(*plan.outputs)
 
     def _planned(self, shape: tuple[int, ...]) -> _Plan:
         """Return what is the same for every map of this shape."""
         batch, channels, *size = shape
         high, wide = (Axis(*each) for each in zip(self.tile, size, self.padding, strict=True))
-        out_channels = len(self.bias) // self.planes
-        sums = to_outputs(high, wide, batch)
+        out_channels = self.out_channels
+        rows = batch * high.tiles * (wide.tiles if wide.length else wide.outputs) * self.planes
         plan = _Plan(
             pixels=((batch * high.size * wide.size, channels), (channels, 1)),
             to_planes=to_planes(high, wide, batch),
             planes=_channels_last(batch, self.planes * channels, high.tiles, wide.tiles),
-            convolved=((sums.rows, out_channels), (out_channels, 1)),
-            to_outputs=sums,
+            convolved=((rows, out_channels), (out_channels, 1)),
+            to_outputs=to_outputs(high, wide, batch),
             outputs=_channels_last(batch, out_channels, high.outputs, wide.outputs),
         )
         if len(self.plans) >= MOST_PLANS:
@@ -113,10 +117,10 @@ class _Plan(NamedTuple):
     """The sums of a convolution by tiles, and the shapes and strides of what lies between them."""
 
     pixels: _View
-    to_planes: Sums
+    to_planes: list[Sums]
     planes: _View
     convolved: _View
-    to_outputs: Sums
+    to_outputs: list[Sums]
     outputs: _View
 
 
@@ -195,19 +199,19 @@ class Axis(NamedTuple):
         return -(-self.outputs // self.length) if self.length else self.size
 
     def read(self) -> tuple[Tensor, Tensor]:
-        """Return the positions that each tile reads, (tiles, taps), and B, (planes, taps)."""
-        if not self.length:
-            return torch.arange(self.size).unsqueeze(1), torch.ones(1, 1).double()
-        matrix = filtering(self.length).inputs
-        begins = torch.arange(self.tiles) * self.length - self.padding
-        return begins.unsqueeze(1) + torch.arange(matrix.shape[1]), matrix
+        """Return the positions that each tile reads, (tiles, taps), and B, (tiles, planes, taps).
 
-    def written(self) -> tuple[Tensor, Tensor, int]:
-        """Return the tile of each output, its row of A, (outputs, planes), and how many tiles."""
+        In the padding, the position is 0 and so is B.
+        """
+        matrix = filtering(self.length).inputs
+        positions = torch.arange(self.tiles).unsqueeze(1) * self.length - self.padding + torch.arange(len(matrix))
+        inside = (positions >= 0) & (positions < self.size)
+        return positions * inside, matrix * inside.unsqueeze(1)
+
+    def written(self) -> tuple[Tensor, Tensor]:
+        """Return the tile of each output, and its row of A, (outputs, planes)."""
         outputs = torch.arange(self.outputs)
-        if not self.length:
-            return outputs, torch.ones(len(outputs), 1).double(), len(outputs)
-        return outputs // self.length, filtering(self.length).outputs[outputs % self.length], self.tiles
+        return outputs // self.length, filtering(self.length).outputs[outputs % self.length]
 
 
 def axes(tile: Tile, conv: Conv) -> tuple[Axis, Axis]:
@@ -222,18 +226,21 @@ class Sums(NamedTuple):
     indices: Tensor
     ends: Tensor
     weights: Tensor
-    rows: int
 
     @classmethod
     def over_last(cls, indices: Tensor, weights: Tensor, batch: int, size: int) -> Sums:
         """Return the sums over the last axis, for `batch` tables of `size` rows in one."""
-        used = weights != 0
+        used = (weights != 0) & (indices >= 0)  # of the shape of both
+        indices, weights = indices.expand_as(used), weights.expand_as(used)
         firsts = torch.arange(batch).unsqueeze(1) * size
         counts = used.sum(-1).flatten().repeat(batch)
         ends = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        return cls(
-            (indices[used] + firsts).flatten().int(), ends.int(), weights[used].float().repeat(batch), batch * size
-        )
+        return cls((indices[used] + firsts).flatten().int(), ends.int(), weights[used].float().repeat(batch))
+
+    @property
+    def numbers(self) -> int:
+        """How many rows are read and written."""
+        return len(self.indices) + len(self.ends) - 1
 
     def of(self, table: Tensor) -> Tensor:
         """Return the sums, a row each."""
@@ -241,24 +248,39 @@ class Sums(NamedTuple):
 
 
 @lru_cache(maxsize=64)  # for the layers of a network that are alike
-def to_planes(high: Axis, wide: Axis, batch: int) -> Sums:
-    """Return B: from pixels (batch, height, width) to (batch, tiles, tiles, planes, planes)."""
-    (rows, b_high), (columns, b_wide) = high.read(), wide.read()
-    # Axes: tile, tile, plane, plane, tap, tap.
-    rows, columns = rows[:, None, None, None, :, None], columns[:, None, None, None, :]
-    inside = (rows >= 0) & (rows < high.size) & (columns >= 0) & (columns < wide.size)
-    weights = b_high[:, None, :, None] * b_wide[:, None, :] * inside
-    indices = (rows * wide.size + columns).expand_as(weights)
-    return Sums.over_last(indices.flatten(-2), weights.flatten(-2), batch, high.size * wide.size)
+def to_planes(high: Axis, wide: Axis, batch: int) -> list[Sums]:
+    """Return B along the height, and where the width has tiles, along it too.
+
+    The first is of pixels (batch, height, width) and gives (batch, tiles, width, planes); the other
+    is of the first's rows and gives (batch, tiles, tiles, planes, planes).
+    """
+    positions, matrix = high.read()
+    rows = _rows(high.size, wide.size)
+    # Axes: tile, column, plane, tap.
+    found = [Sums.over_last(rows[positions].mT.unsqueeze(2), matrix.unsqueeze(1), batch, rows.numel())]
+    if wide.length:
+        rows = _rows(high.tiles, wide.size, matrix.shape[1])
+        positions, matrix = wide.read()
+        # Axes: tile, tile, plane, plane, tap.
+        found.append(Sums.over_last(rows[:, positions].mT.unsqueeze(3), matrix.unsqueeze(1), batch, rows.numel()))
+    return found
 
 
 @lru_cache(maxsize=64)  # for the layers of a network that are alike
-def to_outputs(high: Axis, wide: Axis, batch: int) -> Sums:
-    """Return A: from (batch, tiles, tiles, planes, planes) to pixels (batch, height, width)."""
-    (rows, a_high, tiles_high), (columns, a_wide, tiles_wide) = high.written(), wide.written()
-    # Axes: row, column, plane, plane.
-    weights = (a_high[:, None, :, None] * a_wide[:, None, :]).flatten(-2)
-    planes = weights.shape[-1]
-    tiles = rows[:, None] * tiles_wide + columns
-    indices = tiles[..., None] * planes + torch.arange(planes)
-    return Sums.over_last(indices, weights, batch, tiles_high * tiles_wide * planes)
+def to_outputs(high: Axis, wide: Axis, batch: int) -> list[Sums]:
+    """Return A, the width first: from what `to_planes` gives to pixels (batch, height, width)."""
+    tiles, matrix = high.written()
+    planes, found = matrix.shape[1], []
+    if wide.length:
+        columns, across = wide.written()
+        rows = _rows(high.tiles, wide.tiles, planes, across.shape[1])
+        # Axes: tile, column, plane, plane.
+        found = [Sums.over_last(rows[:, columns], across.unsqueeze(1), batch, rows.numel())]
+    rows = _rows(high.tiles, wide.outputs, planes)
+    # Axes: row, column, plane.
+    return [*found, Sums.over_last(rows[tiles], matrix.unsqueeze(1), batch, rows.numel())]
+
+
+def _rows(*shape: int) -> Tensor:
+    """Return the number of each row of a table whose rows have these axes."""
+    return torch.arange(math.prod(shape)).view(shape)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from zoo_inference.engines.parts import in_parts
 from zoo_inference.engines.subject import Flat, Run, Subject
 from zoo_inference.graph.fuse import channels_last, fuse
 from zoo_inference.graph.grow import grow
@@ -76,17 +77,22 @@ def winograd(subject: Subject) -> Run:
 
 
 def _recorded(subject: Subject, net: fx.GraphModule) -> Run:
-    """Run inputs of the example's shape without Python between the operations, where that works."""
+    """Run parts of the batch without Python between the operations, where that works."""
+    run = _program(subject, net)
+    return run if len(subject.part) == len(subject.example) else in_parts(run, len(subject.part))
+
+
+def _program(subject: Subject, net: fx.GraphModule) -> Run:
     begin = time.perf_counter()
-    net(subject.example)
+    net(subject.part)
     if time.perf_counter() - begin > LONG_S:
         return net
     try:
-        program = record(net, subject.example)
+        program = record(net, subject.part)
         subject.structure  # noqa: B018 - computed now, and not in the first run
     except Exception:  # of TorchScript, which has not every operation, and which other versions may lack
         return net
-    shape = subject.example.shape
+    shape = subject.part.shape
     return lambda x: subject.arranged(program(x)) if x.shape == shape else net(x)
 
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
+from zoo_inference.engines.parts import images_at_once
 from zoo_inference.graph.fold import fold
-from zoo_inference.graph.trace import trace
+from zoo_inference.graph.trace import add_shapes, trace
 from zoo_inference.refused import Refused
 
 Run = Callable[[Tensor], Any]
@@ -36,15 +37,28 @@ class Subject:
             self.program = program
 
     @cached_property
-    def _graph(self) -> fx.GraphModule | Refused:
+    def _traced(self) -> fx.GraphModule | Refused:
         try:
-            return fold(trace(self.net, self.example))[0]
+            return trace(self.net, self.few)
         except Refused as reason:
             return reason
 
+    @cached_property
+    def part(self) -> Tensor:
+        """As many of the example's images as are best computed at once."""
+        if isinstance(self._traced, Refused):
+            return self.example
+        return self.example[: images_at_once(self._traced, self.few, len(self.example))]
+
+    @cached_property
+    def _graph(self) -> fx.GraphModule | Refused:
+        if not isinstance(self._traced, Refused) and len(self.part) != len(self.few):
+            add_shapes(self._traced, self.part)
+        return self._traced if isinstance(self._traced, Refused) else fold(self._traced)[0]
+
     @property
     def graph(self) -> fx.GraphModule:
-        """The network's graph, its norms folded.
+        """The network's graph, its norms folded, with the shapes that `part` gives it.
 
         Raises:
             Refused: where torch.fx cannot trace the network.

@@ -1,0 +1,43 @@
+"""Batches in parts: maps that are too large cost memory, and time to clear it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.utils import _pytree as pytree
+
+LARGE = 32 << 20
+"""Bytes of a map from which glibc returns its memory at once (the most of `M_MMAP_THRESHOLD`), so
+that the system clears other memory for the next one."""
+
+
+def images_at_once(net: fx.GraphModule, images: Tensor, batch: int) -> int:
+    """Return how many images to compute at once: all, or equal parts in which no map is `LARGE`.
+
+    Equal, since weights are packed for one size.
+
+    Args:
+        net: a graph with shapes.
+        images: what the shapes are of.
+        batch: how many images there are.
+    """
+    maps = [node for node in net.graph.nodes if node.op != "get_attr" and node.meta.get("shape")]
+    (output,) = (node for node in net.graph.nodes if node.op == "output")
+    if any(node not in maps or node.meta["shape"][0] != len(images) for node in output.all_input_nodes):
+        return batch  # it returns something that is not of single images
+    largest = max(math.prod(node.meta["shape"]) for node in maps) / len(images) * images.element_size()
+    return next(part for part in range(batch, 0, -1) if part == 1 or (batch % part == 0 and part * largest < LARGE))
+
+
+def in_parts(run: Callable[[Tensor], Any], images: int) -> Callable[[Tensor], Any]:
+    """Return a function that runs so many images at once, and joins the outputs."""
+
+    def run_all(x: Tensor) -> Any:
+        first, *others = [run(part) for part in torch.split(x, images)]
+        return pytree.tree_map(lambda *leaves: torch.cat(leaves), first, *others) if others else first
+
+    return run_all

@@ -1,0 +1,83 @@
+"""Batches in parts: the same answers, and no map that is too large."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import zoo_core
+import zoo_inference
+from hypothesis import given
+from hypothesis import strategies as st
+from small_nets import Answer, Residual, filled
+from torch import Tensor, nn
+from zoo_inference.check import largest_error
+from zoo_inference.engines import in_torch, parts
+from zoo_inference.engines.parts import images_at_once
+from zoo_inference.engines.subject import Subject
+from zoo_inference.graph import onednn
+from zoo_inference.graph.trace import trace
+
+MAP = 4 * 8 * 8 * 4
+"""Bytes of an image's largest map in `Residual`, of 8x8 pixels."""
+
+
+@given(batch=st.integers(1, 64), most=st.integers(1, 70))
+def test_parts_are_equal_and_as_large_as_may_be(batch: int, most: int) -> None:
+    images = torch.randn(min(batch, 2), 4, 8, 8)
+    graph = trace(filled(Residual()), images)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "LARGE", most * MAP + 1)
+        found = images_at_once(graph, images, batch)
+    assert batch % found == 0
+    assert found <= max(1, most)
+    assert not any(batch % larger == 0 for larger in range(found + 1, min(batch, most) + 1))
+
+
+@pytest.mark.skipif(bool(onednn.missing()), reason=onednn.missing())
+@pytest.mark.parametrize("net", [Residual(), Answer()], ids=["tensor", "dict"])
+def test_an_engine_in_parts_returns_what_the_network_does(net: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "LARGE", 1)
+    channels = next(filled(net).parameters()).shape[1]
+    subject = Subject(net, torch.randn(6, channels, 8, 8))
+    run = in_torch.fused(subject)
+    assert len(subject.part) == 1
+    with torch.no_grad():
+        for batch in (6, 1, 4):
+            x = torch.randn(batch, channels, 8, 8)
+            assert largest_error(run(x), net(x.clone())) < 1e-6
+
+
+@pytest.mark.skipif(bool(onednn.missing()), reason=onednn.missing())
+@pytest.mark.parametrize("engine", ["fused", "winograd"])
+def test_a_feature_extractor_may_run_in_parts(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, images = filled(zoo_core.create_model("resnet18", features_only=True)), torch.randn(6, 3, 64, 64)
+    monkeypatch.setattr(parts, "LARGE", 2 * 64 * 32 * 32 * 4 + 1)  # two images' first maps
+    assert len(Subject(net, images).part) == 2
+    fast = zoo_inference.with_engine(net, images, engine, tolerance=1e-5)
+    with torch.no_grad():
+        assert largest_error(fast(images), net(images)) < 1e-5
+
+
+class OfTheBatch(nn.Module):
+    """A network that returns something about all images together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.conv(x)
+        return {"maps": x, "mean": x.mean((0, 2, 3))}
+
+
+@pytest.mark.skipif(bool(onednn.missing()), reason=onednn.missing())
+def test_what_is_no_image_of_its_own_runs_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "LARGE", 1)
+    net, images = OfTheBatch().eval(), torch.randn(6, 3, 9, 9)
+    subject = Subject(net, images)
+    run = in_torch.fused(subject)
+    assert len(subject.part) == len(images)
+    with torch.no_grad():
+        assert largest_error(run(images), net(images)) < 1e-6

@@ -24,6 +24,7 @@ TITLES = {
     "features": "Feature maps",
     "bridges": "Models of timm by the bridge",
     "inference": "Inference",
+    "inference_avx2": "Inference, on a processor without AVX-512",
     "architectures": "Every architecture, optimised",
     "training": "Training",
     "extract": "Features of many images",

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
+from zoo_inference.graph.onednn import largest_part
+
 LARGE = 32 << 20
 """Bytes of a map from which glibc returns its memory at once (the most of `M_MMAP_THRESHOLD`), so
 that the system clears other memory for the next one."""
@@ -17,8 +19,6 @@ that the system clears other memory for the next one."""
 
 def images_at_once(net: fx.GraphModule, images: Tensor, batch: int) -> int:
     """Return how many images to compute at once: all, or equal parts in which no map is `LARGE`.
-
-    Equal, since weights are packed for one size.
 
     Args:
         net: a graph with shapes.
@@ -29,8 +29,8 @@ def images_at_once(net: fx.GraphModule, images: Tensor, batch: int) -> int:
     (output,) = (node for node in net.graph.nodes if node.op == "output")
     if any(node not in maps or node.meta["shape"][0] != len(images) for node in output.all_input_nodes):
         return batch  # it returns something that is not of single images
-    largest = max(math.prod(node.meta["shape"]) for node in maps) / len(images) * images.element_size()
-    return next(part for part in range(batch, 0, -1) if part == 1 or (batch % part == 0 and part * largest < LARGE))
+    largest = max(math.prod(node.meta["shape"]) for node in maps) // len(images) * images.element_size()
+    return largest_part(batch, (LARGE - 1) // largest)
 
 
 def in_parts(run: Callable[[Tensor], Any], images: int) -> Callable[[Tensor], Any]:

@@ -33,6 +33,14 @@ def packed(weight: Tensor, options: Options, shape: Sequence[int]) -> Tensor:
     return found
 
 
+def largest_part(batch: int, most: int) -> int:
+    """Return the size of a batch's equal parts, at most `most` and as large as may be.
+
+    A weight that is packed for one size can be several times slower for another.
+    """
+    return next(size for size in range(max(1, min(most, batch)), 0, -1) if batch % size == 0)
+
+
 def convolve(
     x: Tensor,
     weight: Tensor,

@@ -66,8 +66,7 @@ class Tiled(onednn.Convolution):
         self.options = (0, 0 if columns else conv.padding[1]), (1, 1), (1, 1), self.planes
         tiles = [axis.tiles for axis in axes(tile, conv)]
         most = MOST_NUMBERS // (self.planes * max(channels, self.out_channels) * math.prod(tiles))
-        # Parts of one size: oneDNN is much slower where a weight was packed for another.
-        self.images = next(images for images in range(max(1, min(most, batch)), 0, -1) if batch % images == 0)
+        self.images = onednn.largest_part(batch, most)
         self.plans: dict[tuple[int, ...], _Plan] = {}
         shape = [self.images, self.planes * channels, *tiles]
         # Past `nn.Module.__setattr__`: a packed weight is no buffer, since it cannot be copied.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 import zoo_core
@@ -67,13 +65,13 @@ class OfTheBatch(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(3, 8, 3)
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
         x = self.conv(x)
         return {"maps": x, "mean": x.mean((0, 2, 3))}
 
 
 @pytest.mark.skipif(bool(onednn.missing()), reason=onednn.missing())
-def test_what_is_no_image_of_its_own_runs_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_whose_outputs_are_of_all_images_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "LARGE", 1)
     net, images = OfTheBatch().eval(), torch.randn(6, 3, 9, 9)
     subject = Subject(net, images)

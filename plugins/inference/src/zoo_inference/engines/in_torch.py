@@ -56,7 +56,7 @@ def fused(subject: Subject) -> Run:
     """Norms folded, and oneDNN's convolutions that end in an activation or a sum."""
     if subject.example.device.type != "cpu":
         raise Refused("it is for CPUs")
-    return _recorded(subject, fuse(subject.graph)[0])
+    return _run(subject, fuse(subject.graph)[0])
 
 
 def grown(subject: Subject) -> Run:
@@ -66,23 +66,24 @@ def grown(subject: Subject) -> Run:
     net, buffers = grow(subject.graph)
     if not buffers:
         raise Refused("it has no dense blocks")
-    return _recorded(subject, fuse(net)[0])
+    return _run(subject, fuse(net)[0])
 
 
 def winograd(subject: Subject) -> Run:
     """As `grown`, and 3x3 convolutions with fewer multiplications where that should be faster."""
     if subject.example.device.type != "cpu":
         raise Refused("it is for CPUs")
-    return _recorded(subject, fuse(tile(grow(subject.graph)[0])[0])[0])
+    return _run(subject, fuse(tile(grow(subject.graph)[0])[0])[0])
 
 
-def _recorded(subject: Subject, net: fx.GraphModule) -> Run:
-    """Run parts of the batch without Python between the operations, where that works."""
-    run = _program(subject, net)
+def _run(subject: Subject, net: fx.GraphModule) -> Run:
+    """Run a graph in parts of the batch, where its maps are large."""
+    run = _recorded(subject, net)
     return run if len(subject.part) == len(subject.example) else in_parts(run, len(subject.part))
 
 
-def _program(subject: Subject, net: fx.GraphModule) -> Run:
+def _recorded(subject: Subject, net: fx.GraphModule) -> Run:
+    """Run inputs of the part's shape without Python between the operations, where that works."""
     begin = time.perf_counter()
     net(subject.part)
     if time.perf_counter() - begin > LONG_S:

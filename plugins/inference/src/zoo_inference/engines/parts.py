@@ -13,8 +13,8 @@ from torch.utils import _pytree as pytree
 from zoo_inference.graph.onednn import largest_part
 
 LARGE = 32 << 20
-"""Bytes of a map from which glibc returns its memory at once (the most of `M_MMAP_THRESHOLD`), so
-that the system clears other memory for the next one."""
+"""Bytes from which glibc returns a freed map to the system (the largest `M_MMAP_THRESHOLD`), which
+then clears new memory for the next map."""
 
 
 def images_at_once(net: fx.GraphModule, images: Tensor, batch: int) -> int:
@@ -28,13 +28,13 @@ def images_at_once(net: fx.GraphModule, images: Tensor, batch: int) -> int:
     maps = [node for node in net.graph.nodes if node.op != "get_attr" and node.meta.get("shape")]
     (output,) = (node for node in net.graph.nodes if node.op == "output")
     if any(node not in maps or node.meta["shape"][0] != len(images) for node in output.all_input_nodes):
-        return batch  # it returns something that is not of single images
+        return batch  # an output is not one of each image
     largest = max(math.prod(node.meta["shape"]) for node in maps) // len(images) * images.element_size()
     return largest_part(batch, (LARGE - 1) // largest)
 
 
 def in_parts(run: Callable[[Tensor], Any], images: int) -> Callable[[Tensor], Any]:
-    """Return a function that runs so many images at once, and joins the outputs."""
+    """Return a function that runs `images` at a time, and joins the outputs."""
 
     def run_all(x: Tensor) -> Any:
         first, *others = [run(part) for part in torch.split(x, images)]

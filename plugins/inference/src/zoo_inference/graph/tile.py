@@ -23,9 +23,9 @@ GAIN = 1.05
 SQUARE = 1.15
 """How many times longer a multiplication takes in square tiles, whose convolution is 1x1."""
 NUMBER, WEIGHT, LAYER = 2.0, 9.0, 2e6
-"""Multiplications that take as long as a number of a weighted sum, a weight that comes from memory,
-and the further operations of a layer. Measured in resnet50, densenet121 and cspdarknet53 on one
-core of an AMD EPYC 9004."""
+"""Multiplications that take as long as a number that a weighted sum reads or writes, a weight that
+comes from memory, and the further operations of a layer. Measured in resnet50, densenet121 and
+cspdarknet53 on one core of an AMD EPYC 9004."""
 SIZES: tuple[Tile, ...] = (*((length, 0) for length in POINTS), (4, 4))
 """Tiles to choose from. Larger ones would lose precision, or sum more than they spare."""
 

@@ -229,8 +229,8 @@ class Sums(NamedTuple):
     @classmethod
     def over_last(cls, indices: Tensor, weights: Tensor, batch: int, size: int) -> Sums:
         """Return the sums over the last axis, for `batch` tables of `size` rows in one."""
-        used = (weights != 0) & (indices >= 0)  # of the shape of both
-        indices, weights = indices.expand_as(used), weights.expand_as(used)
+        indices, weights = torch.broadcast_tensors(indices, weights)  # type: ignore[no-untyped-call]
+        used = weights != 0
         firsts = torch.arange(batch).unsqueeze(1) * size
         counts = used.sum(-1).flatten().repeat(batch)
         ends = torch.cat([counts.new_zeros(1), counts.cumsum(0)])

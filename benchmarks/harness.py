@@ -10,10 +10,13 @@ count what else the machine does.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import gc
 import importlib.metadata
+import itertools
 import json
+import multiprocessing
 import os
 import platform
 import re
@@ -22,12 +25,16 @@ import shlex
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 PACKAGES = ("torch", "timm", "torchvision", "transformers", "openvino", "onnxruntime", "zoo-core")
 """Those whose versions a file of results has, where they are installed."""
+REST_S = 0.05
+"""Between two turns, since a contestant's threads look for work a while before they sleep."""
 
 
 @dataclass
@@ -135,14 +142,77 @@ def interleave(
     for _ in range(warm_up):
         for run in contestants.values():
             run()
+    return _turns({name: partial(_seconds_of, run, clock) for name, run in contestants.items()}, rounds)
+
+
+def interleave_apart(
+    contestants: dict[str, Callable[[], Callable[[], object]]],
+    rounds: int,
+    *,
+    processes: Mapping[str, int],
+    warm_up: int = 2,
+    clock: Callable[[], float] = time.process_time,
+) -> dict[str, list[float]]:
+    """Like `interleave`, with each contestant in a process of its own, where it is made.
+
+    In one process, what a contestant frees can spare the next one the system's clearing of memory,
+    which it has to wait for where it runs alone. How much that is differs from process to process;
+    a contestant of several `processes` runs in one after the other.
+    """
+    context = multiprocessing.get_context("spawn")
+    turns: dict[str, Callable[[], float]] = {}
+    with contextlib.ExitStack() as ends:
+        for name, make in contestants.items():
+            connections = []
+            for _ in range(processes.get(name, 1)):
+                here, there = context.Pipe()
+                process = context.Process(target=_take_turns, args=(make, warm_up, clock, there), daemon=True)
+                process.start()
+                there.close()
+                ends.callback(process.join)
+                ends.callback(here.close)
+                here.recv()  # when it is made: nobody computes while another one is made
+                connections.append(here)
+            turns[name] = partial(_turn, itertools.cycle(connections))
+        return _turns(turns, rounds)
+
+
+def _turns(contestants: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in contestants}
     order = list(contestants)
     for _ in range(rounds):
         for name in order:
-            gc.collect()
-            since = clock()
-            result = contestants[name]()
-            times[name].append(clock() - since)
-            del result
+            times[name].append(contestants[name]())
         order.append(order.pop(0))
     return times
+
+
+def _seconds_of(run: Callable[[], object], clock: Callable[[], float]) -> float:
+    gc.collect()
+    since = clock()
+    result = run()
+    seconds = clock() - since
+    del result  # after the time is taken
+    return seconds
+
+
+def _turn(processes: Iterator[Connection]) -> float:
+    process = next(processes)
+    process.send(None)
+    seconds: float = process.recv()
+    time.sleep(REST_S)
+    return seconds
+
+
+def _take_turns(
+    make: Callable[[], Callable[[], object]], warm_up: int, clock: Callable[[], float], turns: Connection
+) -> None:
+    """Make a contestant, and run it whenever it is its turn."""
+    run = make()
+    for _ in range(warm_up):
+        run()
+    turns.send(None)
+    with contextlib.suppress(EOFError):  # the end of the benchmark
+        while True:
+            turns.recv()
+            turns.send(_seconds_of(run, clock))

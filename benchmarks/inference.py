@@ -3,6 +3,8 @@
 Needs the peers, OpenVINO and ONNX Runtime (see constraints.txt). Every ratio is to timm's eager
 network with the same weights, in the same run: `zoo` runs eagerly, `torch` is optimised by PyTorch
 alone, `auto` by any backend, and beside them OpenVINO and ONNX Runtime run timm's network by hand.
+Each of these has a process of its own, as with its user, and they take turns; those that run
+eagerly have several.
 
     python benchmarks/inference.py                   # all three tables
     python benchmarks/inference.py --rows engines --only resnet50 --batch 1 --threads 2
@@ -13,16 +15,15 @@ alone, `auto` by any backend, and beside them OpenVINO and ONNX Runtime run timm
 from __future__ import annotations
 
 import argparse
-import gc
-import io
 import itertools
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -30,7 +31,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import peers
-from harness import Report, begin, interleave
+from harness import Report, begin, interleave, interleave_apart
 
 peers.prepare()
 
@@ -63,6 +64,9 @@ KINDS = {
     "group norm": "resnet50_gn",
 }
 """An architecture of each kind, which eagerly may not be slower than timm's."""
+EAGER = {"timm": 4, "zoo": 4}
+"""Processes of those that run eagerly, whose memory differs from process to process."""
+WEIGHTS, PROGRAM = "weights.pt", "program.onnx"
 
 
 def main() -> None:
@@ -91,41 +95,77 @@ def run(parser: argparse.ArgumentParser, tables: Rows, *, rounds: int, budget: f
 def engines(report: Report, args: argparse.Namespace) -> None:
     """The four networks: eager, optimised, and the backends by hand."""
     for name in args.only or TARGETS:
-        theirs = timm.create_model(name)
-        mine = zoo.create_model(name).eval()
-        mine.load_state_dict(telling(theirs, mine.pretrained_cfg.input_size).state_dict())
-        for batch, threads in itertools.product(args.batch, args.threads):
-            torch.set_num_threads(threads)
-            engines_of(report, args, name, (theirs, mine), (batch, threads))
-            torch.set_num_threads(1)
-            gc.collect()
+        net = timm.create_model(name)
+        size = net.pretrained_cfg["input_size"]
+        telling(net, size)
+        with tempfile.TemporaryDirectory() as folder:
+            torch.save(net.state_dict(), Path(folder, WEIGHTS))
+            for batch, threads in itertools.product(args.batch, args.threads):
+                export(net, torch.randn(batch, *size), Path(folder, PROGRAM))
+                engines_of(report, args, Case(name, (batch, *size), threads, args.budget, Path(folder)))
 
 
-def engines_of(
-    report: Report, args: argparse.Namespace, name: str, nets: tuple[nn.Module, nn.Module], how: tuple[int, int]
-) -> None:
-    """One network, `nets` of timm and of Zoo, at one batch size and number of threads, `how`."""
-    (theirs, mine), (batch, threads) = nets, how
-    images = torch.randn(batch, *mine.pretrained_cfg.input_size)
-    contestants: dict[str, Callable[[], object]] = {"timm": partial(theirs, images), "zoo": partial(mine, images)}
-    for backends in ("auto", "torch"):
-        fast = zoo_inference.optimize(mine, images, backends=backends, budget_s=args.budget)
-        report.note(f"{name}, batch {batch}, {backends}: {fast.report}")
-        contestants[backends] = partial(fast, images)
-    program = exported(theirs, images)
-    contestants["OpenVINO"] = openvino_by_hand(program, images, threads)
-    contestants["ONNX Runtime"] = onnxruntime_by_hand(program, images, threads)
+class Case(NamedTuple):
+    """A network, by its name, what it is given, and how; weights and program lie in a folder."""
+
+    name: str
+    shape: tuple[int, ...]
+    threads: int
+    budget: float
+    folder: Path
+
+    @property
+    def batch(self) -> int:
+        """The number of images."""
+        return self.shape[0]
+
+
+def engines_of(report: Report, args: argparse.Namespace, case: Case) -> None:
+    """One network at one batch size and number of threads."""
     # Idle workers spin, which is CPU time of nobody's work. A single image takes little time, so
     # that the noise is larger, and more rounds cost no more.
-    clock = time.process_time if threads == 1 else time.perf_counter
-    times = interleave(contestants, args.rounds * (1 if batch > 1 else 4), clock=clock)
-    auto, alone = TARGETS.get(name, {}).get(batch, (None, None))
-    what = f"{name}, batch {batch}, {threads} thread{'s' if threads > 1 else ''}"
+    clock = time.process_time if case.threads == 1 else time.perf_counter
+    rounds = args.rounds * (1 if case.batch > 1 else 4)
+    makers = {who: partial(contestant, who, case) for who in CONTESTANTS}
+    times = interleave_apart(makers, rounds, processes=EAGER, clock=clock)
+    auto, alone = TARGETS.get(case.name, {}).get(case.batch, (None, None))
+    what = f"{case.name}, batch {case.batch}, {case.threads} thread{'s' if case.threads > 1 else ''}"
     targets = {"auto": auto, "torch": alone, "zoo": 0.97}
-    for who in [who for who in contestants if who != "timm"]:
+    for who in [who for who in CONTESTANTS if who != "timm"]:
         report.add(f"{what}: {who}", {who: times[who], "timm": times["timm"]}, over="timm", target=targets.get(who))
     best = min(("OpenVINO", "ONNX Runtime"), key=lambda who: sorted(times[who])[len(times[who]) // 2])
     report.add(f"{what}: auto", {"auto": times["auto"], best: times[best]}, over=best, target=0.97)
+
+
+def contestant(who: str, case: Case) -> Callable[[], object]:
+    """Make what one contestant runs, in its process."""
+    torch.set_grad_enabled(False)
+    torch.set_num_threads(case.threads)
+    return CONTESTANTS[who](case, torch.randn(case.shape))
+
+
+def timm_eagerly(case: Case, images: torch.Tensor) -> Callable[[], object]:
+    """The network of timm."""
+    return partial(weighted(timm.create_model(case.name), case), images)
+
+
+def zoo_eagerly(case: Case, images: torch.Tensor) -> Callable[[], object]:
+    """Ours."""
+    return partial(weighted(zoo.create_model(case.name), case), images)
+
+
+def optimised(backends: str, case: Case, images: torch.Tensor) -> Callable[[], object]:
+    """Ours, by the fastest of these backends."""
+    net = weighted(zoo.create_model(case.name), case)
+    fast = zoo_inference.optimize(net, images, backends=backends, budget_s=case.budget)
+    print(f"{case.name}, batch {case.batch}, {backends}: {fast.report}", flush=True)
+    return partial(fast, images)
+
+
+def weighted(net: nn.Module, case: Case) -> nn.Module:
+    """Load the weights that all contestants have."""
+    net.load_state_dict(torch.load(case.folder / WEIGHTS, weights_only=True))
+    return net.eval()
 
 
 def telling(net: nn.Module, size: Sequence[int]) -> nn.Module:
@@ -148,40 +188,48 @@ def telling(net: nn.Module, size: Sequence[int]) -> nn.Module:
     return net.eval()
 
 
-def exported(net: nn.Module, images: torch.Tensor) -> bytes:
-    """The network as an ONNX file, as a user exports it."""
-    file = io.BytesIO()
+def export(net: nn.Module, images: torch.Tensor, file: Path) -> None:
+    """Write the network as an ONNX file, as a user exports it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(net, (images,), file, dynamo=False, input_names=["images"], opset_version=17)  # type: ignore[arg-type]
-    return file.getvalue()
+        torch.onnx.export(net, (images,), file, dynamo=False, input_names=["images"], opset_version=17)
 
 
-def openvino_by_hand(program: bytes, images: torch.Tensor, threads: int) -> Callable[[], object]:
+def openvino_by_hand(case: Case, images: torch.Tensor) -> Callable[[], object]:
     """OpenVINO in float32, for one image or batch at a time."""
     from openvino import Core
 
     core = Core()
     options = {
-        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_NUM_THREADS": case.threads,
         "INFERENCE_PRECISION_HINT": "f32",
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
     }
-    compiled = core.compile_model(core.read_model(program), "CPU", options)
+    compiled = core.compile_model(core.read_model(case.folder / PROGRAM), "CPU", options)
     values = images.numpy()
     return lambda: compiled([values])[0]
 
 
-def onnxruntime_by_hand(program: bytes, images: torch.Tensor, threads: int) -> Callable[[], object]:
+def onnxruntime_by_hand(case: Case, images: torch.Tensor) -> Callable[[], object]:
     """ONNX Runtime with all its optimisations."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(program, options, providers=["CPUExecutionProvider"])
+    options.intra_op_num_threads = case.threads
+    session = onnxruntime.InferenceSession(case.folder / PROGRAM, options, providers=["CPUExecutionProvider"])
     values = images.numpy()
     return lambda: session.run(None, {"images": values})
+
+
+CONTESTANTS: dict[str, Callable[[Case, torch.Tensor], Callable[[], object]]] = {
+    "timm": timm_eagerly,
+    "zoo": zoo_eagerly,
+    "auto": partial(optimised, "auto"),
+    "torch": partial(optimised, "torch"),
+    "OpenVINO": openvino_by_hand,
+    "ONNX Runtime": onnxruntime_by_hand,
+}
 
 
 def eager(report: Report, args: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from zoo_inference.engines.parts import in_parts
+from zoo_inference.engines.memory import in_parts
 from zoo_inference.engines.subject import Flat, Run, Subject
 from zoo_inference.graph.fuse import channels_last, fuse
 from zoo_inference.graph.grow import grow

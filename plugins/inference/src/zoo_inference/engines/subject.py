@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
-from zoo_inference.engines.parts import images_at_once
+from zoo_inference.engines.memory import images_at_once, keep_freed
 from zoo_inference.graph.fold import fold
 from zoo_inference.graph.trace import add_shapes, trace
 from zoo_inference.refused import Refused
@@ -35,6 +35,7 @@ class Subject:
         self.few = example[:2]
         if program is not None:
             self.program = program
+        keep_freed()
 
     @cached_property
     def _traced(self) -> fx.GraphModule | Refused:

@@ -1,6 +1,10 @@
-"""Batches in parts: the same answers, and no map that is too large."""
+"""The memory of maps: kept from run to run, and batches in parts with the same answers."""
 
 from __future__ import annotations
+
+import platform
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -11,8 +15,8 @@ from hypothesis import strategies as st
 from small_nets import Answer, Residual, filled
 from torch import Tensor, nn
 from zoo_inference.check import largest_error
-from zoo_inference.engines import in_torch, parts
-from zoo_inference.engines.parts import images_at_once
+from zoo_inference.engines import in_torch, memory
+from zoo_inference.engines.memory import images_at_once
 from zoo_inference.engines.subject import Subject
 from zoo_inference.graph import onednn
 from zoo_inference.graph.trace import trace
@@ -26,7 +30,7 @@ def test_parts_are_equal_and_as_large_as_may_be(batch: int, most: int) -> None:
     images = torch.randn(min(batch, 2), 4, 8, 8)
     graph = trace(filled(Residual()), images)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "LARGE", most * MAP + 1)
+        patch.setattr(memory, "LARGE", most * MAP + 1)
         found = images_at_once(graph, images, batch)
     assert batch % found == 0
     assert found <= max(1, most)
@@ -36,7 +40,7 @@ def test_parts_are_equal_and_as_large_as_may_be(batch: int, most: int) -> None:
 @pytest.mark.skipif(bool(onednn.missing()), reason=onednn.missing())
 @pytest.mark.parametrize("net", [Residual(), Answer()], ids=["tensor", "dict"])
 def test_an_engine_in_parts_returns_what_the_network_does(net: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "LARGE", 1)
+    monkeypatch.setattr(memory, "LARGE", 1)
     channels = next(filled(net).parameters()).shape[1]
     subject = Subject(net, torch.randn(6, channels, 8, 8))
     run = in_torch.fused(subject)
@@ -51,7 +55,7 @@ def test_an_engine_in_parts_returns_what_the_network_does(net: nn.Module, monkey
 @pytest.mark.parametrize("engine", ["fused", "winograd"])
 def test_a_feature_extractor_may_run_in_parts(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     net, images = filled(zoo_core.create_model("resnet18", features_only=True)), torch.randn(6, 3, 64, 64)
-    monkeypatch.setattr(parts, "LARGE", 2 * 64 * 32 * 32 * 4 + 1)  # two images' first maps
+    monkeypatch.setattr(memory, "LARGE", 2 * 64 * 32 * 32 * 4 + 1)  # two images' first maps
     assert len(Subject(net, images).part) == 2
     fast = zoo_inference.with_engine(net, images, engine, tolerance=1e-5)
     with torch.no_grad():
@@ -72,10 +76,45 @@ class OfTheBatch(nn.Module):
 
 @pytest.mark.skipif(bool(onednn.missing()), reason=onednn.missing())
 def test_a_batch_whose_outputs_are_of_all_images_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "LARGE", 1)
+    monkeypatch.setattr(memory, "LARGE", 1)
     net, images = OfTheBatch().eval(), torch.randn(6, 3, 9, 9)
     subject = Subject(net, images)
     run = in_torch.fused(subject)
     assert len(subject.part) == len(images)
     with torch.no_grad():
         assert largest_error(run(images), net(images)) < 1e-6
+
+
+FAULTS = """
+import resource, sys
+import torch
+from torch import nn
+from zoo_inference.engines.subject import Subject
+
+def faults(run):
+    torch.set_num_threads(1)
+    image = torch.randn(1, 8, 256, 512)  # maps of 4 MiB
+    counts = []
+    with torch.no_grad():
+        for _ in range(4):
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            run(image)
+            counts.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    return min(counts)
+
+net = nn.Sequential(*(nn.Conv2d(8, 8, 1) for _ in range(3))).eval()
+if sys.argv[1] == "subject":
+    Subject(net, torch.randn(1, 8, 4, 4))
+print(faults(lambda x: [y := x, *(y := layer(y) for layer in net)]))  # all maps at once, as in a dense block
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other rules")
+def test_memory_of_maps_is_not_cleared_anew_for_every_run() -> None:
+    pages = {}
+    for how in ("eager", "subject"):
+        command = [sys.executable, "-c", FAULTS, how]
+        pages[how] = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    half_a_map = (2 << 20) // 4096
+    assert pages["eager"] > half_a_map
+    assert pages["subject"] < half_a_map / 10

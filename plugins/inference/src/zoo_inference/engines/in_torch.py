@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from zoo_inference.engines.memory import in_parts
+from zoo_inference.engines.memory import in_parts, use_large_pages
 from zoo_inference.engines.subject import Flat, Run, Subject
 from zoo_inference.graph.fuse import channels_last, fuse
 from zoo_inference.graph.grow import grow
@@ -79,6 +79,7 @@ def winograd(subject: Subject) -> Run:
 def _run(subject: Subject, net: fx.GraphModule) -> Run:
     """Run a graph in parts of the batch, where its maps are large."""
     run = _recorded(subject, net)
+    use_large_pages()
     return run if len(subject.part) == len(subject.example) else in_parts(run, len(subject.part))
 
 

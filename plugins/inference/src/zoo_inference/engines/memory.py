@@ -1,13 +1,15 @@
-"""The memory of maps: the C library keeps what is freed, where no map is too large.
+"""The memory of weights and maps: what the system does with it, and how large maps may be.
 
-Memory that it returned to the system is cleared anew for the next map, which can take a tenth of a
-network's time.
+Memory that the C library returned to the system is cleared anew for the next map, which can take a
+tenth of a network's time. In large pages, the processor finds it with fewer look-ups.
 """
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +21,9 @@ from zoo_inference.graph.onednn import largest_part
 LARGE = 32 << 20
 """Bytes from which glibc returns a freed map to the system: the largest `M_MMAP_THRESHOLD`."""
 _KEPT = LARGE - (64 << 10)  # the largest block that it keeps, less what it and PyTorch add
+MOST_HEAP = 2 << 30
+"""Bytes of a heap that is moved to large pages, which takes two seconds for each gigabyte."""
+_MAPS, _PAGE, _COLLAPSE = Path("/proc/self/maps"), 2 << 20, 25
 
 
 def keep_freed() -> None:
@@ -29,6 +34,24 @@ def keep_freed() -> None:
     this is nothing to it. The block is never written to, so that it takes no memory.
     """
     torch.empty(_KEPT, dtype=torch.uint8)
+
+
+def use_large_pages() -> None:
+    """Let Linux move this process's heap to pages of 2 MiB, where it is at most `MOST_HEAP`.
+
+    It is advice, as Linux takes it since 6.1 (madvise(2), on MADV_COLLAPSE); an older one, or
+    another system, leaves the heap as it is.
+    """
+    try:
+        regions = _MAPS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for region in regions:
+        if region.endswith("[heap]"):
+            begin, end = (int(address, 16) for address in region.split()[0].split("-"))
+            begin, end = -(-begin // _PAGE) * _PAGE, end // _PAGE * _PAGE
+            if 0 < end - begin <= MOST_HEAP:
+                ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _COLLAPSE)
 
 
 def images_at_once(net: fx.GraphModule, images: Tensor, batch: int) -> int:

@@ -150,6 +150,7 @@ def interleave_apart(
     rounds: int,
     *,
     processes: Mapping[str, int],
+    untimed: int = 1,
     warm_up: int = 2,
     clock: Callable[[], float] = time.process_time,
 ) -> dict[str, list[float]]:
@@ -157,7 +158,8 @@ def interleave_apart(
 
     In one process, what a contestant frees can spare the next one the system's clearing of memory,
     which it has to wait for where it runs alone. How much that is differs from process to process;
-    a contestant of several `processes` runs in one after the other.
+    a contestant of several `processes` runs in one after the other. A turn begins with `untimed`
+    runs, since the processor's caches have the other contestants' weights.
     """
     context = multiprocessing.get_context("spawn")
     turns: dict[str, Callable[[], float]] = {}
@@ -166,7 +168,9 @@ def interleave_apart(
             connections = []
             for _ in range(processes.get(name, 1)):
                 here, there = context.Pipe()
-                process = context.Process(target=_take_turns, args=(make, warm_up, clock, there), daemon=True)
+                process = context.Process(
+                    target=_take_turns, args=(make, (warm_up, untimed), clock, there), daemon=True
+                )
                 process.start()
                 there.close()
                 ends.callback(process.join)
@@ -205,14 +209,20 @@ def _turn(processes: Iterator[Connection]) -> float:
 
 
 def _take_turns(
-    make: Callable[[], Callable[[], object]], warm_up: int, clock: Callable[[], float], turns: Connection
+    make: Callable[[], Callable[[], object]], before: tuple[int, int], clock: Callable[[], float], turns: Connection
 ) -> None:
-    """Make a contestant, and run it whenever it is its turn."""
+    """Make a contestant, and run it whenever it is its turn.
+
+    `before` has the numbers of untimed runs: at first, and in each turn.
+    """
     run = make()
+    warm_up, untimed = before
     for _ in range(warm_up):
         run()
     turns.send(None)
     with contextlib.suppress(EOFError):  # the end of the benchmark
         while True:
             turns.recv()
+            for _ in range(untimed):
+                run()
             turns.send(_seconds_of(run, clock))

@@ -127,7 +127,7 @@ def engines_of(report: Report, args: argparse.Namespace, case: Case) -> None:
     clock = time.process_time if case.threads == 1 else time.perf_counter
     rounds = args.rounds * (1 if case.batch > 1 else 4)
     makers = {who: partial(contestant, who, case) for who in CONTESTANTS}
-    times = interleave_apart(makers, rounds, processes=EAGER, clock=clock)
+    times = interleave_apart(makers, rounds, processes=EAGER, untimed=int(case.batch == 1), clock=clock)
     auto, alone = TARGETS.get(case.name, {}).get(case.batch, (None, None))
     what = f"{case.name}, batch {case.batch}, {case.threads} thread{'s' if case.threads > 1 else ''}"
     targets = {"auto": auto, "torch": alone, "zoo": 0.97}

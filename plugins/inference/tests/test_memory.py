@@ -1,10 +1,12 @@
-"""The memory of maps: kept from run to run, and batches in parts with the same answers."""
+"""The memory of weights and maps: kept, in large pages, and in parts with the same answers."""
 
 from __future__ import annotations
 
+import mmap
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -118,3 +120,44 @@ def test_memory_of_maps_is_not_cleared_anew_for_every_run() -> None:
     half_a_map = (2 << 20) // 4096
     assert pages["eager"] > half_a_map
     assert pages["subject"] < half_a_map / 10
+
+
+LARGE_PAGES = """
+import re
+from pathlib import Path
+import torch
+from torch import nn
+from zoo_inference.engines.in_torch import fused
+from zoo_inference.engines.subject import Subject
+
+def in_large_pages():
+    return int(re.search(r"AnonHugePages: +([0-9]+) kB", Path("/proc/self/smaps_rollup").read_text())[1])
+
+torch.set_grad_enabled(False)
+before, net = in_large_pages(), nn.Sequential(nn.Conv2d(1024, 1024, 3)).eval()  # weights of 36 MiB
+fused(Subject(net, torch.randn(1, 1024, 8, 8)))
+print(in_large_pages() - before)
+"""
+
+
+def collapses() -> bool:
+    """Tell whether this system moves memory to large pages when it is asked to."""
+    try:
+        with mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as some:
+            some.write(bytes(len(some)))
+            some.madvise(memory._COLLAPSE)
+    except (AttributeError, OSError):  # of another system, of an older Linux
+        return False
+    return True
+
+
+@pytest.mark.skipif(not collapses(), reason="this system has no large pages on demand")
+@pytest.mark.skipif(bool(onednn.missing()), reason=onednn.missing())
+def test_the_heap_moves_to_large_pages_when_an_engine_is_built() -> None:
+    command = [sys.executable, "-c", LARGE_PAGES]
+    assert int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) > 0
+
+
+def test_a_system_without_such_a_file_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(memory, "_MAPS", tmp_path / "maps")
+    memory.use_large_pages()

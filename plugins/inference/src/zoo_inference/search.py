@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from typing import Any
 
@@ -67,9 +68,9 @@ def optimize(
     names = chosen_engines(backends, example.device.type, budget_s)
     with torch.inference_mode(False), torch.no_grad():
         search = _Search(model, example, tolerance, begin + budget_s)
-        for name in watched(names, "engines", shown=progress):
-            search.try_engine(name)
-        chosen = search.final(budget_s * _OF_FINAL)
+        engines = watched(names, "engines", shown=progress)
+        find = search.find_apart if example.device.type == "cpu" else search.find
+        chosen = find(engines, budget_s * _OF_FINAL)
     return search.optimized(chosen, time.perf_counter() - begin)
 
 
@@ -125,6 +126,32 @@ class _Search:
         self.clock = clock_for(example.device.type)
         self.attempts: list[Attempt] = []
         self.built: dict[str, Run] = {}
+
+    def find_apart(self, names: Iterable[str], final_s: float) -> str:
+        """Like `find`, in a thread of its own, which has a heap of its own.
+
+        What losing engines leave on a heap are holes, far from each other. With its maps in such
+        holes, a network took 3 to 8 percent longer; the caller's heap has none of them.
+        """
+
+        def find() -> str:
+            torch.set_num_threads(threads)  # OpenMP has a number for each thread
+            with torch.inference_mode(False), torch.no_grad():
+                return self.find(names, final_s)
+
+        threads = torch.get_num_threads()
+        with ThreadPoolExecutor(1, "optimize") as thread:
+            try:
+                return thread.submit(find).result()
+            except BaseException:  # KeyboardInterrupt: leaving waits for the engine that is being tried
+                self.end = 0.0
+                raise
+
+    def find(self, names: Iterable[str], final_s: float) -> str:
+        """Try engines, one after the other, and return the name of the fastest."""
+        for name in names:
+            self.try_engine(name)
+        return self.final(final_s)
 
     def try_engine(self, name: str) -> None:
         """Build, compare and measure one engine, and note what came of it."""

@@ -327,3 +327,52 @@ print((held() - before) / (8 * 30 * 30 * 4096 * 4))  # in networks
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 1
+
+
+def test_engines_are_tried_with_the_callers_threads_and_without_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, bool]] = []
+
+    def build(subject: Subject) -> Any:
+        seen.append((torch.get_num_threads(), torch.is_grad_enabled()))
+        return subject.net
+
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            zoo_inference.optimize(digits(), torch.randn(1, 3, SIZE, SIZE), backends=tried(monkeypatch, noting=build))
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [(1, False), (2, False)]
+
+
+INTERRUPTED = """
+import os, signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background job inherits as ignored
+import torch, zoo_core, zoo_inference
+from zoo_inference.engines import table
+
+tried = []
+def interrupting(subject):
+    tried.append("first")
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(1)
+    return subject.net
+def second(subject):
+    tried.append("second")
+    return subject.net
+
+table.ENGINES.clear()
+table.ENGINES.update(first=table.Engine(build=interrupting), second=table.Engine(build=second))
+net = zoo_core.create_model("test_resnet.digits", pretrained=True).eval()
+try:
+    zoo_inference.optimize(net, torch.randn(1, 3, 32, 32), backends=["first", "second"])
+except KeyboardInterrupt:
+    print(*tried)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends this signal to a console, and not to a process")
+def test_an_interrupt_ends_the_search_after_the_engine_that_is_being_tried() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], check=True, capture_output=True, text=True, timeout=300)
+    assert done.stdout.split() == ["first"]

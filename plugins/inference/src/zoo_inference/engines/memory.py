@@ -22,7 +22,7 @@ LARGE = 32 << 20
 """Bytes from which glibc returns a freed map to the system: the largest `M_MMAP_THRESHOLD`."""
 _KEPT = LARGE - (64 << 10)  # the largest block that it keeps, less what it and PyTorch add
 MOST_HEAP = 2 << 30
-"""Bytes of a heap that is moved to large pages, which takes two seconds for each gigabyte."""
+"""Bytes of a heap that is moved to large pages, which takes some 2.5 seconds for each gigabyte."""
 _MAPS, _PAGE, _COLLAPSE = Path("/proc/self/maps"), 2 << 20, 25
 
 

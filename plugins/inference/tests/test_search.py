@@ -350,9 +350,11 @@ INTERRUPTED = """
 import os, signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background job inherits as ignored
 import torch, zoo_core, zoo_inference
+from zoo_inference import search
 from zoo_inference.engines import table
 
 tried = []
+search._Search.final = lambda self, seconds: tried.append("final")
 def interrupting(subject):
     tried.append("first")
     os.kill(os.getpid(), signal.SIGINT)

@@ -144,14 +144,15 @@ class _Search:
             try:
                 return thread.submit(find).result()
             except BaseException:  # KeyboardInterrupt: leaving waits for the engine that is being tried
-                self.end = 0.0
+                self.end = -inf
                 raise
 
     def find(self, names: Iterable[str], final_s: float) -> str:
         """Try engines, one after the other, and return the name of the fastest."""
         for name in names:
             self.try_engine(name)
-        return self.final(final_s)
+        interrupted = self.end == -inf
+        return AS_GIVEN if interrupted else self.final(final_s)
 
     def try_engine(self, name: str) -> None:
         """Build, compare and measure one engine, and note what came of it."""

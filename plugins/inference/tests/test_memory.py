@@ -95,22 +95,23 @@ from zoo_inference.engines.subject import Subject
 
 torch.set_num_threads(1)
 torch.set_grad_enabled(False)
-layers = [nn.Conv2d(8, 8, 1) for _ in range(10)]
+layers = [nn.Conv2d(8, 8, 1) for _ in range(8)]
 Subject(nn.Sequential(*layers).eval(), torch.randn(1, 8, 4, 4))
 image = torch.randn(1, 8, 256, 512)  # maps of 4 MiB
-for _ in range(9):
+faults = []
+for _ in range(12):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     maps = [image, *(image := layer(image) for layer in layers)]  # all of them at once, as in a dense block
     image = maps[0]
     del maps
-    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-print(faults)
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(min(faults[4:]))  # a single run may have some: the heap still changes
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other rules")
 def test_memory_of_maps_is_not_cleared_anew_for_every_run() -> None:
-    """Without the block that is freed, most processes have 10,000 faults in every run."""
+    """Without the block that is freed, many processes have 8,000 faults in every run."""
     for _ in range(3):
         done = subprocess.run([sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True)
         assert int(done.stdout) < 100

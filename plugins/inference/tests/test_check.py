@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import pytest
 import torch
@@ -74,3 +75,22 @@ def test_ratios_are_taken_within_a_turn() -> None:
         {"slow": lambda: run(2.0), "fast": lambda: run(1.0)}, clock=lambda: now[0], least=3, most=3, seconds=60
     )
     assert ratios(times, "fast", "slow") == Interval(2.0, 2.0, 2.0)
+
+
+def test_a_short_run_is_timed_with_its_own_weights_in_the_caches() -> None:
+    now, last = [0.0], [""]
+
+    def run(name: str, cost: float) -> None:
+        now[0] += cost if last[0] == name else 2 * cost
+        last[0] = name
+
+    contestants = {
+        "a": lambda: run("a", 0.0625),
+        "b": lambda: run("b", 0.03125),
+        "long": lambda: run("long", 1.0),
+        "as long": lambda: run("as long", 2.0),
+    }
+    times = take_turns(contestants, clock=lambda: now[0], least=5, most=5, seconds=60)
+    assert times["a"] == [0.0625] * 5
+    assert times["b"] == [0.03125] * 5
+    assert statistics.median(times["long"]) == 2.0, "run once a turn, after another contestant"

@@ -6,9 +6,10 @@ import copy
 import pickle
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -346,6 +347,22 @@ def test_engines_are_tried_with_the_callers_threads_and_without_gradients(monkey
     assert seen == [(1, False), (2, False)]
 
 
+def test_engines_are_measured_in_the_callers_thread_and_with_no_other_beside_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, running = threading.active_count(), set()
+
+    def build(subject: Subject) -> Any:
+        def run(x: Tensor) -> Tensor:
+            running.add((threading.get_ident(), threading.active_count()))
+            return cast(Tensor, subject.net(x))
+
+        return run
+
+    zoo_inference.optimize(digits(), torch.randn(1, 3, SIZE, SIZE), backends=tried(monkeypatch, noting=build))
+    assert running == {(threading.get_ident(), before)}
+
+
 INTERRUPTED = """
 import os, signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background job inherits as ignored
@@ -375,6 +392,6 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends this signal to a console, and not to a process")
-def test_an_interrupt_ends_the_search_after_the_engine_that_is_being_tried() -> None:
+def test_an_interrupt_ends_the_search_after_the_engine_that_is_being_built() -> None:
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], check=True, capture_output=True, text=True, timeout=300)
     assert done.stdout.split() == ["first"]

@@ -67,10 +67,9 @@ def optimize(
     example = example_input.detach().clone()
     names = chosen_engines(backends, example.device.type, budget_s)
     with torch.inference_mode(False), torch.no_grad():
-        search = _Search(model, example, tolerance, begin + budget_s)
+        search = _Search(model, example, tolerance, begin + budget_s, apart=example.device.type == "cpu")
         engines = watched(names, "engines", shown=progress)
-        find = search.find_apart if example.device.type == "cpu" else search.find
-        chosen = find(engines, budget_s * _OF_FINAL)
+        chosen = search.find(engines, budget_s * _OF_FINAL)
     return search.optimized(chosen, time.perf_counter() - begin)
 
 
@@ -116,10 +115,11 @@ def _check(model: nn.Module, example: Tensor, tolerance: float, budget_s: float)
 
 
 class _Search:
-    """The engines of one model, tried one after the other."""
+    """The engines of one model, tried one after the other, and built by `make_apart` or here."""
 
-    def __init__(self, model: nn.Module, example: Tensor, tolerance: float, end: float) -> None:
+    def __init__(self, model: nn.Module, example: Tensor, tolerance: float, end: float, *, apart: bool = False) -> None:
         self.model, self.example, self.tolerance, self.end = model, example, tolerance, end
+        self.make: Callable[[str], Run] = self.make_apart if apart else self.make_here
         self.subject = Subject(model, example)
         self.inputs = probes(example)
         self.expected = [model(probe.clone()) for probe in self.inputs]
@@ -127,32 +127,11 @@ class _Search:
         self.attempts: list[Attempt] = []
         self.built: dict[str, Run] = {}
 
-    def find_apart(self, names: Iterable[str], final_s: float) -> str:
-        """Like `find`, in a thread of its own, which has a heap of its own.
-
-        What losing engines leave on a heap are holes, far from each other. With its maps in such
-        holes, a network took 3 to 8 percent longer; the caller's heap has none of them.
-        """
-
-        def find() -> str:
-            torch.set_num_threads(threads)  # OpenMP has a number for each thread
-            with torch.inference_mode(False), torch.no_grad():
-                return self.find(names, final_s)
-
-        threads = torch.get_num_threads()
-        with ThreadPoolExecutor(1, "optimize") as thread:
-            try:
-                return thread.submit(find).result()
-            except BaseException:  # KeyboardInterrupt: leaving waits for the engine that is being tried
-                self.end = -inf
-                raise
-
     def find(self, names: Iterable[str], final_s: float) -> str:
         """Try engines, one after the other, and return the name of the fastest."""
         for name in names:
             self.try_engine(name)
-        interrupted = self.end == -inf
-        return AS_GIVEN if interrupted else self.final(final_s)
+        return self.final(final_s)
 
     def try_engine(self, name: str) -> None:
         """Build, compare and measure one engine, and note what came of it."""
@@ -180,7 +159,7 @@ class _Search:
         """
         begin = time.perf_counter()
         try:
-            run = ENGINES[attempt.name].build(self.subject)
+            run = self.make(attempt.name)
             attempt.build_s = time.perf_counter() - begin
             attempt.error = self.compare(run)
         except Refused:
@@ -190,6 +169,29 @@ class _Search:
         if not attempt.error <= self.tolerance:
             raise Refused(f"its outputs differ: {attempt.error:.1e} is more than {self.tolerance:g}")
         return run
+
+    def make_here(self, name: str) -> Run:
+        """Build an engine in the caller's thread."""
+        return ENGINES[name].build(self.subject)
+
+    def make_apart(self, name: str) -> Run:
+        """Build an engine in a thread of its own, which has a heap of its own.
+
+        What losing engines leave on a heap are holes, far from each other. With its maps in such
+        holes, a network took 3 to 8 percent longer; the caller's heap has none of them. The thread
+        ends before the engine runs: OpenMP gives each thread workers of its own, and where there
+        are more of them than cores in all, they sleep between any two layers, so that a network
+        took up to 1.7 times as long.
+        """
+
+        def make() -> Run:
+            torch.set_num_threads(threads)  # OpenMP has a number for each thread
+            with torch.inference_mode(False), torch.no_grad():
+                return self.make_here(name)
+
+        threads = torch.get_num_threads()
+        with ThreadPoolExecutor(1, f"build {name}") as thread:
+            return thread.submit(make).result()
 
     def optimized(self, chosen: str, seconds: float) -> Optimized:
         """Return the model with the engine of that name, and the report."""

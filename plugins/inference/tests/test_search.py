@@ -363,6 +363,28 @@ def test_engines_are_measured_in_the_callers_thread_and_with_no_other_beside_it(
     assert running == {(threading.get_ident(), before)}
 
 
+@pytest.mark.parametrize("again", [0.0, 1.0], ids=["the same", "another"])
+def test_an_engine_with_weights_of_its_own_is_built_anew_in_the_callers_thread_and_compared(
+    again: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, threads = slowed(digits()), []
+
+    def build(subject: Subject) -> Any:
+        threads.append(threading.get_ident())
+        offset = again if len(threads) > 1 else 0.0
+        return lambda x: subject.net.net(x) + offset
+
+    tried(monkeypatch)
+    table.ENGINES["fast"] = Engine(build=build, own_weights=True)
+    images = torch.randn(1, 3, SIZE, SIZE)
+    fast = zoo_inference.optimize(net, images, backends=["fast"])
+    assert len(threads) == 2
+    assert threads[0] != threads[1] == threading.get_ident()
+    assert torch.equal(fast(images), net(images))
+    assert fast.report.chosen == (AS_GIVEN if again else "fast")
+    assert ("built anew, its outputs differ" in str(fast.report)) == bool(again)
+
+
 INTERRUPTED = """
 import os, signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background job inherits as ignored

@@ -24,6 +24,7 @@ class Engine:
         in_torch: needs PyTorch alone.
         least_budget: seconds below which it is tried only by name, as building it takes long.
         by_name: tried only by name, as it computes in another precision.
+        own_weights: has weights of its own on the heap, which PyTorch laid out for it.
         program: runs from an ONNX file, which is saved with the model.
     """
 
@@ -33,17 +34,18 @@ class Engine:
     in_torch: bool = True
     least_budget: float = 0.0
     by_name: bool = False
+    own_weights: bool = False
     program: bool = False
 
 
 ENGINES = {
-    "winograd": Engine(build=in_torch.winograd),
-    "fused": Engine(build=in_torch.fused),
-    "grown": Engine(build=in_torch.grown),
+    "winograd": Engine(build=in_torch.winograd, own_weights=True),
+    "fused": Engine(build=in_torch.fused, own_weights=True),
+    "grown": Engine(build=in_torch.grown, own_weights=True),
     "openvino": Engine(build=openvino, in_torch=False, program=True),
     "onnxruntime": Engine(build=onnxruntime, in_torch=False, program=True),
     "cuda_graph": Engine(build=on_gpu.cuda_graph, cpu=False, cuda=True),
-    "folded_channels_last": Engine(build=in_torch.folded_channels_last, cuda=True),
+    "folded_channels_last": Engine(build=in_torch.folded_channels_last, cuda=True, own_weights=True),
     "folded": Engine(build=in_torch.folded, cuda=True),
     "channels_last": Engine(build=in_torch.plain_channels_last, cuda=True),
     "script": Engine(build=in_torch.script, cuda=True),

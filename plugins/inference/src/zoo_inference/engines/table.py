@@ -24,7 +24,7 @@ class Engine:
         in_torch: needs PyTorch alone.
         least_budget: seconds below which it is tried only by name, as building it takes long.
         by_name: tried only by name, as it computes in another precision.
-        own_weights: has weights of its own on the heap, which PyTorch laid out for it.
+        own_weights: has weights of its own on the heap, which it moves to large pages.
         program: runs from an ONNX file, which is saved with the model.
     """
 
@@ -45,7 +45,7 @@ ENGINES = {
     "openvino": Engine(build=openvino, in_torch=False, program=True),
     "onnxruntime": Engine(build=onnxruntime, in_torch=False, program=True),
     "cuda_graph": Engine(build=on_gpu.cuda_graph, cpu=False, cuda=True),
-    "folded_channels_last": Engine(build=in_torch.folded_channels_last, cuda=True, own_weights=True),
+    "folded_channels_last": Engine(build=in_torch.folded_channels_last, cuda=True),
     "folded": Engine(build=in_torch.folded, cuda=True),
     "channels_last": Engine(build=in_torch.plain_channels_last, cuda=True),
     "script": Engine(build=in_torch.script, cuda=True),
